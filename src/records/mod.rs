@@ -1,0 +1,140 @@
+//! The record: values, validation, reads, writes, expand (`docs/wire/records-api.md`).
+//!
+//! May touch `files`, `rules`, `schema`, `identity` and `db`. Main type: [`Records`], one function per action.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    db::{Db, Row},
+    error::{Error, Result},
+    files::{Storage, Upload},
+    identity::{AuthRecord, Passwords},
+    rules::Request,
+    schema::{Collection, Schema},
+};
+
+/// A request's body: values by key (modifiers included) and uploaded files.
+#[derive(Debug, Default)]
+pub struct Body {
+    pub values: Map<String, Json>,
+    pub uploads: Vec<Upload>,
+}
+
+/// `records-api.md` §2, parsed and clamped.
+#[derive(Debug, Clone)]
+pub struct ListParams {
+    pub page: u64,
+    pub per_page: u64,
+    pub skip_total: bool,
+    pub filter: Option<String>,
+    pub sort: Option<String>,
+}
+
+/// How an answer is shaped: `expand` and `fields` (§7, §8).
+#[derive(Debug, Clone, Default)]
+pub struct Shape {
+    pub expand: Option<String>,
+    pub fields: Option<String>,
+}
+
+/// A rendered JSON answer.
+pub type Rendered = Vec<u8>;
+
+/// One entry of a batch (§9).
+#[derive(Debug)]
+pub struct BatchItem {
+    pub action: BatchAction,
+    pub collection: String,
+    pub body: Body,
+    pub shape: Shape,
+    /// The item's own request: query, headers and method; the caller is the outer one.
+    pub request: Request,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchAction {
+    Create,
+    Upsert,
+    Update { id: String },
+    Delete { id: String },
+}
+
+/// All actions on records. Cheap to clone.
+#[derive(Clone)]
+pub struct Records {
+    db: Db,
+    schema: Schema,
+    storage: Storage,
+    passwords: Passwords,
+}
+
+impl Records {
+    pub fn new(db: Db, schema: Schema, storage: Storage, passwords: Passwords) -> Self {
+        todo!()
+    }
+
+    pub async fn list(&self, request: Request, collection: &str, params: ListParams, shape: Shape) -> Result<Rendered> {
+        todo!()
+    }
+
+    pub async fn view(&self, request: Request, collection: &str, id: &str, shape: Shape) -> Result<Rendered> {
+        todo!()
+    }
+
+    pub async fn create(&self, request: Request, collection: &str, body: Body, shape: Shape) -> Result<Rendered> {
+        todo!()
+    }
+
+    pub async fn update(
+        &self,
+        request: Request,
+        collection: &str,
+        id: &str,
+        body: Body,
+        shape: Shape,
+    ) -> Result<Rendered> {
+        todo!()
+    }
+
+    pub async fn delete(&self, request: Request, collection: &str, id: &str) -> Result<()> {
+        todo!()
+    }
+
+    /// All or nothing in one transaction: status and body of each item, or the failure of the first bad one.
+    pub async fn batch(
+        &self,
+        items: Vec<BatchItem>,
+        timeout: std::time::Duration,
+    ) -> Result<Vec<(u16, Option<Rendered>)>> {
+        todo!()
+    }
+
+    /// Deletes every record with cascades and files in one transaction.
+    pub async fn truncate(&self, collection: &str) -> Result<()> {
+        todo!()
+    }
+
+    /// The stored row of a record by id (row cache first), hidden columns included. No rule applies.
+    pub async fn load(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Arc<Row>>> {
+        todo!()
+    }
+
+    /// True when the record satisfies the rule (`None`: superusers only).
+    pub async fn satisfies(
+        &self,
+        request: &Request,
+        collection: &Arc<Collection>,
+        id: &str,
+        rule: Option<&str>,
+    ) -> Result<bool> {
+        todo!()
+    }
+
+    /// A record as an auth answer shows it: e-mail always, hidden fields for superuser records only; `expand` as the
+    /// authenticated record itself.
+    pub async fn render_authenticated(&self, request: Request, record: &AuthRecord, shape: Shape) -> Result<Rendered> {
+        todo!()
+    }
+}
