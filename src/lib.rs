@@ -2,10 +2,12 @@
 
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod db;
 pub mod error;
 pub mod files;
+pub mod http;
 pub mod identity;
 pub mod random;
 pub mod records;
