@@ -1,6 +1,13 @@
 //! Who is asking, and how passwords are kept: what records and auth both need.
 
+//!
+//! May touch `db` types. Main types: [`Caller`] and [`Passwords`].
+
+mod passwords;
+
 use std::sync::Arc;
+
+pub use passwords::{Cost, Passwords};
 
 use crate::db::{Actor, Row};
 
@@ -29,6 +36,17 @@ pub struct AuthRecord {
 }
 
 impl Caller {
+    /// The house itself (command line, installer): a superuser who is no record, so that no rule applies and the change
+    /// log names nobody.
+    pub fn system() -> Self {
+        Caller::Superuser(Arc::new(AuthRecord {
+            collection_id: SUPERUSERS_ID.into(),
+            collection_name: "_superusers".into(),
+            id: "".into(),
+            row: Arc::new(Row { columns: Arc::new([]), values: Vec::new() }),
+        }))
+    }
+
     pub fn is_superuser(&self) -> bool {
         matches!(self, Caller::Superuser(_))
     }
@@ -48,22 +66,7 @@ impl Caller {
 
     /// How the change log names the caller.
     pub fn actor(&self) -> Option<Actor> {
-        self.record().map(|record| Actor { collection: record.collection_id.clone(), record: record.id.clone() })
-    }
-}
-
-/// Password hashing on its own bounded pool of threads, so that it never delays a read.
-#[derive(Clone)]
-pub struct Passwords {}
-
-impl Passwords {
-    /// Argon2id of a new password. `Busy` when too many are waiting.
-    pub async fn hash(&self, plain: String) -> crate::error::Result<String> {
-        todo!()
-    }
-
-    /// Checks a password against an Argon2id or bcrypt hash; anything else never matches.
-    pub async fn verify(&self, plain: String, hash: String) -> crate::error::Result<bool> {
-        todo!()
+        let record = self.record().filter(|record| !record.id.is_empty())?;
+        Some(Actor { collection: record.collection_id.clone(), record: record.id.clone() })
     }
 }

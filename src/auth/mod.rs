@@ -5,6 +5,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    db::Db,
     error::Result,
     identity::{Caller, Passwords},
     records::{Records, Rendered, Shape},
@@ -15,6 +16,7 @@ use crate::{
 
 #[derive(Clone)]
 pub struct Auth {
+    db: Db,
     schema: Schema,
     records: Records,
     passwords: Passwords,
@@ -22,7 +24,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    pub fn new(schema: Schema, records: Records, passwords: Passwords, settings: settings::Store) -> Self {
+    pub fn new(db: Db, schema: Schema, records: Records, passwords: Passwords, settings: settings::Store) -> Self {
         todo!()
     }
 
@@ -45,6 +47,12 @@ impl Auth {
 
     /// `POST …/auth-refresh` (§3.4). `token` is the one that the request carried.
     pub async fn refresh(&self, request: Request, collection: &str, token: &str, shape: Shape) -> Result<Rendered> {
+        todo!()
+    }
+
+    /// While nobody but the installer account is a superuser: a token of that account, which lets its bearer create the
+    /// first one (`docs/wire/services.md` §3.3). `None` when there is a superuser.
+    pub async fn installer(&self) -> Result<Option<String>> {
         todo!()
     }
 }
