@@ -1,10 +1,15 @@
 //! The record: values, validation, reads, writes, expand (`docs/wire/records-api.md`).
 //!
+//! Reading lives here and beside this file; every write passes [`write`].
 //! May touch `files`, `rules`, `schema`, `identity` and `db`. Main type: [`Records`], one function per action.
+
+mod render;
+mod write;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
+pub use write::BatchFailure;
 
 use crate::{
     db::{Db, Row},
@@ -68,6 +73,7 @@ pub struct Records {
     schema: Schema,
     storage: Storage,
     passwords: Passwords,
+    writes: write::Desk,
 }
 
 impl Records {
@@ -80,39 +86,6 @@ impl Records {
     }
 
     pub async fn view(&self, request: Request, collection: &str, id: &str, shape: Shape) -> Result<Rendered> {
-        todo!()
-    }
-
-    pub async fn create(&self, request: Request, collection: &str, body: Body, shape: Shape) -> Result<Rendered> {
-        todo!()
-    }
-
-    pub async fn update(
-        &self,
-        request: Request,
-        collection: &str,
-        id: &str,
-        body: Body,
-        shape: Shape,
-    ) -> Result<Rendered> {
-        todo!()
-    }
-
-    pub async fn delete(&self, request: Request, collection: &str, id: &str) -> Result<()> {
-        todo!()
-    }
-
-    /// All or nothing in one transaction: status and body of each item, or the failure of the first bad one.
-    pub async fn batch(
-        &self,
-        items: Vec<BatchItem>,
-        timeout: std::time::Duration,
-    ) -> Result<Vec<(u16, Option<Rendered>)>> {
-        todo!()
-    }
-
-    /// Deletes every record with cascades and files in one transaction.
-    pub async fn truncate(&self, collection: &str) -> Result<()> {
         todo!()
     }
 
