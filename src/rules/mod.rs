@@ -31,6 +31,11 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     todo!()
 }
 
+/// [`parse`] through a bounded cache.
+pub fn parse_cached(text: &str) -> Result<Arc<Expr>, ParseError> {
+    todo!()
+}
+
 /// `@request.context`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Context {
@@ -65,7 +70,8 @@ pub struct Request {
 /// SQL text with its bound parameters, in order (`?1`, `?2`, … or plain `?`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sql {
-    pub text: String,
+    /// Shared with the compiled plan: the same text for every request of the same shape.
+    pub text: Arc<str>,
     pub params: Vec<Value>,
 }
 
@@ -83,6 +89,11 @@ impl<'a> Query<'a> {
 
     /// Over a one-row virtual table with the would-be values of a new record (§9.2).
     pub fn over_new_row(catalog: &'a Catalog, base: &'a Collection, request: &'a Request, row: &'a Row) -> Self {
+        todo!()
+    }
+
+    /// Over a plain table with a fixed list of columns (collections, logs): modifiers and dotted paths fail.
+    pub fn over_table(table: &'static str, columns: &'static [&'static str], request: &'a Request) -> Self {
         todo!()
     }
 
@@ -121,7 +132,8 @@ impl<'a> Query<'a> {
         todo!()
     }
 
-    /// Ids of all collections whose rows the conditions read, the base among them.
+    /// Ids of all collections whose rows the conditions read: the base (unless it is a new row), everything joined, and
+    /// what joined views are made of. The caller's own row is not among them: it came with the request.
     pub fn reads(&self) -> Vec<Arc<str>> {
         todo!()
     }
@@ -136,8 +148,13 @@ pub enum Verdict {
     NeedsSql,
 }
 
-/// Judges `expr` on one record in memory. `row` holds the base collection's columns in stored form.
-pub fn matches(expr: &Expr, base: &Collection, row: &Row, request: &Request) -> Verdict {
+/// Judges `expr`, as a rule, on one stored record in memory. `row` holds the base collection's columns in stored form.
+pub fn matches(expr: &Expr, catalog: &Catalog, base: &Collection, row: &Row, request: &Request) -> Verdict {
+    todo!()
+}
+
+/// [`matches`] for a rule's text, parsed once and remembered. A text that does not parse needs SQL (which refuses it).
+pub fn judge(rule: &str, catalog: &Catalog, base: &Collection, row: &Row, request: &Request) -> Verdict {
     todo!()
 }
 
