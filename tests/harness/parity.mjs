@@ -1,0 +1,128 @@
+// Holds Conch against the reference: the same requests to both, the same answers from both.
+//
+//   const pair = await startPair()
+//   await pair.step("POST /api/collections", { as: "root", body: {…} })   compares at once, remembers a difference
+//   pair.verify()                                                         fails with all remembered differences
+//
+// What may differ is folded before the comparison: texts for people, times of the test's own day, random parts of
+// ids, file names and tokens. Everything else has to be equal: status, keys, values, order of lists.
+
+import assert from "node:assert/strict";
+import { startConch, startPocketBase, startTarget } from "./server.mjs";
+
+export async function startPair() {
+    const [conch, reference] = await Promise.all([startTarget(), startPocketBase()]);
+    return new Pair(conch, reference);
+}
+
+export class Pair {
+    constructor(conch, reference) {
+        this.servers = [conch, reference];
+        /** Names of callers → their tokens on both servers. */
+        this.tokens = { guest: ["", ""], root: [conch.token, reference.token] };
+        this.known = new Set();
+        this.differences = [];
+        this.steps = 0;
+    }
+
+    /** Sends one request to both. Returns Conch's answer. `as` is a name of `login`, `root` or `guest`. */
+    async step(line, { as = "guest", body, headers = {}, form, raw } = {}) {
+        this.steps += 1;
+        const [method, ...rest] = line.split(" ");
+        const path = rest.join(" ");
+        if (body?.id) this.known.add(body.id);
+        const answers = await Promise.all(this.servers.map((server, index) =>
+            send(server.url + path, method, this.tokens[as][index], { body, headers, form, raw })));
+        const [ours, theirs] = answers.map((answer) => this.fold(answer));
+        if (JSON.stringify(ours) !== JSON.stringify(theirs)) {
+            this.differences.push({ request: `${line} as ${as}`, body: body ?? raw, ours, theirs });
+        }
+        return answers[0];
+    }
+
+    /** Signs a user in on both servers and names the caller. */
+    async login(name, collection, identity, password) {
+        const answers = await Promise.all(this.servers.map((server) =>
+            send(`${server.url}/api/collections/${collection}/auth-with-password`, "POST", "", { body: { identity, password } })));
+        for (const answer of answers) assert.equal(answer.status, 200, JSON.stringify(answer));
+        this.tokens[name] = answers.map((answer) => answer.body.token);
+    }
+
+    fold({ status, body }) {
+        return { status, body: fold(body, this.known) };
+    }
+
+    /** Fails with every difference since the last call. */
+    verify() {
+        const found = this.differences.splice(0);
+        assert.ok(this.steps > 0, "no step was compared");
+        assert.equal(found.length, 0, `${found.length} of ${this.steps} answers differ:\n` +
+            found.slice(0, Number(process.env.PARITY_SHOW ?? 25)).map(show).join("\n"));
+        this.steps = 0;
+    }
+
+    stop() {
+        return Promise.all(this.servers.map((server) => server.stop()));
+    }
+}
+
+function show({ request, body, ours, theirs }) {
+    const cut = (value) => (JSON.stringify(value) ?? "").slice(0, 1200);
+    return `--- ${request} ${cut(body)}\n  ours:   ${cut(ours)}\n  theirs: ${cut(theirs)}`;
+}
+
+async function send(url, method, token, { body, headers, form, raw }) {
+    const init = { method, headers: { ...headers }, redirect: "manual" };
+    if (token) init.headers.authorization = token;
+    if (form) {
+        init.body = new FormData();
+        for (const [name, value, fileName] of form) {
+            if (fileName === undefined) init.body.append(name, value);
+            else init.body.append(name, new Blob([value]), fileName);
+        }
+    } else if (raw !== undefined) {
+        init.body = raw;
+        init.headers["content-type"] ??= "application/json";
+    } else if (body !== undefined) {
+        init.body = JSON.stringify(body);
+        init.headers["content-type"] ??= "application/json";
+    }
+    const answer = await fetch(url, init);
+    const text = await answer.text();
+    let parsed = text;
+    try {
+        parsed = text === "" ? "" : JSON.parse(text);
+    } catch {
+        // Not JSON: compared as text.
+    }
+    return { status: answer.status, body: parsed, headers: answer.headers };
+}
+
+/** True for a storage datetime within a day of now. */
+function isNow(value) {
+    return /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z$/.test(value) && Math.abs(Date.parse(value) - Date.now()) < 86_400_000;
+}
+
+/** A copy with sorted keys in which everything that may differ is replaced by a word. */
+function fold(value, known) {
+    if (Array.isArray(value)) return value.map((item) => fold(item, known));
+    if (value !== null && typeof value === "object") {
+        const folded = {};
+        for (const key of Object.keys(value).sort()) {
+            if (key === "message" || key === "token") folded[key] = typeof value[key];
+            else if (key === "collectionId" && /^temp_view_/.test(value.collectionName)) folded[key] = "<view>";
+            else if (key === "auto") folded[key] = String(value[key]).length; // an autogenerated text
+            else folded[key] = fold(value[key], known);
+        }
+        return folded;
+    }
+    if (typeof value !== "string") return value;
+    if (isNow(value)) return "<now>";
+    if (/^[a-z0-9]{15}$/.test(value) && !known.has(value)) return "<id>";
+    if (/^_clone_\w{4}$/.test(value)) return "<clone>";
+    if (/^temp_view_/.test(value)) return "<view>";
+    return value
+        .replace(/_[a-z0-9]{10}(\.[A-Za-z0-9.]+)?$/, "_<random>$1")
+        .replace(/^([a-z0-9]{0,2})[a-z0-9]{10}_<random>/, "$1<random>_<random>")
+        .replace(/(idx_(?:tokenKey|email))_[a-z0-9]{10}`/, "$1_<random>`");
+}

@@ -1,0 +1,140 @@
+// Starts the executables under test and the reference, and stops them again.
+//
+//   const conch = await startConch()            a temporary server with a superuser
+//   conch.url  conch.token  conch.dir           where it is, its superuser's token, its directory
+//   await conch.stop()                          SIGTERM, waits for the exit
+//
+// `startPocketBase` gives the same for the reference; `startTarget` picks by TEST_TARGET, so that a suite which
+// speaks only the wire can be held against the reference as well.
+
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, existsSync, openSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import PocketBase from "pocketbase";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** Where the executables are; `tests/run` sets both. */
+export const conchBinary = process.env.CONCH_BIN ?? join(root, "target", "release", "conch");
+export const pocketBaseBinary = process.env.POCKETBASE_BIN ?? join(root, "tests", ".cache", "pocketbase-0.40.6");
+
+export const superuser = { email: "root@example.com", password: "root-password-1" };
+
+/** A fresh directory that `stop` of its server removes. */
+export function temporaryDirectory(prefix = "conch-test-") {
+    return mkdtempSync(join(tmpdir(), prefix));
+}
+
+export async function freePort() {
+    const server = createServer();
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+function start(binary, args, { env = {}, stdout = "pipe" } = {}) {
+    if (!existsSync(binary)) {
+        throw new Error(`${binary} is missing: run tests/run, which builds and fetches what the suites need`);
+    }
+    const child = spawn(binary, args, { env: { ...process.env, ...env }, stdio: ["ignore", stdout, "pipe"] });
+    let log = "";
+    child.stderr.on("data", (chunk) => { log = (log + chunk).slice(-64_000); });
+    const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
+    return { child, exited, log: () => log };
+}
+
+async function stop({ child, exited }, signal = "SIGTERM") {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    return exited;
+}
+
+/** `conch serve --temp` on a free port, ready when it says so. */
+export async function startConch({ args = [], env = {} } = {}) {
+    const started = start(conchBinary, ["serve", "--temp", "--http", "127.0.0.1:0", ...args], { env });
+    const lines = createInterface({ input: started.child.stdout });
+    const ready = await Promise.race([
+        new Promise((resolve) => lines.once("line", (line) => resolve(JSON.parse(line)))),
+        started.exited.then(({ code }) => {
+            throw new Error(`conch exited with ${code} before it was ready:\n${started.log()}`);
+        }),
+    ]);
+    return { ...ready, kind: "conch", log: started.log, exited: started.exited, stop: (signal) => stop(started, signal) };
+}
+
+/** A server on a directory of the caller's, with the superuser of this file. */
+export async function startConchOn(dir, { args = [], env = {} } = {}) {
+    run(conchBinary, ["superuser", "upsert", superuser.email, superuser.password, "--dir", dir]);
+    const port = await freePort();
+    const started = start(conchBinary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir, ...args], { env });
+    return whenHealthy("conch", started, `http://127.0.0.1:${port}`, dir);
+}
+
+/** The reference on a fresh directory. */
+export async function startPocketBase({ dir = temporaryDirectory("pocketbase-test-") } = {}) {
+    run(pocketBaseBinary, ["superuser", "upsert", superuser.email, superuser.password, "--dir", dir]);
+    const port = await freePort();
+    const started = start(pocketBaseBinary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir, "--automigrate=false"]);
+    return whenHealthy("pocketbase", started, `http://127.0.0.1:${port}`, dir);
+}
+
+async function whenHealthy(kind, started, url, dir) {
+    const gone = started.exited.then(({ code }) => {
+        throw new Error(`${kind} exited with ${code} before it was ready:\n${started.log()}`);
+    });
+    gone.catch(() => {});
+    for (;;) {
+        const healthy = fetch(`${url}/api/health`).then((answer) => answer.ok, () => false);
+        if (await Promise.race([healthy, gone])) break;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const answer = await fetch(`${url}/api/collections/_superusers/auth-with-password`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ identity: superuser.email, password: superuser.password }),
+    });
+    const { token } = await answer.json();
+    return {
+        kind, url, dir, token, pid: started.child.pid, log: started.log, exited: started.exited,
+        stop: async (signal) => {
+            const ended = await stop(started, signal);
+            return ended;
+        },
+    };
+}
+
+/** Conch, or with TEST_TARGET=pocketbase the reference. */
+export function startTarget() {
+    return process.env.TEST_TARGET === "pocketbase" ? startPocketBase() : startConch();
+}
+
+/** Runs a command to its end; throws with what it said when it fails. */
+export function run(binary, args, options = {}) {
+    const done = spawnSync(binary, args, { encoding: "utf8", ...options });
+    if (done.error) throw done.error;
+    if (done.status !== 0 && !options.mayFail) {
+        throw new Error(`${binary} ${args.join(" ")} exited with ${done.status}:\n${done.stdout}${done.stderr}`);
+    }
+    return done;
+}
+
+/** An SDK client that never cancels a request of its own. */
+export function client(server, token) {
+    const pb = new PocketBase(server.url);
+    pb.autoCancellation(false);
+    if (token) pb.authStore.save(token, null);
+    return pb;
+}
+
+/** An SDK client of the server's superuser. */
+export function admin(server) {
+    return client(server, server.token);
+}
+
+export function remove(dir) {
+    rmSync(dir, { recursive: true, force: true });
+}
