@@ -47,6 +47,11 @@ pub struct Shape {
 /// A rendered JSON answer.
 pub type Rendered = Vec<u8>;
 
+/// Any JSON answer cut down to what `fields` asks for (§8): for answers that are more than a record.
+pub fn pick(answer: &[u8], fields: &str) -> Result<Rendered> {
+    todo!()
+}
+
 /// One entry of a batch (§9).
 #[derive(Debug)]
 pub struct BatchItem {
@@ -91,6 +96,12 @@ impl Records {
 
     /// The stored row of a record by id (row cache first), hidden columns included. No rule applies.
     pub async fn load(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Arc<Row>>> {
+        todo!()
+    }
+
+    /// Drops a record from the row cache: for the one write that is no record write, the upgrade of a password hash.
+    /// To be called after its COMMIT and before its acknowledgement.
+    pub fn forget(&self, collection: &str, id: &str) {
         todo!()
     }
 
