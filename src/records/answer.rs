@@ -1,0 +1,170 @@
+//! An answer: records of one snapshot as one caller may see them, expanded and picked.
+
+use std::{borrow::Cow, sync::Arc};
+
+use super::{
+    Records, Rendered, Shape,
+    expand::{self, Expansion, Paths},
+    fields::Picker,
+    layout::{Audience, Layout, Table, Tables},
+    render,
+    visibility::{self, Emails},
+};
+use crate::{
+    db::{ReadTx, Row},
+    error::Result,
+    rules::Request,
+    schema::{Catalog, Collection},
+};
+
+impl Records {
+    /// What a write answers after its commit: `row` (all columns, in the order of `collection.fields`) as the caller of
+    /// `request` may see it, shaped and expanded. No view rule applies (`records-api.md` §4.1). Reads nothing unless
+    /// the expand or a manage rule asks for it.
+    pub(super) async fn answer(
+        &self,
+        request: Request,
+        collection: &Arc<Collection>,
+        row: Arc<Row>,
+        shape: Shape,
+    ) -> Result<Rendered> {
+        let asked = Asked::new(&self.tables, self.schema.catalog(), request, &shape)?;
+        let table = self.tables.of(collection);
+        asked.one(&self.db, table, row).await
+    }
+}
+
+/// [`Records::answer`] inside a transaction, for batch items.
+pub(super) fn answer_in(
+    tables: &Arc<Tables>,
+    tx: &ReadTx<'_>,
+    catalog: &Arc<Catalog>,
+    request: &Request,
+    collection: &Arc<Collection>,
+    row: &Arc<Row>,
+    shape: &Shape,
+) -> Result<Rendered> {
+    let asked = Asked::new(tables, catalog.clone(), request.clone(), shape)?;
+    asked.one_in(tx, &tables.of(collection), std::slice::from_ref(row))
+}
+
+/// What is asked of a read, and by whom.
+pub struct Asked {
+    pub tables: Arc<Tables>,
+    pub catalog: Arc<Catalog>,
+    pub request: Request,
+    /// `None` when nothing of it would be seen.
+    expand: Option<Paths>,
+    picker: Option<Picker>,
+    /// E-mail addresses are shown whatever the rules say: to the owner after signing in.
+    pub all_emails: bool,
+}
+
+impl Asked {
+    /// Fails when `fields` cannot be parsed.
+    pub fn new(tables: &Arc<Tables>, catalog: Arc<Catalog>, request: Request, shape: &Shape) -> Result<Self> {
+        let picker = shape.fields.as_deref().map(Picker::parse).transpose()?.filter(|picker| !picker.is_empty());
+        let wanted = picker.as_ref().is_none_or(|picker| picker.wants("expand"));
+        let expand = shape.expand.as_deref().filter(|_| wanted).and_then(Paths::parse);
+        Ok(Self { tables: tables.clone(), catalog, request, expand, picker, all_emails: false })
+    }
+
+    pub fn audience(&self) -> Audience {
+        if self.request.caller.is_superuser() { Audience::Superuser } else { Audience::Public }
+    }
+
+    /// Whether a row can be written as it comes, with nothing else to be read.
+    pub fn streams(&self, table: &Table) -> bool {
+        self.expand.is_none() && (self.all_emails || visibility::manage_rule(table, &self.request.caller).is_none())
+    }
+
+    /// The layout to render with. When only whole keys are picked, it has only these, so that only their columns are
+    /// read and nothing has to be picked afterwards.
+    pub fn layout<'t>(&self, table: &'t Table) -> Cow<'t, Layout> {
+        match &self.picker {
+            Some(picker) if picker.is_plain() => {
+                Cow::Owned(Layout::new(&table.collection, self.audience(), |key| picker.wants(key)))
+            }
+            _ => Cow::Borrowed(table.layout(self.audience())),
+        }
+    }
+
+    /// Writes one row with `layout`, picked.
+    pub fn write(
+        &self,
+        table: &Table,
+        layout: &Layout,
+        row: &impl render::Cells,
+        emails: &Emails,
+        expand: impl FnOnce(&mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        match &self.picker {
+            Some(picker) if !picker.is_plain() => {
+                let mut whole = Vec::with_capacity(1024);
+                render::record(table, layout, row, emails, expand, &mut whole);
+                picker.write(&whole, out)
+            }
+            _ => {
+                render::record(table, layout, row, emails, expand, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whose e-mail addresses may be seen without asking any rule.
+    pub fn plain_emails(&self, table: &Table) -> Emails {
+        if self.all_emails { Emails::all() } else { Emails::of(&self.request.caller, table) }
+    }
+
+    /// One stored row (all columns in field order); reads only what expand and manage rule need.
+    pub async fn one(self, db: &crate::db::Db, table: Arc<Table>, row: Arc<Row>) -> Result<Rendered> {
+        if self.streams(&table) {
+            return self.one_streamed(&table, &row);
+        }
+        db.read(move |tx| self.one_in(tx, &table, std::slice::from_ref(&row))).await
+    }
+
+    /// One stored row that needs nothing else: see [`Asked::streams`].
+    pub fn one_streamed(&self, table: &Table, row: &Row) -> Result<Rendered> {
+        let mut out = Vec::with_capacity(512);
+        self.write(table, &self.layout(table), row, &self.plain_emails(table), |_| (), &mut out)?;
+        Ok(out)
+    }
+
+    fn one_in(&self, tx: &ReadTx<'_>, table: &Arc<Table>, row: &[Arc<Row>]) -> Result<Rendered> {
+        let mut out = Vec::with_capacity(1024);
+        self.write_rows(tx, table, row, &mut out)?;
+        Ok(out)
+    }
+
+    /// Stored rows (all columns in field order), separated by commas.
+    pub fn write_rows(
+        &self,
+        tx: &ReadTx<'_>,
+        table: &Arc<Table>,
+        rows: &[impl AsRef<Row>],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let layout = self.layout(table);
+        let emails = match self.all_emails {
+            true => Emails::all(),
+            false => visibility::resolve(tx, &self.catalog, table, &self.request, rows)?,
+        };
+        let expansion = match &self.expand {
+            Some(paths) => expand::load(tx, self, table, rows, paths)?,
+            None => Expansion::default(),
+        };
+        let mut budget = expand::MAX_BYTES;
+        for (position, row) in rows.iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            let mut written = Ok(());
+            let expand = |out: &mut Vec<u8>| written = expansion.write(position, &mut budget, out);
+            self.write(table, &layout, row.as_ref(), &emails, expand, out)?;
+            written?;
+        }
+        Ok(())
+    }
+}
