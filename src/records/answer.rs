@@ -1,6 +1,9 @@
 //! An answer: records of one snapshot as one caller may see them, expanded and picked.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    sync::Arc,
+};
 
 use super::{
     Records, Rendered, Shape,
@@ -45,7 +48,7 @@ pub(super) fn answer_in(
     shape: &Shape,
 ) -> Result<Rendered> {
     let asked = Asked::new(tables, catalog.clone(), request.clone(), shape)?;
-    asked.one_in(tx, &tables.of(collection), std::slice::from_ref(row))
+    asked.one_in(tx, &tables.of(collection), row)
 }
 
 /// What is asked of a read, and by whom.
@@ -65,7 +68,7 @@ impl Asked {
     pub fn new(tables: &Arc<Tables>, catalog: Arc<Catalog>, request: Request, shape: &Shape) -> Result<Self> {
         let picker = shape.fields.as_deref().map(Picker::parse).transpose()?.filter(|picker| !picker.is_empty());
         let wanted = picker.as_ref().is_none_or(|picker| picker.wants("expand"));
-        let expand = shape.expand.as_deref().filter(|_| wanted).and_then(Paths::parse);
+        let expand = shape.expand.as_deref().map(Paths::parse).transpose()?.flatten().filter(|_| wanted);
         Ok(Self { tables: tables.clone(), catalog, request, expand, picker, all_emails: false })
     }
 
@@ -96,19 +99,16 @@ impl Asked {
         layout: &Layout,
         row: &impl render::Cells,
         emails: &Emails,
-        expand: impl FnOnce(&mut Vec<u8>),
+        expand: impl FnOnce(&mut Vec<u8>) -> Result<()>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         match &self.picker {
             Some(picker) if !picker.is_plain() => {
                 let mut whole = Vec::with_capacity(1024);
-                render::record(table, layout, row, emails, expand, &mut whole);
+                render::record(table, layout, row, emails, expand, &mut whole)?;
                 picker.write(&whole, out)
             }
-            _ => {
-                render::record(table, layout, row, emails, expand, out);
-                Ok(())
-            }
+            _ => render::record(table, layout, row, emails, expand, out),
         }
     }
 
@@ -122,19 +122,20 @@ impl Asked {
         if self.streams(&table) {
             return self.one_streamed(&table, &row);
         }
-        db.read(move |tx| self.one_in(tx, &table, std::slice::from_ref(&row))).await
+        db.read(move |tx| self.one_in(tx, &table, &row)).await
     }
 
     /// One stored row that needs nothing else: see [`Asked::streams`].
     pub fn one_streamed(&self, table: &Table, row: &Row) -> Result<Rendered> {
         let mut out = Vec::with_capacity(512);
-        self.write(table, &self.layout(table), row, &self.plain_emails(table), |_| (), &mut out)?;
+        self.write(table, &self.layout(table), row, &self.plain_emails(table), |_| Ok(()), &mut out)?;
         Ok(out)
     }
 
-    fn one_in(&self, tx: &ReadTx<'_>, table: &Arc<Table>, row: &[Arc<Row>]) -> Result<Rendered> {
+    /// One stored row inside a transaction.
+    pub fn one_in(&self, tx: &ReadTx<'_>, table: &Arc<Table>, row: &Arc<Row>) -> Result<Rendered> {
         let mut out = Vec::with_capacity(1024);
-        self.write_rows(tx, table, row, &mut out)?;
+        self.write_rows(tx, table, std::slice::from_ref(row), &mut out)?;
         Ok(out)
     }
 
@@ -143,7 +144,7 @@ impl Asked {
         &self,
         tx: &ReadTx<'_>,
         table: &Arc<Table>,
-        rows: &[impl AsRef<Row>],
+        rows: &[impl Borrow<Row>],
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let layout = self.layout(table);
@@ -155,15 +156,13 @@ impl Asked {
             Some(paths) => expand::load(tx, self, table, rows, paths)?,
             None => Expansion::default(),
         };
-        let mut budget = expand::MAX_BYTES;
+        let (audience, mut budget) = (self.audience(), expand::MAX_BYTES);
         for (position, row) in rows.iter().enumerate() {
             if position > 0 {
                 out.push(b',');
             }
-            let mut written = Ok(());
-            let expand = |out: &mut Vec<u8>| written = expansion.write(position, &mut budget, out);
-            self.write(table, &layout, row.as_ref(), &emails, expand, out)?;
-            written?;
+            let expand = |out: &mut Vec<u8>| expansion.write(position, audience, &mut budget, out);
+            self.write(table, &layout, row.borrow(), &emails, expand, out)?;
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl RowCache {
 
     /// Remembers the row, unless something changed since the ticket was taken.
     pub fn fill(&self, ticket: Ticket, collection: &Arc<str>, record: &str, row: Arc<Row>) {
-        let bytes = OVERHEAD + record.len() + row.values.iter().map(weight).sum::<usize>();
+        let bytes = OVERHEAD + record.len() + weight(&row);
         if bytes > MAX_ROW.min(self.generation_bytes) {
             return;
         }
@@ -180,14 +180,14 @@ impl Entry {
     }
 }
 
-/// Bytes of a value in memory.
-fn weight(value: &Value) -> usize {
-    size_of::<Value>()
-        + match value {
-            Value::Text(text) => text.capacity(),
-            Value::Blob(bytes) => bytes.capacity(),
-            Value::Null | Value::Integer(_) | Value::Real(_) => 0,
-        }
+/// Bytes of a row's values in memory.
+pub fn weight(row: &Row) -> usize {
+    let outside = |value: &Value| match value {
+        Value::Text(text) => text.capacity(),
+        Value::Blob(bytes) => bytes.capacity(),
+        Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+    };
+    row.values.iter().map(|value| size_of::<Value>() + outside(value)).sum()
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ pub fn decode(text: &str) -> Option<(char, usize)> {
         return decode_number(number).map(|(c, length)| (c, length + 2));
     }
     let length = body.bytes().take(LONGEST).take_while(u8::is_ascii_alphanumeric).count();
-    if body[length..].starts_with(';') && let Some(named) = NAMED.get(&body[..length]) {
+    if body[length..].starts_with(';')
+        && let Some(named) = NAMED.get(&body[..length])
+    {
         return Some((named.character, length + 2));
     }
     // Old names are known without a semicolon, even in front of other letters.

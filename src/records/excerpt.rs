@@ -59,8 +59,12 @@ struct Reader<'a> {
 }
 
 enum Tag<'a> {
-    Start { name: &'a str },
-    End { name: &'a str },
+    Start {
+        name: &'a str,
+    },
+    End {
+        name: &'a str,
+    },
     /// A comment, a doctype, or an unfinished tag at the end.
     Nothing,
 }
@@ -328,7 +332,9 @@ mod tests {
 
     #[test]
     fn no_text_is_too_strange() {
-        for html in ["<", "</", "<!", "<!--", "<!-->", "<a b='", "<é>", "&", "&#", "&#x;", "<title", "<title></ti", "<svg><"] {
+        for html in
+            ["<", "</", "<!", "<!--", "<!-->", "<a b='", "<é>", "&", "&#", "&#x;", "<title", "<title></ti", "<svg><"]
+        {
             shorten(&html.repeat(100), Excerpt { max: 50, ellipsis: true });
             shorten(html, Excerpt { max: 50, ellipsis: true });
         }

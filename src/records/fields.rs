@@ -297,7 +297,10 @@ mod tests {
             ("*.b", "{}"),
             ("*.*", "{}"),
             ("j.*:excerpt(2),j.a.b", r#"{"j":{"a":{"b":1},"z":"x"}}"#),
-            ("j:excerpt(2),j.a", r#"{"j":{"a":{"b":1,"c":[{"d":1,"e":2},{"d":3}],"n":[1,2,[{"d":5}]]},"z":"<b>x</b>"}}"#),
+            (
+                "j:excerpt(2),j.a",
+                r#"{"j":{"a":{"b":1,"c":[{"d":1,"e":2},{"d":3}],"n":[1,2,[{"d":5}]]},"z":"<b>x</b>"}}"#,
+            ),
             ("html:excerpt(7,true)", r#"{"html":"Hello b..."}"#),
             ("html:excerpt( 7 , TRUE )", r#"{"html":"Hello b..."}"#),
             ("html:excerpt(7,yes)", r#"{"html":"Hello b"}"#),

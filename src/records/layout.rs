@@ -4,9 +4,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::RwLock;
+use rusqlite::types::ValueRef;
 
 use crate::{
-    db::quote_ident,
+    db::{ReadTx, Row, Value},
+    error::Result,
+    rules::Sql,
     schema::{Collection, Field, FieldKind},
 };
 
@@ -33,13 +36,77 @@ pub struct Table {
     /// All columns in field order: the columns of every stored row.
     pub columns: Arc<[Arc<str>]>,
     /// All columns of one record by its id (`?1`).
-    pub by_id: String,
+    by_id: String,
     /// Position of `id` in `columns`.
     pub id: usize,
     /// Position of `emailVisibility` in `columns`; auth collections only.
     pub email_visibility: Option<usize>,
     public: Layout,
     superuser: Layout,
+}
+
+impl Table {
+    /// The stored row of a record.
+    pub fn by_id(&self, tx: &ReadTx<'_>, id: &str) -> Result<Option<Row>> {
+        tx.query_one(&self.by_id, [id], |row| Ok(self.stored(row)))
+    }
+
+    /// Calls `f` with each stored row of a query that selects [`Table::column_names`].
+    pub fn each(&self, tx: &ReadTx<'_>, sql: &Sql, mut f: impl FnMut(Row) -> Result<()>) -> Result<()> {
+        let mut statement = tx.prepare(&sql.text)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(&sql.params))?;
+        while let Some(row) = rows.next()? {
+            f(self.stored(row))?;
+        }
+        Ok(())
+    }
+
+    /// All stored rows of a query that selects [`Table::column_names`].
+    pub fn load(&self, tx: &ReadTx<'_>, sql: &Sql) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        self.each(tx, sql, |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// A row with all columns in field order, whatever order (or lack) it came with.
+    pub fn arrange(&self, row: &Arc<Row>) -> Arc<Row> {
+        if Arc::ptr_eq(&row.columns, &self.columns) || row.columns == self.columns {
+            return row.clone();
+        }
+        let values = self
+            .columns
+            .iter()
+            .zip(&self.collection.fields)
+            .map(|(column, field)| row.get(column).cloned().unwrap_or_else(|| field.kind.as_type().zero()));
+        Arc::new(Row { columns: self.columns.clone(), values: values.collect() })
+    }
+
+    /// The id of a stored row.
+    pub fn id_of<'r>(&self, row: &'r Row) -> Option<&'r str> {
+        match row.values.get(self.id)? {
+            Value::Text(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn stored(&self, row: &rusqlite::Row<'_>) -> Row {
+        let value = |position| owned(row.get_ref(position).unwrap_or(ValueRef::Null));
+        Row { columns: self.columns.clone(), values: (0..self.columns.len()).map(value).collect() }
+    }
+}
+
+/// Text that is no UTF-8 (written by other hands) is repaired: the wire cannot carry it.
+fn owned(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
 }
 
 /// The keys of a record in the order of the wire, and where their values come from.
@@ -213,4 +280,9 @@ impl Tables {
         known.insert(collection.id.clone(), table.clone());
         table
     }
+}
+
+/// An identifier in SQL text.
+pub fn quote_ident(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
 }

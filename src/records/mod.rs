@@ -3,21 +3,34 @@
 //! Reading lives here and beside this file; every write passes [`write`].
 //! May touch `files`, `rules`, `schema`, `identity` and `db`. Main type: [`Records`], one function per action.
 
+mod answer;
+mod cache;
+mod entities;
+mod excerpt;
+mod expand;
+mod fields;
+mod layout;
+mod list;
+mod params;
 mod render;
+mod view;
+mod visibility;
 mod write;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
-pub use write::BatchFailure;
 
+pub use self::{fields::Picker, params::ListParams, write::BatchFailure};
+
+use self::{cache::RowCache, layout::Tables};
 use crate::{
-    db::{Db, Row},
-    error::{Error, Result},
+    db::Db,
+    error::Result,
     files::{Storage, Upload},
-    identity::{AuthRecord, Passwords},
+    identity::Passwords,
     rules::Request,
-    schema::{Collection, Schema},
+    schema::Schema,
 };
 
 /// A request's body: values by key (modifiers included) and uploaded files.
@@ -27,16 +40,6 @@ pub struct Body {
     pub uploads: Vec<Upload>,
 }
 
-/// `records-api.md` §2, parsed and clamped.
-#[derive(Debug, Clone)]
-pub struct ListParams {
-    pub page: u64,
-    pub per_page: u64,
-    pub skip_total: bool,
-    pub filter: Option<String>,
-    pub sort: Option<String>,
-}
-
 /// How an answer is shaped: `expand` and `fields` (§7, §8).
 #[derive(Debug, Clone, Default)]
 pub struct Shape {
@@ -44,12 +47,20 @@ pub struct Shape {
     pub fields: Option<String>,
 }
 
+/// Rows by id are remembered up to this size.
+const ROW_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
 /// A rendered JSON answer.
 pub type Rendered = Vec<u8>;
 
-/// Any JSON answer cut down to what `fields` asks for (§8): for answers that are more than a record.
+/// Any JSON answer cut down to what `fields` asks for (§7): for answers that are more than a record.
 pub fn pick(answer: &[u8], fields: &str) -> Result<Rendered> {
-    todo!()
+    Picker::parse(fields)?.apply(answer, false)
+}
+
+/// [`pick`] for a page of a list: `fields` are those of its items.
+pub fn pick_items(page: &[u8], fields: &str) -> Result<Rendered> {
+    Picker::parse(fields)?.apply(page, true)
 }
 
 /// One entry of a batch (§9).
@@ -78,47 +89,22 @@ pub struct Records {
     schema: Schema,
     storage: Storage,
     passwords: Passwords,
+    /// What rendering needs of each collection.
+    tables: Arc<Tables>,
+    rows: Arc<RowCache>,
     writes: write::Desk,
 }
 
 impl Records {
+    /// Over an opened database. Listens to its commits, so it is made once per database.
     pub fn new(db: Db, schema: Schema, storage: Storage, passwords: Passwords) -> Self {
-        todo!()
-    }
-
-    pub async fn list(&self, request: Request, collection: &str, params: ListParams, shape: Shape) -> Result<Rendered> {
-        todo!()
-    }
-
-    pub async fn view(&self, request: Request, collection: &str, id: &str, shape: Shape) -> Result<Rendered> {
-        todo!()
-    }
-
-    /// The stored row of a record by id (row cache first), hidden columns included. No rule applies.
-    pub async fn load(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Arc<Row>>> {
-        todo!()
-    }
-
-    /// Drops a record from the row cache: for the one write that is no record write, the upgrade of a password hash.
-    /// To be called after its COMMIT and before its acknowledgement.
-    pub fn forget(&self, collection: &str, id: &str) {
-        todo!()
-    }
-
-    /// True when the record satisfies the rule (`None`: superusers only).
-    pub async fn satisfies(
-        &self,
-        request: &Request,
-        collection: &Arc<Collection>,
-        id: &str,
-        rule: Option<&str>,
-    ) -> Result<bool> {
-        todo!()
-    }
-
-    /// A record as an auth answer shows it: e-mail always, hidden fields for superuser records only; `expand` as the
-    /// authenticated record itself.
-    pub async fn render_authenticated(&self, request: Request, record: &AuthRecord, shape: Shape) -> Result<Rendered> {
-        todo!()
+        let rows = Arc::new(RowCache::new(ROW_CACHE_BYTES));
+        let cached = rows.clone();
+        db.on_commit(move |commit| {
+            for (_, change) in &commit.changes {
+                cached.forget(&change.collection, &change.record);
+            }
+        });
+        Self { db, schema, storage, passwords, tables: Arc::default(), rows, writes: write::Desk::default() }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     layout::{Cell, Layout, Step, Table},
     visibility::Emails,
 };
-use crate::db::Row;
+use crate::{db::Row, error::Result};
 
 /// A row that a layout can be filled from.
 pub trait Cells {
@@ -33,9 +33,9 @@ pub fn record(
     layout: &Layout,
     row: &impl Cells,
     emails: &Emails,
-    expand: impl FnOnce(&mut Vec<u8>),
+    expand: impl FnOnce(&mut Vec<u8>) -> Result<()>,
     out: &mut Vec<u8>,
-) {
+) -> Result<()> {
     let start = out.len();
     let mut expand = Some(expand);
     for step in &layout.steps {
@@ -49,7 +49,7 @@ pub fn record(
             }
             Step::Expand => {
                 if let Some(expand) = expand.take() {
-                    expand(out);
+                    expand(out)?;
                 }
             }
         }
@@ -59,6 +59,7 @@ pub fn record(
         None => out.push(b'{'),
     }
     out.push(b'}');
+    Ok(())
 }
 
 fn field(table: &Table, key: &[u8], cell: Cell, row: &impl Cells, out: &mut Vec<u8>) {

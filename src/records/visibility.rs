@@ -1,6 +1,6 @@
 //! Who may see the e-mail address of an auth record (`docs/wire/auth.md` §4.4).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{borrow::Borrow, collections::HashSet, sync::Arc};
 
 use rusqlite::types::ValueRef;
 
@@ -63,22 +63,21 @@ pub fn resolve(
     catalog: &Catalog,
     table: &Table,
     request: &Request,
-    rows: &[impl AsRef<Row>],
+    rows: &[impl Borrow<Row>],
 ) -> Result<Emails> {
     let mut emails = Emails::of(&request.caller, table);
     let Some(rule) = manage_rule(table, &request.caller) else { return Ok(emails) };
-    let Ok(expr) = rules::parse(rule) else { return Ok(emails) };
     let mut undecided = Vec::new();
-    for row in rows.iter().map(AsRef::as_ref) {
+    for row in rows.iter().map(Borrow::<Row>::borrow) {
         let visible = table.email_visibility.and_then(|position| row.values.get(position));
-        let Some(Value::Text(id)) = row.values.get(table.id) else { continue };
+        let Some(id) = table.id_of(row) else { continue };
         if visible.is_some_and(|value| is_true(value.into())) || emails.own.as_deref() == Some(id) {
             continue;
         }
-        match rules::matches(&expr, &table.collection, row, request) {
-            Verdict::Match => _ = emails.managed.insert(id.clone()),
+        match rules::judge(rule, catalog, &table.collection, row, request) {
+            Verdict::Match => _ = emails.managed.insert(id.to_owned()),
             Verdict::NoMatch => {}
-            Verdict::NeedsSql => undecided.push(Value::Text(id.clone())),
+            Verdict::NeedsSql => undecided.push(Value::Text(id.to_owned())),
         }
     }
     if !undecided.is_empty() {

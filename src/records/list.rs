@@ -1,0 +1,129 @@
+//! A page of a collection (`docs/wire/records-api.md` §2).
+
+use std::{borrow::Cow, io::Write, sync::Arc};
+
+use rusqlite::params_from_iter;
+
+use super::{
+    ListParams, Records, Rendered, Shape,
+    answer::Asked,
+    layout::{Layout, Table},
+    view,
+};
+use crate::{
+    db::ReadTx,
+    error::{Error, Result},
+    rules::{Query, Request, Sql},
+};
+
+impl Records {
+    /// One page as the caller may see it: list rule and filter decide what is in it.
+    pub async fn list(&self, request: Request, collection: &str, params: ListParams, shape: Shape) -> Result<Rendered> {
+        let catalog = self.schema.catalog();
+        let collection = catalog.find(collection).ok_or_else(Error::not_found)?.clone();
+        view::refuse_locked(&request, collection.list_rule.as_deref())?;
+        refuse_special_fields(&request, &params)?;
+        params.check()?;
+        let table = self.tables.of(&collection);
+        let asked = Asked::new(&self.tables, catalog, request, &shape)?;
+        let page = Page::new(asked, table, params)?;
+        self.db.read(move |tx| page.read(tx)).await
+    }
+}
+
+/// Only superusers may say `@request.` and `@collection.`, wherever it stands (`docs/wire/records-filter.md` §6.3).
+fn refuse_special_fields(request: &Request, params: &ListParams) -> Result<()> {
+    let is_special = |text: &str| text.contains("@request.") || text.contains("@collection.");
+    let special = [&params.filter, &params.sort].into_iter().flatten().any(|text| is_special(text));
+    if special && !request.caller.is_superuser() {
+        return Err(Error::forbidden("Only superusers may filter and sort by @request and @collection fields."));
+    }
+    Ok(())
+}
+
+/// A list, compiled.
+struct Page {
+    asked: Asked,
+    table: Arc<Table>,
+    /// What is read row by row; `None` when stored rows are needed.
+    layout: Option<Layout>,
+    rows: Sql,
+    count: Option<Sql>,
+    number: u64,
+    size: u64,
+    offset: u64,
+}
+
+impl Page {
+    fn new(asked: Asked, table: Arc<Table>, params: ListParams) -> Result<Self> {
+        let streamed = asked.streams(&table);
+        let layout = streamed.then(|| asked.layout(&table));
+        let columns = match &layout {
+            Some(layout) => table.selected_names(layout),
+            None => table.column_names(),
+        };
+        let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
+        if !asked.request.caller.is_superuser()
+            && let Some(rule) = table.collection.list_rule.as_deref().filter(|rule| !rule.is_empty())
+        {
+            query.and_rule(rule)?;
+        }
+        if let Some(filter) = &params.filter {
+            query.and_filter(filter)?;
+        }
+        if let Some(sort) = &params.sort {
+            query.sort(sort)?;
+        }
+        let rows = query.select(&columns, Some(params.per_page), params.offset());
+        let count = (!params.skip_total).then(|| query.count());
+        let layout = layout.map(Cow::into_owned);
+        let (number, size, offset) = (params.page, params.per_page, params.offset());
+        Ok(Self { layout, rows, count, number, size, offset, asked, table })
+    }
+
+    /// Items and total of one snapshot.
+    fn read(&self, tx: &ReadTx<'_>) -> Result<Rendered> {
+        let mut out = Vec::with_capacity(8 * 1024);
+        out.extend_from_slice(b"{\"items\":[");
+        let found = match &self.layout {
+            Some(layout) => self.stream(tx, layout, &mut out)?,
+            None => {
+                let rows = self.table.load(tx, &self.rows)?;
+                self.asked.write_rows(tx, &self.table, &rows, &mut out)?;
+                rows.len() as u64
+            }
+        };
+        let total = self.total(tx, found)?;
+        let pages = total.map(|total| total.div_ceil(self.size));
+        let (total, pages) = (total.map_or(-1, u64::cast_signed), pages.map_or(-1, u64::cast_signed));
+        let (number, size) = (self.number, self.size);
+        write!(out, r#"],"page":{number},"perPage":{size},"totalItems":{total},"totalPages":{pages}}}"#)?;
+        Ok(out)
+    }
+
+    /// Writes rows as SQLite hands them out; returns how many.
+    fn stream(&self, tx: &ReadTx<'_>, layout: &Layout, out: &mut Vec<u8>) -> Result<u64> {
+        let emails = self.asked.plain_emails(&self.table);
+        let mut statement = tx.prepare(&self.rows.text)?;
+        let mut rows = statement.query(params_from_iter(&self.rows.params))?;
+        let mut found = 0;
+        while let Some(row) = rows.next()? {
+            if found > 0 {
+                out.push(b',');
+            }
+            self.asked.write(&self.table, layout, row, &emails, |_| Ok(()), out)?;
+            found += 1;
+        }
+        Ok(found)
+    }
+
+    /// `None` when nobody asked. A page that is not full tells the total by itself.
+    fn total(&self, tx: &ReadTx<'_>, found: u64) -> Result<Option<u64>> {
+        let Some(count) = &self.count else { return Ok(None) };
+        if found < self.size && (found > 0 || self.offset == 0) {
+            return Ok(Some(self.offset + found));
+        }
+        let total = tx.query_one(&count.text, params_from_iter(&count.params), |row| row.get::<_, i64>(0))?;
+        Ok(Some(total.unwrap_or(0).unsigned_abs()))
+    }
+}

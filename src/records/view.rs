@@ -1,0 +1,172 @@
+//! One record by its id: for a client under the view rule, and for the house under none.
+
+use std::sync::Arc;
+
+use rusqlite::params_from_iter;
+
+use super::{Records, Rendered, Shape, answer::Asked, layout::Table};
+use crate::{
+    db::Row,
+    error::{Error, Result},
+    identity::{AuthRecord, Caller, SUPERUSERS_ID},
+    rules::{self, Query, Request, Sql, Verdict},
+    schema::{Catalog, Collection},
+};
+
+impl Records {
+    /// The record, if the view rule lets the caller see it. Needs no SQL when the row is known and the rule reads
+    /// nothing else.
+    pub async fn view(&self, request: Request, collection: &str, id: &str, shape: Shape) -> Result<Rendered> {
+        let catalog = self.schema.catalog();
+        let collection = catalog.find(collection).ok_or_else(Error::not_found)?.clone();
+        refuse_locked(&request, collection.view_rule.as_deref())?;
+        let table = self.tables.of(&collection);
+        let asked = Asked::new(&self.tables, catalog, request, &shape)?;
+        let rule = effective(&asked.request, collection.view_rule.as_deref());
+        if asked.streams(&table)
+            && let Some(row) = self.known(&table, id)
+        {
+            match judge(rule, &asked.catalog, &collection, &row, &asked.request) {
+                Verdict::Match => return asked.one_streamed(&table, &row),
+                Verdict::NoMatch => return Err(Error::not_found()),
+                Verdict::NeedsSql => {}
+            }
+        }
+        if rule.is_none() && !collection.is_view() {
+            let row = self.fetch(&table, id).await?.ok_or_else(Error::not_found)?;
+            return asked.one(&self.db, table, row).await;
+        }
+        self.view_by_rule(asked, table, id).await
+    }
+
+    /// Row, rule and everything around the record in one snapshot.
+    async fn view_by_rule(&self, asked: Asked, table: Arc<Table>, id: &str) -> Result<Rendered> {
+        let sql = self.select(&asked, &table, id)?;
+        let ticket = self.rows.ticket(&table.collection.id, id);
+        let asked = Arc::new(asked);
+        let (rendered, row) = self
+            .db
+            .read({
+                let table = table.clone();
+                move |tx| {
+                    let row = table.load(tx, &sql)?.pop().map(Arc::new).ok_or_else(Error::not_found)?;
+                    Ok((asked.one_in(tx, &table, &row)?, row))
+                }
+            })
+            .await?;
+        if !table.collection.is_view() {
+            self.rows.fill(ticket, &table.collection.id, id, row);
+        }
+        Ok(rendered)
+    }
+
+    /// A rule that does not compile any more shows nothing (`docs/wire/records.md` §2).
+    fn select(&self, asked: &Asked, table: &Table, id: &str) -> Result<Sql> {
+        let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
+        query.and_id(id);
+        if let Some(rule) = effective(&asked.request, table.collection.view_rule.as_deref()) {
+            query.and_rule(rule).map_err(|error| Error::not_found().because(error))?;
+        }
+        Ok(query.select(&table.column_names(), Some(1), 0))
+    }
+
+    /// The stored row of a record by id (row cache first), hidden columns included. No rule applies.
+    pub async fn load(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Arc<Row>>> {
+        let table = self.tables.of(collection);
+        match self.known(&table, id) {
+            Some(row) => Ok(Some(row)),
+            None => self.fetch(&table, id).await,
+        }
+    }
+
+    /// True when the record satisfies the rule (`None`: superusers only).
+    pub async fn satisfies(
+        &self,
+        request: &Request,
+        collection: &Arc<Collection>,
+        id: &str,
+        rule: Option<&str>,
+    ) -> Result<bool> {
+        if request.caller.is_superuser() {
+            return Ok(true);
+        }
+        let Some(rule) = rule else { return Ok(false) };
+        if rule.is_empty() {
+            return Ok(true);
+        }
+        let catalog = self.schema.catalog();
+        if let Some(row) = self.load(collection, id).await? {
+            match rules::judge(rule, &catalog, collection, &row, request) {
+                Verdict::Match => return Ok(true),
+                Verdict::NoMatch => return Ok(false),
+                Verdict::NeedsSql => {}
+            }
+        }
+        let mut query = Query::new(&catalog, collection, request);
+        query.and_id(id);
+        query.and_rule(rule)?;
+        let sql = query.select(&[], Some(1), 0);
+        self.db.read(move |tx| Ok(tx.query_one(&sql.text, params_from_iter(&sql.params), |_| Ok(()))?.is_some())).await
+    }
+
+    /// A record as an auth answer shows it: e-mail always, hidden fields for superuser records only; `expand` as the
+    /// authenticated record itself.
+    pub async fn render_authenticated(&self, request: Request, record: &AuthRecord, shape: Shape) -> Result<Rendered> {
+        let catalog = self.schema.catalog();
+        let collection = catalog.by_id(&record.collection_id).ok_or_else(Error::not_found)?.clone();
+        let caller = match record.collection_id.as_ref() {
+            SUPERUSERS_ID => Caller::Superuser(Arc::new(record.clone())),
+            _ => Caller::Record(Arc::new(record.clone())),
+        };
+        let mut asked = Asked::new(&self.tables, catalog, Request { caller, ..request }, &shape)?;
+        asked.all_emails = true;
+        let table = self.tables.of(&collection);
+        let row = table.arrange(&record.row);
+        asked.one(&self.db, table, row).await
+    }
+
+    /// Drops a record from the row cache: for the one write that is no record write, the upgrade of a password hash.
+    /// To be called after its COMMIT and before its acknowledgement.
+    pub fn forget(&self, collection: &str, id: &str) {
+        self.rows.forget(collection, id);
+    }
+
+    /// The cached row, if it has the columns of this version of the collection.
+    fn known(&self, table: &Table, id: &str) -> Option<Arc<Row>> {
+        self.rows.get(&table.collection.id, id).filter(|row| Arc::ptr_eq(&row.columns, &table.columns))
+    }
+
+    /// The row from the database, remembered. Rows of views change with other tables and are not.
+    async fn fetch(&self, table: &Arc<Table>, id: &str) -> Result<Option<Arc<Row>>> {
+        let ticket = self.rows.ticket(&table.collection.id, id);
+        let row = self
+            .db
+            .read({
+                let (table, id) = (table.clone(), id.to_owned());
+                move |tx| table.by_id(tx, &id)
+            })
+            .await?
+            .map(Arc::new);
+        if let Some(row) = row.as_ref().filter(|_| !table.collection.is_view()) {
+            self.rows.fill(ticket, &table.collection.id, id, row.clone());
+        }
+        Ok(row)
+    }
+}
+
+/// A rule that is `null` locks everybody out but superusers, before anything is looked up (`docs/wire/records.md` §2).
+pub fn refuse_locked(request: &Request, rule: Option<&str>) -> Result<()> {
+    if rule.is_none() && !request.caller.is_superuser() {
+        return Err(Error::forbidden("Only superusers can do this."));
+    }
+    Ok(())
+}
+
+/// The rule that has to be judged; none for superusers and where it is blank.
+fn effective<'r>(request: &Request, rule: Option<&'r str>) -> Option<&'r str> {
+    rule.filter(|rule| !rule.is_empty() && !request.caller.is_superuser())
+}
+
+fn judge(rule: Option<&str>, catalog: &Catalog, base: &Collection, row: &Row, request: &Request) -> Verdict {
+    rule.map_or(Verdict::Match, |rule| rules::judge(rule, catalog, base, row, request))
+}
