@@ -138,3 +138,16 @@ export function admin(server) {
 export function remove(dir) {
     rmSync(dir, { recursive: true, force: true });
 }
+
+/** A server on a directory without any superuser, as its owner first meets it. */
+export async function startConchFresh(dir) {
+    const port = await freePort();
+    const started = start(conchBinary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir]);
+    const url = `http://127.0.0.1:${port}`;
+    for (;;) {
+        if (started.child.exitCode !== null) throw new Error(`conch exited:\n${started.log()}`);
+        if (await fetch(`${url}/api/health`).then((answer) => answer.ok, () => false)) break;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return { url, dir, log: started.log, stop: () => stop(started) };
+}
