@@ -2,18 +2,29 @@
 //!
 //! May touch `records`, `schema`, `settings` and `identity`. Main type: [`Auth`].
 
-use serde_json::{Map, Value as Json};
+mod answer;
+mod known;
+mod password;
+mod superusers;
+pub mod token;
 
+use std::sync::Arc;
+
+use self::{
+    known::{Known, Verified},
+    token::{Purpose, Unverified},
+};
 use crate::{
-    db::Db,
-    error::Result,
-    identity::{Caller, Passwords},
-    records::{Records, Rendered, Shape},
-    rules::Request,
-    schema::Schema,
+    clock::Timestamp,
+    db::{Db, Row},
+    error::{Error, Result},
+    identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID},
+    records::Records,
+    schema::{Collection, Schema, auth_options::AuthOptions},
     settings,
 };
 
+/// All flows of accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
     db: Db,
@@ -21,38 +32,92 @@ pub struct Auth {
     records: Records,
     passwords: Passwords,
     settings: settings::Store,
+    known: Arc<Known>,
 }
 
 impl Auth {
     pub fn new(db: Db, schema: Schema, records: Records, passwords: Passwords, settings: settings::Store) -> Self {
-        todo!()
+        Self { db, schema, records, passwords, settings, known: Arc::default() }
     }
 
-    /// Whom the value of an `Authorization` header names; anything wrong with it is a guest (§2.3).
+    /// Whom the value of an `Authorization` header names; anything wrong with it is a guest (§2.3). Fails only when the
+    /// record cannot be read.
     pub async fn caller(&self, authorization: &str) -> Result<Caller> {
-        todo!()
+        let text = token::from_header(authorization);
+        if text.is_empty() {
+            return Ok(Caller::Guest);
+        }
+        let now = self.now();
+        let known = self.known.get(text);
+        if let Some(verified) = &known
+            && token::is_over(verified.expires, now)
+        {
+            return Ok(Caller::Guest);
+        }
+        match known {
+            Some(verified) => self.recognise(&verified).await,
+            None => self.verify(text, now).await,
+        }
     }
 
-    /// `POST …/auth-with-password` (§3.3).
-    pub async fn with_password(
-        &self,
-        request: Request,
-        collection: &str,
-        body: Map<String, Json>,
-        shape: Shape,
-        client_ip: std::net::IpAddr,
-    ) -> Result<Rendered> {
-        todo!()
+    /// The caller of a token whose signature was verified before: still good as long as its key is.
+    async fn recognise(&self, verified: &Verified) -> Result<Caller> {
+        let catalog = self.schema.catalog();
+        let Some((collection, options)) = catalog.by_id(&verified.collection).and_then(|c| Some((c, c.auth()?))) else {
+            return Ok(Caller::Guest);
+        };
+        let Some(row) = self.records.load(collection, &verified.id).await? else { return Ok(Caller::Guest) };
+        let Some(token_key) = row.text("tokenKey") else { return Ok(Caller::Guest) };
+        if !verified.is_signed_with(token_key, &options.auth_token.secret) {
+            return Ok(Caller::Guest);
+        }
+        Ok(caller_of(collection, verified.id.clone(), row))
     }
 
-    /// `POST …/auth-refresh` (§3.4). `token` is the one that the request carried.
-    pub async fn refresh(&self, request: Request, collection: &str, token: &str, shape: Shape) -> Result<Rendered> {
-        todo!()
+    /// The whole of §2.2.
+    async fn verify(&self, text: &str, now: Timestamp) -> Result<Caller> {
+        let Some(token) = Unverified::decode(text, Purpose::Auth, now) else { return Ok(Caller::Guest) };
+        let catalog = self.schema.catalog();
+        let Some((collection, options)) = catalog.find(&token.collection).and_then(|c| Some((c, c.auth()?))) else {
+            return Ok(Caller::Guest);
+        };
+        let Some(row) = self.records.load(collection, &token.id).await? else { return Ok(Caller::Guest) };
+        let Some(key) = signing_key(&row, &options.auth_token.secret) else { return Ok(Caller::Guest) };
+        if !token.verify(key.as_bytes()) {
+            return Ok(Caller::Guest);
+        }
+        let id: Arc<str> = token.id.as_str().into();
+        let verified = Verified { collection: collection.id.clone(), id: id.clone(), expires: token.expires, key };
+        self.known.insert(text, verified);
+        Ok(caller_of(collection, id, row))
     }
 
-    /// While nobody but the installer account is a superuser: a token of that account, which lets its bearer create the
-    /// first one (`docs/wire/services.md` §3.3). `None` when there is a superuser.
-    pub async fn installer(&self) -> Result<Option<String>> {
-        todo!()
+    /// The auth collection of this id or name, or `NotFound` (§0.4).
+    fn auth_collection(&self, id_or_name: &str) -> Result<Arc<Collection>> {
+        self.schema.find(id_or_name).and_then(|found| if found.is_auth() { Ok(found) } else { Err(Error::not_found()) })
     }
+
+    fn now(&self) -> Timestamp {
+        self.db.clock().now()
+    }
+}
+
+/// The options of what is known to be an auth collection.
+fn options(collection: &Collection) -> &AuthOptions {
+    collection.auth().expect("only auth collections come this far")
+}
+
+/// Token key and secret, or `None` for a record that cannot have tokens.
+fn signing_key(row: &Row, secret: &str) -> Option<String> {
+    let token_key = row.text("tokenKey").filter(|key| !key.is_empty())?;
+    Some([token_key, secret].concat())
+}
+
+fn auth_record(collection: &Collection, id: Arc<str>, row: Arc<Row>) -> AuthRecord {
+    AuthRecord { collection_id: collection.id.clone(), collection_name: collection.name.clone(), id, row }
+}
+
+fn caller_of(collection: &Collection, id: Arc<str>, row: Arc<Row>) -> Caller {
+    let record = Arc::new(auth_record(collection, id, row));
+    if &*collection.id == SUPERUSERS_ID { Caller::Superuser(record) } else { Caller::Record(record) }
 }

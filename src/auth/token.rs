@@ -197,8 +197,7 @@ mod tests {
             };
         }
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(all.to_string()));
-        let signature =
-            crypto::sign(message.as_bytes(), &EncodingKey::from_secret(b"key"), Algorithm::HS256).unwrap();
+        let signature = crypto::sign(message.as_bytes(), &EncodingKey::from_secret(b"key"), Algorithm::HS256).unwrap();
         format!("{message}.{signature}")
     }
 

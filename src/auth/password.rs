@@ -1,0 +1,258 @@
+//! `auth-with-password` (`docs/wire/auth.md` §3.3).
+
+use std::{net::IpAddr, sync::Arc};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Map, Value as Json};
+
+use super::{Auth, answer::SignIn, auth_record, options};
+use crate::{
+    db::{ReadTx, Row, Value, quote_ident},
+    error::{Error, Issues, Leaf, Result},
+    random,
+    records::{Rendered, Shape},
+    rules::{Context, Request},
+    schema::{
+        Collection, FieldType,
+        auth_options::PasswordAuth,
+        field::{self},
+    },
+};
+
+/// How often a password is checked again when the stored hash changes meanwhile.
+const ATTEMPTS: usize = 3;
+
+impl Auth {
+    /// `POST …/auth-with-password` (§3.3).
+    pub async fn with_password(
+        &self,
+        mut request: Request,
+        collection: &str,
+        body: Map<String, Json>,
+        shape: Shape,
+        client_ip: IpAddr,
+    ) -> Result<Rendered> {
+        let collection = self.auth_collection(collection)?;
+        let method = &options(&collection).password_auth;
+        if !method.enabled {
+            return Err(Error::forbidden("The collection does not accept passwords."));
+        }
+        let form = Form::parse(&body)?;
+        form.check(method)?;
+        let found = self.find(&collection, &form).await?;
+        let Some(row) = self.check_password(&collection, &form.password, found).await? else { return Err(refused()) };
+
+        let id: Arc<str> = row.text("id").unwrap_or_default().into();
+        let record = auth_record(&collection, id, row);
+        request.context = Context::Password;
+        request.body = body;
+        let sign_in = SignIn { auth: self, request, collection: &collection, record: &record };
+        sign_in.admit_address(client_ip)?;
+        sign_in.admit_by_rule().await?;
+        sign_in.refuse_second_factor().await?;
+        self.upgrade_hash(&collection, form.password, &record.row).await;
+        sign_in.answer(shape).await
+    }
+
+    /// The account of this identity, and what to check the password against if there is none.
+    async fn find(&self, collection: &Arc<Collection>, form: &Form) -> Result<Found> {
+        let lookups = form.lookups(collection);
+        let identity = form.identity.clone();
+        let decoy = decoy_query(collection);
+        let around = decoy_id(&options(collection).auth_token.secret, &identity);
+        self.db
+            .read(move |tx| {
+                // Both reads are done for known and unknown accounts alike.
+                let decoy = decoy_hash(tx, &decoy, &around)?;
+                for sql in &lookups {
+                    if let Some(id) = tx.query_one(sql, [&identity], |row| row.get(0))? {
+                        return Ok(Found { id: Some(id), decoy });
+                    }
+                }
+                Ok(Found { id: None, decoy })
+            })
+            .await
+    }
+
+    /// The row of the account if the password is its own. An unknown account takes as long as a known one.
+    async fn check_password(
+        &self,
+        collection: &Arc<Collection>,
+        password: &str,
+        found: Found,
+    ) -> Result<Option<Arc<Row>>> {
+        let mut row = match found.id {
+            Some(id) => self.records.load(collection, &id).await?,
+            None => None,
+        };
+        for _ in 0..ATTEMPTS {
+            let Some(checked) = row else {
+                self.passwords.verify(password.to_owned(), found.decoy.unwrap_or_default()).await?;
+                return Ok(None);
+            };
+            let hash = checked.text("password").unwrap_or_default();
+            if !self.passwords.verify(password.to_owned(), hash.to_owned()).await? {
+                return Ok(None);
+            }
+            // Whoever changed the password meanwhile has ended all sessions: an old password must not begin a new one.
+            let id = checked.text("id").unwrap_or_default();
+            match self.records.load(collection, id).await? {
+                Some(fresh) if fresh.text("password") == Some(hash) => return Ok(Some(fresh)),
+                other => row = other,
+            }
+            if row.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores a bcrypt password as Argon2id once it is known. Compare-and-swap on the old hash, beside the record path:
+    /// nothing about the record changes for anybody, so there is no log entry and the token key stays. A failure is
+    /// tried again at the next login.
+    async fn upgrade_hash(&self, collection: &Arc<Collection>, password: String, row: &Row) {
+        let (Some(id), Some(old)) = (row.text("id"), row.text("password")) else { return };
+        if !self.passwords.needs_upgrade(&password, old) {
+            return;
+        }
+        let (id, old) = (id.to_owned(), old.to_owned());
+        let stored = async {
+            let new = self.passwords.hash(password).await?;
+            let sql =
+                format!("UPDATE {} SET password = ?1 WHERE id = ?2 AND password = ?3", quote_ident(&collection.name));
+            let (records, collection_id) = (self.records.clone(), collection.id.clone());
+            self.db
+                .write(move |tx| {
+                    if tx.execute(&sql, [&new, &id, &old])? == 1 {
+                        let (records, collection_id, id) = (records.clone(), collection_id.clone(), id.clone());
+                        tx.after_commit(move || records.forget(&collection_id, &id));
+                    }
+                    Ok(())
+                })
+                .await
+        };
+        if let Err(error) = stored.await {
+            tracing::warn!(collection = &*collection.name, %error, "a password hash could not be upgraded");
+        }
+    }
+}
+
+struct Found {
+    id: Option<String>,
+    /// A hash of some other account.
+    decoy: Option<String>,
+}
+
+/// One answer for an unknown account and a wrong password.
+fn refused() -> Error {
+    Error::invalid("The identity or the password is wrong.")
+}
+
+/// The body of the request.
+struct Form {
+    identity: String,
+    password: String,
+    /// Blank: every identity field.
+    identity_field: String,
+}
+
+impl Form {
+    fn parse(body: &Map<String, Json>) -> Result<Self> {
+        Ok(Self {
+            identity: text(body, "identity")?,
+            password: text(body, "password")?,
+            identity_field: text(body, "identityField")?,
+        })
+    }
+
+    fn check(&self, method: &PasswordAuth) -> Result<()> {
+        let mut issues = Issues::default();
+        for (name, value) in [("identity", &self.identity), ("password", &self.password)] {
+            if value.is_empty() {
+                issues.insert(name, Leaf::required());
+            } else if value.len() > 255 {
+                let leaf = Leaf::new("validation_length_out_of_range", "The length must be between 1 and 255.");
+                issues.insert(name, leaf.param("min", 1).param("max", 255));
+            }
+        }
+        if !self.identity_field.is_empty() && !method.identity_fields.contains(&self.identity_field) {
+            issues.insert("identityField", Leaf::new("validation_in_invalid", "Must be one of the identity fields."));
+        }
+        issues.into_result("The login is not valid.")
+    }
+
+    /// One query for each field that the identity may be in, e-mail first: the first record found counts.
+    fn lookups(&self, collection: &Collection) -> Vec<String> {
+        let fields: Vec<&str> = if self.identity_field.is_empty() {
+            let configured = options(collection).password_auth.identity_fields.iter().map(String::as_str);
+            let (mut fields, others): (Vec<_>, Vec<_>) = configured.partition(|name| *name == "email");
+            if !is_email(&self.identity) {
+                fields.clear();
+            }
+            fields.extend(others);
+            fields
+        } else {
+            vec![&self.identity_field]
+        };
+        fields
+            .into_iter()
+            .filter(|name| collection.field(name).is_some())
+            .map(|name| lookup(collection, name))
+            .collect()
+    }
+}
+
+/// A body value, keys compared without case (§0.2). `null` is blank; other types are refused without saying where.
+fn text(body: &Map<String, Json>, key: &str) -> Result<String> {
+    let value = body.get(key).or_else(|| {
+        let same = body.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        same.map(|(_, value)| value)
+    });
+    match value {
+        None | Some(Json::Null) => Ok(String::new()),
+        Some(Json::String(text)) => Ok(text.clone()),
+        Some(_) => Err(Error::invalid("The body could not be read.")),
+    }
+}
+
+fn is_email(text: &str) -> bool {
+    field::Email::default().check(false, &Value::Text(text.to_owned())).is_ok()
+}
+
+/// Exact, unless the field's unique index ignores case. The identity is never blank, which lets SQLite use the partial
+/// index of e-mails.
+fn lookup(collection: &Collection, name: &str) -> String {
+    let column = quote_ident(name);
+    let ignores_case = collection.unique_indexes().iter().any(|index| {
+        matches!(index.columns.as_slice(), [only] if only.name.eq_ignore_ascii_case(name)
+            && only.collate.eq_ignore_ascii_case("nocase"))
+    });
+    let collation = if ignores_case { " COLLATE NOCASE" } else { "" };
+    let table = quote_ident(&collection.name);
+    format!("SELECT id FROM {table} WHERE {column} = ?1{collation} AND {column} != '' LIMIT 1")
+}
+
+/// (from here on, from the beginning)
+fn decoy_query(collection: &Collection) -> (String, String) {
+    let table = quote_ident(&collection.name);
+    (
+        format!("SELECT password FROM {table} WHERE id >= ?1 ORDER BY id LIMIT 1"),
+        format!("SELECT password FROM {table} ORDER BY id LIMIT 1"),
+    )
+}
+
+fn decoy_hash(tx: &ReadTx<'_>, (from, first): &(String, String), id: &str) -> Result<Option<String>> {
+    let hash = tx.query_one(from, [id], |row| row.get(0))?;
+    match hash {
+        Some(hash) => Ok(Some(hash)),
+        None => tx.query_one(first, [], |row| row.get(0)),
+    }
+}
+
+/// Where an unknown identity borrows its hash: always at the same account, which nobody outside can tell. While bcrypt
+/// and Argon2id hashes are mixed, unknown accounts are thus mixed like the known ones, each of constant cost.
+fn decoy_id(secret: &str, identity: &str) -> String {
+    let hash = digest(&SHA256, [secret, "\0", identity].concat().as_bytes());
+    let alphabet = random::LOWER_ALPHANUMERIC;
+    hash.as_ref().iter().take(15).map(|&byte| char::from(alphabet[usize::from(byte) % alphabet.len()])).collect()
+}
