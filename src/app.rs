@@ -26,6 +26,8 @@ pub struct Config {
     pub temporary: bool,
     /// `--dev`: verbose log, outside effects captured.
     pub dev: bool,
+    /// Takes over a copied PocketBase database; otherwise one is refused.
+    pub adopt: bool,
 }
 
 /// The opened data directory with all rooms over it. Cheap to clone.

@@ -1,25 +1,44 @@
-//! `conch serve`: opens the data directory, listens, and tells a person what to do next.
+//! `conch serve`: opens the data directory, listens, and tells a person (or a test) what to do next.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
-use super::Place;
+use super::{
+    Place,
+    control::Control,
+    log,
+    temporary::{self, Temporary},
+};
 use crate::{
     app::{App, Config},
     clock::Clock,
     db::Durability,
     http::server,
+    random,
 };
+
+const ADDRESS: &str = "127.0.0.1:8090";
+/// A temporary server may run beside others.
+const TEMPORARY_ADDRESS: &str = "127.0.0.1:0";
+const TEMPORARY_EMAIL: &str = "admin@example.com";
 
 /// `conch serve`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  conch serve --http 0.0.0.0:8090 --dir /var/lib/conch
+  conch serve --temp      prints one JSON line when it is ready: {\"event\":\"ready\",\"url\":…,\"token\":…,\"dir\":…,\"pid\":…}")]
 pub struct Serve {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(long, env = "CONCH_HTTP", default_value = "127.0.0.1:8090", value_name = "HOST:PORT")]
-    http: String,
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8090, with --temp 127.0.0.1:0]
+    #[arg(long, env = "CONCH_HTTP", value_name = "HOST:PORT")]
+    http: Option<String>,
     /// Origins that browsers may call from, comma separated; `*` matches any run, `?` one character
     #[arg(long, env = "CONCH_ORIGINS", default_value = "*", value_delimiter = ',', value_name = "ORIGIN,…")]
     origins: Vec<String>,
@@ -33,42 +52,103 @@ pub struct Serve {
     /// Verbose log, and outside effects (mail, pushes) captured instead of sent
     #[arg(long, env = "CONCH_DEV")]
     dev: bool,
+    /// For tests: an empty directory that is removed at exit, also when the parent process dies; a superuser is created
+    /// and told in one JSON line on stdout. Nothing is synchronised to the disk; --dir and --sync do not count
+    #[arg(long, env = "CONCH_TEMP")]
+    temp: bool,
 }
 
 impl Serve {
     /// Serves until SIGINT or SIGTERM.
     pub fn run(self, place: Place) -> anyhow::Result<()> {
-        start_log(self.dev);
-        let app = App::open(Config {
-            dir: place.dir,
-            durability: self.sync,
-            query_timeout: Duration::from_secs(self.query_timeout),
-            encryption_key: place.encryption_key,
-            clock: Clock::system(),
-            temporary: false,
-            dev: self.dev,
-        })?;
-        let listener = server::listen(&self.http)?;
-        let address = listener.local_addr().context("cannot read the address that was bound")?;
-        let base = format!("http://{address}");
-        server::run(app, listener, server::Options { origins: self.origins }, async move |_app| {
-            eprintln!("Conch is listening on {base}");
-            eprintln!("  REST API   {base}/api/");
-            Ok(())
+        log::start(if self.dev { log::Level::Verbose } else { log::Level::Normal });
+        let temporary = self.temp.then(Temporary::create).transpose().context("cannot create a temporary directory")?;
+        if let Some(temporary) = &temporary {
+            temporary::die_with_parent(temporary.path().to_owned());
+        }
+        let dir = temporary.as_ref().map_or(&*place.dir, Temporary::path);
+        // First of all: a second server on the same port should not touch the data.
+        let address = self.http.as_deref().unwrap_or(if self.temp { TEMPORARY_ADDRESS } else { ADDRESS });
+        let listener = server::listen(address)?;
+        let url = url(listener.local_addr().context("cannot read the address that was bound")?);
+        let app = App::open(self.config(dir, place.encryption_key))?;
+
+        // The socket lives as long as the server does.
+        let mut control = None;
+        server::run(app, listener, server::Options { origins: self.origins }, async |app| {
+            control = Some(Control::listen(app.clone())?);
+            if temporary.is_some() { announce_temporary(&app, &url).await } else { announce(&app, &url).await }
         })
+    }
+
+    fn config(&self, dir: &Path, encryption_key: Option<String>) -> Config {
+        Config {
+            dir: dir.to_owned(),
+            durability: if self.temp { Durability::Off } else { self.sync },
+            query_timeout: Duration::from_secs(self.query_timeout),
+            encryption_key,
+            clock: Clock::system(),
+            temporary: self.temp,
+            dev: self.dev,
+            adopt: false,
+        }
     }
 }
 
-/// Sends the log to stderr: for people on a terminal, as JSON lines otherwise. `RUST_LOG` overrules the level.
-pub fn start_log(verbose: bool) {
-    let level = if verbose { "info,conch=debug" } else { "info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if std::io::stderr().is_terminal() {
-        log.with_target(false).compact().try_init()
-    } else {
-        log.json().flatten_event(true).try_init()
+/// Where a browser on this machine finds the server.
+fn url(address: SocketAddr) -> String {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
     };
-    // A second subscriber in one process can only come from a test: the first one stays.
-    let _ = started;
+    format!("http://{}", SocketAddr::new(host, address.port()))
+}
+
+async fn announce(app: &App, url: &str) -> anyhow::Result<()> {
+    eprintln!("Conch is listening on {url}");
+    eprintln!("  REST API   {url}/api/");
+    eprintln!("  data       {}", app.db.dir().display());
+    if let Some(token) = app.auth.installer().await? {
+        eprintln!();
+        eprintln!("There is no superuser yet. Create one here, within 30 minutes:");
+        eprintln!("  {url}/_/#/pbinstall/{token}");
+        eprintln!("or with: conch superuser create EMAIL --password-stdin --dir {}", app.db.dir().display());
+    }
+    Ok(())
+}
+
+async fn announce_temporary(app: &App, url: &str) -> anyhow::Result<()> {
+    let password = random::string(random::ALPHANUMERIC, 20);
+    app.auth.create_superuser(TEMPORARY_EMAIL, &password).await?;
+    let ready = serde_json::json!({
+        "event": "ready",
+        "url": url,
+        "token": app.auth.superuser_token(TEMPORARY_EMAIL).await?,
+        "dir": app.db.dir(),
+        "pid": std::process::id(),
+        "email": TEMPORARY_EMAIL,
+        "password": password,
+    });
+    // Whoever started us may have closed the pipe: that is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{ready}");
+    temporary::sweep();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_one_that_a_browser_can_open() {
+        for (address, expected) in [
+            ("127.0.0.1:8090", "http://127.0.0.1:8090"),
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("192.168.1.5:1", "http://192.168.1.5:1"),
+        ] {
+            assert_eq!(url(address.parse().unwrap()), expected);
+        }
+    }
 }

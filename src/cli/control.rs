@@ -1,0 +1,158 @@
+//! How the command line reaches a running server: a local socket in the data directory.
+//!
+//! One process owns the directory, so a second one asks instead of writing behind its back. One JSON line there, one JSON
+//! line back. Whoever may reach the socket may also write `data.db`: it is for the directory's owner alone.
+
+use std::{
+    fs::{self, File, Permissions},
+    io,
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::timeout,
+};
+
+use super::superuser::{self, Ask};
+use crate::app::App;
+
+const NAME: &str = ".conch.sock";
+/// The longest line, in bytes.
+const MAX_LINE: u64 = 64 * 1024;
+/// A connection has this long for everything.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Connections that are served at the same time; more wait.
+const CONNECTIONS: usize = 8;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    ok: bool,
+    message: String,
+}
+
+/// Asks the server that owns `dir`. `None` when there is none.
+pub async fn ask(dir: &Path, ask: &Ask) -> anyhow::Result<Option<String>> {
+    let Ok(handle) = File::open(dir) else { return Ok(None) };
+    let mut stream = match UnixStream::connect(address(&handle, dir)).await {
+        Ok(stream) => stream,
+        // The socket of a server that was killed stays behind and refuses.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).context("cannot ask the running server"),
+    };
+    let exchange = async {
+        let mut line = serde_json::to_vec(ask)?;
+        line.push(b'\n');
+        stream.write_all(&line).await?;
+        let mut reply = String::new();
+        BufReader::new(stream).take(MAX_LINE).read_line(&mut reply).await?;
+        Ok::<Answer, anyhow::Error>(serde_json::from_str(&reply)?)
+    };
+    let answer = match timeout(PATIENCE, exchange).await {
+        Ok(answer) => answer.context("the running server gave no answer")?,
+        Err(_) => bail!("the running server did not answer within {} seconds", PATIENCE.as_secs()),
+    };
+    if answer.ok { Ok(Some(answer.message)) } else { bail!("{}", answer.message) }
+}
+
+/// The socket of a running server; its file goes when this is dropped.
+#[derive(Debug)]
+pub struct Control {
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens in the app's directory, which this process must own, and serves on the current runtime.
+    pub fn listen(app: App) -> anyhow::Result<Self> {
+        let dir = app.db.dir();
+        let path = dir.join(NAME);
+        let listener = bind(dir, &path).with_context(|| format!("cannot listen on {}", path.display()))?;
+        tokio::spawn(accept(listener, app));
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn bind(dir: &Path, path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let handle = File::open(dir)?;
+    let listener = UnixListener::bind(address(&handle, dir))?;
+    // Until here somebody else may have connected: `accept` looks at who it is.
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// A socket's path may have about a hundred bytes, a directory's more: so the way goes over its open descriptor.
+fn address(handle: &File, dir: &Path) -> PathBuf {
+    if cfg!(target_os = "linux") {
+        PathBuf::from(format!("/proc/self/fd/{}/{NAME}", handle.as_raw_fd()))
+    } else {
+        dir.join(NAME)
+    }
+}
+
+async fn accept(listener: UnixListener, app: App) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = places.clone().acquire_owned().await.expect("nobody closes the semaphore");
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "the control socket could not accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if !is_owner(&stream) {
+            continue;
+        }
+        let app = app.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            if let Ok(Err(error)) = timeout(PATIENCE, serve(stream, &app)).await {
+                tracing::debug!(%error, "a connection to the control socket failed");
+            }
+        });
+    }
+}
+
+/// This user, or root.
+fn is_owner(stream: &UnixStream) -> bool {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    let own = unsafe { libc::geteuid() };
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+async fn serve(mut stream: UnixStream, app: &App) -> anyhow::Result<()> {
+    let (input, mut output) = stream.split();
+    let mut line = String::new();
+    BufReader::new(input).take(MAX_LINE).read_line(&mut line).await?;
+    let answer = match serde_json::from_str::<Ask>(&line) {
+        Ok(ask) => match superuser::perform(app, ask).await {
+            Ok(message) => Answer { ok: true, message },
+            Err(error) => Answer { ok: false, message: error.to_string() },
+        },
+        Err(_) => Answer { ok: false, message: "The running server does not know this command.".into() },
+    };
+    let mut reply = serde_json::to_vec(&answer)?;
+    reply.push(b'\n');
+    output.write_all(&reply).await?;
+    Ok(())
+}

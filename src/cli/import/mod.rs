@@ -1,0 +1,89 @@
+//! `conch import pocketbase DIR`: a copy of a PocketBase data directory that Conch carries on with
+//! (`docs/wire/records-storage.md`).
+//!
+//! The source is only ever read. The copy is made, checked and adopted in a staging folder inside the target, and moved
+//! to its place at the very end: an import that fails or is killed leaves no half directory behind.
+
+mod database;
+mod files;
+mod progress;
+mod report;
+mod source;
+mod staging;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use self::{database::Survey, progress::Progress, report::Report, source::Source, staging::Staging};
+use super::Place;
+use crate::app::App;
+
+/// `conch import`
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(subcommand)]
+    from: From,
+}
+
+#[derive(Debug, Subcommand)]
+enum From {
+    /// Copy a data directory of PocketBase 0.23 or newer into --dir
+    ///
+    /// Records, files, passwords and issued tokens stay valid. The source is only read; stop PocketBase first, or what it
+    /// writes afterwards stays behind.
+    #[command(after_help = "Example:\n  conch import pocketbase ./pb_data --dir ./data")]
+    Pocketbase {
+        /// The data directory of PocketBase, usually called pb_data
+        #[arg(value_name = "DIR")]
+        source: PathBuf,
+    },
+}
+
+impl Import {
+    /// Prints a report of what came along and what could not.
+    pub fn run(self, place: Place) -> anyhow::Result<()> {
+        let From::Pocketbase { source } = self.from;
+        super::log::start(super::log::Level::Warnings);
+        let report = import(&source, &place)?;
+        print!("{report}");
+        Ok(())
+    }
+}
+
+fn import(source: &Path, place: &Place) -> anyhow::Result<Report> {
+    let progress = Progress::new();
+    let source = Source::open(source)?;
+    let staging = Staging::create(&place.dir, source.path())?;
+
+    progress.say("Copying the database");
+    source.copy_database(staging.path())?;
+    progress.say("Checking the database");
+    let survey = Survey::of(&staging.path().join("data.db"), place.encryption_key.is_some())?;
+    progress.say("Copying the files");
+    let copied = files::copy(&source.path().join("storage"), &staging.path().join("storage"), &progress)?;
+
+    progress.say("Taking over");
+    adopt(staging.path(), place, &survey)?;
+    let missing = survey.missing_files(&staging.path().join("data.db"), &staging.path().join("storage"))?;
+    staging.publish().with_context(|| format!("cannot move the copy to {}", place.dir.display()))?;
+    Ok(Report::new(&place.dir, &source, &survey, copied, missing))
+}
+
+/// Opens the copy as Conch's own, which migrates it, and compares what is in it then.
+fn adopt(dir: &Path, place: &Place, survey: &Survey) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let config = Place { dir: dir.to_owned(), ..place.clone() }.config();
+        let app = App::open(crate::app::Config { adopt: true, ..config }).context("the copy cannot be opened")?;
+        let kept = app.schema.catalog().all().len();
+        app.db.close().await;
+        drop(app);
+        if kept != survey.collections.len() {
+            bail!("{} collections were copied, but {kept} could be read", survey.collections.len());
+        }
+        Ok(())
+    })?;
+    survey.compare(&dir.join("data.db"))
+}

@@ -1,0 +1,33 @@
+//! The log: always on stderr, so that stdout holds only what a person or a program asked for.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// How much is told; `RUST_LOG` overrules it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// For commands that answer by themselves.
+    Warnings,
+    Normal,
+    /// `--dev`
+    Verbose,
+}
+
+/// Starts the log: for people on a terminal, as JSON lines otherwise.
+pub fn start(level: Level) {
+    let level = match level {
+        Level::Warnings => "warn",
+        Level::Normal => "info",
+        Level::Verbose => "info,conch=debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() {
+        log.with_target(false).compact().try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
+    };
+    // A second subscriber in one process can only come from a test: the first one stays.
+    let _ = started;
+}

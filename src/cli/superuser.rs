@@ -1,0 +1,163 @@
+//! `conch superuser …`: accounts that may do everything, without a browser.
+//!
+//! A running server is asked to do it (see [`super::control`]); otherwise the directory is opened here. Either way the
+//! record passes the same door as one that is created over HTTP.
+
+use std::io::BufRead;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+
+use super::{Place, control};
+use crate::{
+    app::App,
+    error::Result,
+    identity::{Caller, SUPERUSERS_ID},
+    records::{Body, Shape},
+    rules::Request,
+};
+
+/// `conch superuser`
+#[derive(Debug, Args)]
+pub struct Superuser {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Create a superuser
+    Create(Credentials),
+    /// Create a superuser, or set the password of the one that exists
+    Upsert(Credentials),
+    /// Set the password of a superuser; all of its sessions end
+    Update(Credentials),
+    /// Delete a superuser; the last one cannot be deleted
+    Delete { email: String },
+}
+
+#[derive(Debug, Args)]
+struct Credentials {
+    email: String,
+    /// At least 8 characters; other users of this machine can see it while the command runs
+    #[arg(required_unless_present = "password_stdin", conflicts_with = "password_stdin")]
+    password: Option<String>,
+    /// Read the password from the first line of the standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+/// What is to be done with which account: also the message to a running server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub enum Ask {
+    Create { email: String, password: String },
+    Upsert { email: String, password: String },
+    Update { email: String, password: String },
+    Delete { email: String },
+}
+
+impl Superuser {
+    /// Prints what was done.
+    pub fn run(self, place: Place) -> anyhow::Result<()> {
+        let ask = match self.action {
+            Action::Create(it) => it.with(|email, password| Ask::Create { email, password })?,
+            Action::Upsert(it) => it.with(|email, password| Ask::Upsert { email, password })?,
+            Action::Update(it) => it.with(|email, password| Ask::Update { email, password })?,
+            Action::Delete { email } => Ask::Delete { email },
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let done = runtime.block_on(async {
+            if let Some(answer) = control::ask(&place.dir, &ask).await? {
+                return Ok(answer);
+            }
+            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. }) && !place.dir.join("data.db").exists() {
+                bail!("there is no data in {}: nothing to change", place.dir.display());
+            }
+            let app = App::open(place.config())?;
+            let done = perform(&app, ask).await;
+            app.db.close().await;
+            Ok(done?)
+        })?;
+        println!("{done}");
+        Ok(())
+    }
+}
+
+impl Credentials {
+    fn with(self, ask: impl FnOnce(String, String) -> Ask) -> anyhow::Result<Ask> {
+        let password = match self.password {
+            Some(password) => password,
+            None => first_line(std::io::stdin().lock()).context("cannot read the password from the standard input")?,
+        };
+        Ok(ask(self.email, password))
+    }
+}
+
+/// The first line without its end, up to 4 KiB.
+fn first_line(input: impl BufRead) -> std::io::Result<String> {
+    let mut line = String::new();
+    input.take(4096).read_line(&mut line)?;
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    Ok(line)
+}
+
+/// Does it; the answer is a sentence for people.
+pub async fn perform(app: &App, ask: Ask) -> Result<String> {
+    match ask {
+        Ask::Create { email, password } => {
+            app.auth.create_superuser(&email, &password).await?;
+            Ok(format!("Created the superuser {email}."))
+        }
+        Ask::Update { email, password } => match app.auth.superuser(&email).await? {
+            Some(it) => set_password(app, &it.id, &email, &password).await,
+            None => Err(crate::error::Error::invalid(format!("There is no superuser {email}."))),
+        },
+        Ask::Upsert { email, password } => match app.auth.superuser(&email).await? {
+            Some(it) => set_password(app, &it.id, &email, &password).await,
+            None => {
+                app.auth.create_superuser(&email, &password).await?;
+                Ok(format!("Created the superuser {email}."))
+            }
+        },
+        Ask::Delete { email } => match app.auth.superuser(&email).await? {
+            Some(it) => {
+                app.records.delete(request(app, "DELETE"), SUPERUSERS_ID, &it.id).await?;
+                Ok(format!("Deleted the superuser {email}."))
+            }
+            None => Ok(format!("There is no superuser {email}: nothing to delete.")),
+        },
+    }
+}
+
+async fn set_password(app: &App, id: &str, email: &str, password: &str) -> Result<String> {
+    let values = [("password", password), ("passwordConfirm", password)];
+    let values = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let body = Body { values, uploads: Vec::new() };
+    app.records.update(request(app, "PATCH"), SUPERUSERS_ID, id, body, Shape::default()).await?;
+    Ok(format!("Set the password of the superuser {email}; its sessions have ended."))
+}
+
+fn request(app: &App, method: &str) -> Request {
+    Request { method: method.into(), caller: Caller::system(), now: app.clock.now(), ..Request::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_the_first_line_without_its_end() {
+        for (input, password) in [
+            ("secret\n", "secret"),
+            ("secret", "secret"),
+            ("secret\r\nmore\n", "secret"),
+            (" two words \n", " two words "),
+            ("", ""),
+        ] {
+            assert_eq!(first_line(input.as_bytes()).unwrap(), password);
+        }
+        assert_eq!(first_line("x".repeat(10_000).as_bytes()).unwrap().len(), 4096);
+    }
+}
