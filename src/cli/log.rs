@@ -29,5 +29,16 @@ pub fn start(level: Level) {
         log.json().flatten_event(true).try_init()
     };
     // A second subscriber in one process can only come from a test: the first one stays.
-    let _ = started;
+    if started.is_ok() {
+        log_panics();
+    }
+}
+
+/// Panics go to the log like everything else; who catches them says what happened to the request.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or("no text");
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked: {text}");
+    }));
 }

@@ -152,8 +152,3 @@ impl Db {
         todo!()
     }
 }
-
-/// A name as an SQL identifier.
-pub fn quote_ident(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}

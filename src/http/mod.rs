@@ -1,5 +1,30 @@
 //! The wire, and nothing but the wire: parses requests, calls one function of the house, renders the answer.
 //!
-//! May touch every room below. Main entrance: [`server::run`]; the route table is [`routes`].
+//! May touch every room below. Main entrance: [`server::run`]; the route table is `routes`, the way every request
+//! takes through the house is `middleware::answer`.
 
+mod api;
+mod error;
+mod extract;
+mod middleware;
+mod reply;
+mod routes;
 pub mod server;
+
+use std::cell::RefCell;
+
+use crate::app::App;
+
+/// What the requests of one worker share.
+struct Wire {
+    app: App,
+    origins: middleware::cors::Origins,
+    /// What the rules of the current catalog ask of a request.
+    asked: RefCell<extract::rule_request::Asked>,
+}
+
+impl Wire {
+    fn new(app: App, options: &server::Options) -> Self {
+        Self { app, origins: middleware::cors::Origins::new(&options.origins), asked: RefCell::default() }
+    }
+}

@@ -1,10 +1,24 @@
 //! Listening, workers and graceful shutdown.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, rc::Rc, time::Duration};
 
+use actix_web::{HttpRequest, HttpServer, rt::System, web};
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::{Wire, middleware};
 use crate::app::App;
+
+/// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// An idle connection is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// After an answer that ends the connection the client has this long to hang up.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that one worker serves at once; more wait in the backlog.
+const CONNECTIONS_PER_WORKER: usize = 20_000;
+/// Running requests have this long to finish after SIGTERM (§2.8), in seconds.
+const SHUTDOWN_SECONDS: u64 = 1;
 
 /// How the wire behaves; the command line fills it.
 #[derive(Debug, Clone)]
@@ -32,12 +46,62 @@ pub fn run(
     options: Options,
     ready: impl AsyncFnOnce(App) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let _ = options;
-    actix_web::rt::System::new().block_on(async move {
-        let server = actix_web::HttpServer::new(actix_web::App::new).listen(listener).context("cannot listen")?.run();
-        ready(app.clone()).await?;
-        server.await?;
+    System::new().block_on(async move {
+        let worker_app = app.clone();
+        let server = HttpServer::new(move || {
+            // One service for everything: the route table is ours, see `routes`.
+            let wire = Rc::new(Wire::new(worker_app.clone(), &options));
+            actix_web::App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
+                middleware::answer(wire.clone(), request, payload.into_inner())
+            }))
+        })
+        .workers(std::thread::available_parallelism().map_or(2, usize::from))
+        .max_connections(CONNECTIONS_PER_WORKER)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .shutdown_signal(asked_to_stop()?)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .listen(listener)
+        .context("cannot listen")?
+        .run();
+        let handle = server.handle();
+        let serving = actix_web::rt::spawn(server);
+        // Dropping the server without a word would leave workers behind: whatever happens, it is stopped.
+        let announced = ready(app.clone()).await;
+        if announced.is_err() {
+            handle.stop(false).await;
+        }
+        let served = serving.await.context("the server's task ended early")?;
         app.db.close().await;
-        Ok(())
+        announced?;
+        served.context("the server failed")
     })
+}
+
+/// Completes when the process is asked to stop. Listens from this call on, not from the first poll.
+fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let first = listen("127.0.0.1:0").unwrap();
+        let error = listen(&first.local_addr().unwrap().to_string()).unwrap_err();
+        assert!(error.to_string().contains("already in use"), "{error}");
+        assert!(listen("nonsense").is_err());
+    }
 }

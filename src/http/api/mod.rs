@@ -1,0 +1,39 @@
+//! One file per resource. A handler parses, calls one function of the house, renders.
+
+pub mod auth;
+pub mod batch;
+pub mod collections;
+pub mod health;
+mod oauth2_providers;
+pub mod records;
+pub mod settings;
+pub mod setup;
+
+use super::{
+    extract::{body::Received, query::Params},
+    reply::Reply,
+};
+use crate::{error::Result, records::pick};
+
+/// 200 with rendered JSON, cut down to what `fields` asks for (`docs/wire/services.md` §1.5).
+fn picked(body: Vec<u8>, params: &Params) -> Result<Reply> {
+    Ok(Reply::json(match params.get("fields") {
+        Some(fields) => pick(&body, fields)?,
+        None => body,
+    }))
+}
+
+/// The same for a value.
+fn picked_value(value: &impl serde::Serialize, params: &Params) -> Result<Reply> {
+    picked(serde_json::to_vec(value).map_err(crate::error::Error::internal)?, params)
+}
+
+/// The member of a body that a handler looks for; letter case does not matter (`docs/wire/auth.md` §0.2).
+fn member(received: &mut Received, name: &str) -> Option<serde_json::Value> {
+    let values = &mut received.body.values;
+    let key = match values.contains_key(name) {
+        true => name.to_owned(),
+        false => values.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone(),
+    };
+    values.shift_remove(&key).filter(|value| !value.is_null())
+}

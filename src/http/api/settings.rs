@@ -1,0 +1,30 @@
+//! `/api/settings` (`docs/wire/services.md` §4).
+
+use super::picked_value;
+use crate::{
+    error::Result,
+    http::{
+        extract::{
+            Call,
+            body::{self, Files},
+        },
+        reply::Reply,
+    },
+    settings::nest_form,
+};
+
+/// The whole tree without its secrets.
+pub fn get(call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    picked_value(&call.app().settings.current().redacted(), &call.query()?)
+}
+
+/// Merges a partial tree over the stored one.
+pub async fn patch(mut call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    let params = call.query()?;
+    let received = body::read(&mut call, body::DEFAULT_LIMIT, Files::Ignore).await?;
+    let patch = if received.is_form { nest_form(received.body.values) } else { received.body.values };
+    let settings = call.app().settings.patch(patch).await?;
+    picked_value(&settings.redacted(), &params)
+}

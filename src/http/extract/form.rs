@@ -1,0 +1,161 @@
+//! Form bodies: what a text means, and how parts become one object (`docs/wire/records-api.md` §3).
+
+use serde_json::{Map, Number, Value as Json};
+
+use super::json;
+use crate::error::{Error, Result};
+
+/// The part that carries JSON, which is merged over everything else.
+const JSON_PAYLOAD: &str = "@jsonPayload";
+/// More parts than this are refused.
+pub const MAX_PARTS: usize = 1000;
+/// Longer part names are refused.
+pub const MAX_NAME_BYTES: usize = 1024;
+
+/// Collects the texts of a form.
+#[derive(Debug, Default)]
+pub struct Form {
+    texts: Map<String, Json>,
+    payloads: Vec<Map<String, Json>>,
+    parts: usize,
+}
+
+impl Form {
+    /// Counts a part of this name, or refuses it.
+    pub fn admit(&mut self, name: &str) -> Result<()> {
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            return Err(Error::invalid("The form has too many parts."));
+        }
+        if name.len() > MAX_NAME_BYTES {
+            return Err(Error::invalid("A part of the form has too long a name."));
+        }
+        Ok(())
+    }
+
+    /// Adds an admitted text part: a second one under the same name makes an array.
+    pub fn text(&mut self, name: String, text: &str) -> Result<()> {
+        if name == JSON_PAYLOAD {
+            self.payloads.push(json::object(text.as_bytes())?);
+            return Ok(());
+        }
+        match self.texts.entry(name) {
+            serde_json::map::Entry::Vacant(entry) => {
+                entry.insert(infer(text));
+            }
+            serde_json::map::Entry::Occupied(mut entry) => match entry.get_mut() {
+                // Inference never yields an array, so this one holds earlier parts.
+                Json::Array(array) => array.push(infer(text)),
+                first => *first = Json::Array(vec![first.take(), infer(text)]),
+            },
+        }
+        Ok(())
+    }
+
+    /// The object, with every `@jsonPayload` merged over the plain parts in order.
+    pub fn into_object(self) -> Map<String, Json> {
+        let mut object = self.texts;
+        for payload in self.payloads {
+            object.extend(payload);
+        }
+        object
+    }
+}
+
+/// An `application/x-www-form-urlencoded` body.
+pub fn urlencoded(bytes: &[u8]) -> Result<Map<String, Json>> {
+    let mut form = Form::default();
+    for (name, value) in url::form_urlencoded::parse(bytes) {
+        form.admit(&name)?;
+        form.text(name.into_owned(), &value)?;
+    }
+    Ok(form.into_object())
+}
+
+/// `true`/`false`, numbers in their shortest decimal form, and everything else as it is.
+fn infer(text: &str) -> Json {
+    match text {
+        "true" => Json::Bool(true),
+        "false" => Json::Bool(false),
+        _ => number(text).map_or_else(|| Json::String(text.to_owned()), Json::Number),
+    }
+}
+
+fn number(text: &str) -> Option<Number> {
+    let first = text.bytes().next()?;
+    if !(first.is_ascii_digit() || first == b'-') || !text.bytes().all(|byte| matches!(byte, b'-' | b'.' | b'0'..=b'9'))
+    {
+        return None;
+    }
+    let value: f64 = text.parse().ok()?;
+    // Rust prints a float as its shortest decimal form without an exponent.
+    if value.to_string() != text {
+        return None;
+    }
+    match text.parse::<i64>() {
+        Ok(integer) if text != "-0" => Some(integer.into()),
+        _ => Number::from_f64(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_become_what_they_look_like() {
+        for (text, expected) in [
+            ("true", "true"),
+            ("false", "false"),
+            ("True", r#""True""#),
+            ("5", "5"),
+            ("-5", "-5"),
+            ("1.5", "1.5"),
+            ("0.1", "0.1"),
+            ("-0", "-0.0"),
+            ("007", r#""007""#),
+            ("1.50", r#""1.50""#),
+            ("1e3", r#""1e3""#),
+            (".5", r#"".5""#),
+            ("5.", r#""5.""#),
+            ("+5", r#""+5""#),
+            ("-", r#""-""#),
+            ("1-2", r#""1-2""#),
+            ("1.2.3", r#""1.2.3""#),
+            ("", r#""""#),
+            (" 5", r#"" 5""#),
+            ("9007199254740993", r#""9007199254740993""#),
+            ("9007199254740992", "9007199254740992"),
+            ("NaN", r#""NaN""#),
+            ("null", r#""null""#),
+        ] {
+            assert_eq!(infer(text).to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_become_one_object() {
+        for (body, expected) in [
+            ("", "{}"),
+            ("a=1&b=x", r#"{"a":1,"b":"x"}"#),
+            ("a=1&a=x&a=", r#"{"a":[1,"x",""]}"#),
+            ("a=%2B+1", r#"{"a":"+ 1"}"#),
+            (
+                "a=1&%40jsonPayload=%7B%22a%22%3A%5B%5D%7D&b=2&%40jsonPayload=%7B%22c%22%3A%22true%22%7D",
+                r#"{"a":[],"b":2,"c":"true"}"#,
+            ),
+        ] {
+            let object = urlencoded(body.as_bytes()).unwrap();
+            assert_eq!(serde_json::to_string(&object).unwrap(), expected, "{body}");
+        }
+        assert!(urlencoded(b"@jsonPayload=[1]").is_err());
+        assert!(urlencoded(b"@jsonPayload={").is_err());
+    }
+
+    #[test]
+    fn forms_are_bounded() {
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS).as_bytes()).is_ok());
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).as_bytes()).is_err());
+        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! The way of every request: one idea per file, put in order here (`docs/wire/services.md` §2).
+//!
+//! It is one async function, not a stack of boxed services: each step is a call, and the order can be read.
+
+pub mod client_address;
+pub mod cors;
+mod log;
+mod panic;
+mod request_id;
+mod security_headers;
+mod superuser_ips;
+
+use std::{rc::Rc, time::Instant};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{Method, header::AUTHORIZATION},
+};
+
+use super::{
+    Wire, error,
+    extract::{Call, path},
+    reply::Reply,
+    routes,
+};
+use crate::{
+    error::{Error, Result},
+    identity::Caller,
+};
+
+/// Answers one request; never fails and never panics.
+pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
+    let id = request_id::next();
+    let started = Instant::now();
+    // Before everything else, so without CORS and security headers (§1.2).
+    if let Some(location) = redirected(&http) {
+        let mut response = Reply::redirect(&location).into_response();
+        request_id::set(&mut response, &id);
+        return response;
+    }
+    if http.method() == Method::OPTIONS {
+        let mut response = Reply::no_content().into_response();
+        cors::preflight(&wire.origins, &http, &mut response);
+        request_id::set(&mut response, &id);
+        return response;
+    }
+
+    let outcome = panic::caught(guarded(wire.clone(), http.clone(), payload)).await;
+    log::finished(&http, &id, started, &outcome);
+    let mut response = match outcome {
+        Ok(reply) => reply.into_response(),
+        Err(failure) => error::reply(&failure).into_response(),
+    };
+    security_headers::set(&mut response);
+    cors::set(&wire.origins, &http, &mut response);
+    request_id::set(&mut response, &id);
+    response
+}
+
+/// Who asks, whether they may ask from there, and then the route.
+async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Result<Reply> {
+    let caller = caller(&wire, &http).await?;
+    let call = Call { wire, http, payload, caller };
+    superuser_ips::check(&call)?;
+    routes::dispatch(call).await
+}
+
+async fn caller(wire: &Wire, http: &HttpRequest) -> Result<Caller> {
+    match http.headers().get(AUTHORIZATION).map(|value| value.to_str()) {
+        Some(Ok(authorization)) if !authorization.is_empty() => wire.app.auth.caller(authorization).await,
+        _ => Ok(Caller::Guest),
+    }
+}
+
+/// Where a request for an unclean path has to go.
+fn redirected(http: &HttpRequest) -> Option<String> {
+    let path = http.uri().path();
+    let clean = if path == "/_" { "/_/".to_owned() } else { path::cleaned(path)? };
+    Some(match http.query_string() {
+        "" => clean,
+        query => format!("{clean}?{query}"),
+    })
+}
+
+/// What a handler that panicked answers.
+fn panicked(text: &str) -> Error {
+    Error::internal(anyhow::anyhow!("a handler panicked: {text}"))
+}

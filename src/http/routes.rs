@@ -1,0 +1,58 @@
+//! The whole route table (`docs/wire/services.md` §0.1, §1.2).
+//!
+//! Paths are matched exactly and case-sensitively, segment by segment *after* splitting, so that an encoded `/` stays
+//! in its segment. A known path under another method is as unknown as any other: 404, never 405.
+
+use actix_web::http::Method;
+
+use super::{
+    api::{auth, batch, collections, health, records, settings, setup},
+    extract::{Call, path::Segments},
+    reply::Reply,
+};
+use crate::error::{Error, Result};
+
+/// Answers `call` with the handler of its route. The rare and the long arms are boxed, so that the future of the
+/// frequent ones stays small.
+pub async fn dispatch(call: Call) -> Result<Reply> {
+    let http = call.http.clone();
+    let segments = Segments::parse(http.uri().path())?;
+    // GET routes answer HEAD as well; the server leaves the body out.
+    let method = if http.method() == Method::HEAD { &Method::GET } else { http.method() };
+
+    match (method, segments.names().as_slice()) {
+        (&Method::GET, ["api", "health"]) => health::check(call),
+
+        (&Method::GET, ["api", "collections", c, "records"]) => records::list(call, c).await,
+        (&Method::GET, ["api", "collections", c, "records", id]) => records::view(call, c, id).await,
+        (&Method::POST, ["api", "collections", c, "records"]) => Box::pin(records::create(call, c)).await,
+        (&Method::PATCH, ["api", "collections", c, "records", id]) => Box::pin(records::update(call, c, id)).await,
+        (&Method::DELETE, ["api", "collections", c, "records", id]) => Box::pin(records::delete(call, c, id)).await,
+        (&Method::POST, ["api", "batch"]) => Box::pin(batch::run(call)).await,
+
+        (&Method::POST, ["api", "collections", c, "auth-with-password"]) => {
+            Box::pin(auth::with_password(call, c)).await
+        }
+        (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
+
+        (&Method::GET, ["api", "collections", "meta", "scaffolds"]) => collections::scaffolds(call),
+        (&Method::GET, ["api", "collections", "meta", "oauth2-providers"]) => collections::oauth2_providers(call),
+        (&Method::POST, ["api", "collections", "meta", "dry-run-view"]) => {
+            Box::pin(collections::dry_run_view(call)).await
+        }
+        (&Method::PUT, ["api", "collections", "import"]) => Box::pin(collections::import(call)).await,
+        (&Method::GET, ["api", "collections"]) => Box::pin(collections::list(call)).await,
+        (&Method::POST, ["api", "collections"]) => Box::pin(collections::create(call)).await,
+        (&Method::GET, ["api", "collections", c]) => collections::view(call, c),
+        (&Method::PATCH, ["api", "collections", c]) => Box::pin(collections::update(call, c)).await,
+        (&Method::DELETE, ["api", "collections", c]) => Box::pin(collections::delete(call, c)).await,
+        (&Method::DELETE, ["api", "collections", c, "truncate"]) => Box::pin(collections::truncate(call, c)).await,
+
+        (&Method::GET, ["api", "settings"]) => settings::get(call),
+        (&Method::PATCH, ["api", "settings"]) => Box::pin(settings::patch(call)).await,
+
+        (&Method::GET, ["_", file]) => setup::file(file),
+
+        _ => Err(Error::not_found()),
+    }
+}

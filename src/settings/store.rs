@@ -1,0 +1,186 @@
+//! The store: row `settings` of `_params` (`docs/wire/services.md` §4.5), and the snapshot that everybody reads.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rusqlite::params;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    cipher::Cipher,
+    merge,
+    tree::{RateLimitRule, Settings},
+    validate,
+};
+use crate::{
+    db::{Db, WriteTx},
+    error::{Error, Result},
+};
+
+const CREATE_TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS `_params` (
+        `id`      TEXT PRIMARY KEY DEFAULT ('r'||lower(hex(randomblob(7)))) NOT NULL,
+        `value`   JSON DEFAULT NULL,
+        `created` TEXT DEFAULT '' NOT NULL,
+        `updated` TEXT DEFAULT '' NOT NULL
+    )";
+const LOAD: &str = "SELECT CAST(`value` AS TEXT) FROM `_params` WHERE `id` = 'settings'";
+const SAVE: &str = "
+    INSERT INTO `_params` (`id`, `value`, `created`, `updated`) VALUES ('settings', ?1, ?2, ?2)
+    ON CONFLICT (`id`) DO UPDATE SET `value` = excluded.`value`, `updated` = excluded.`updated`";
+
+/// The settings of one data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+    cipher: Option<Arc<Cipher>>,
+    current: Arc<ArcSwap<Settings>>,
+}
+
+impl Store {
+    /// Loads the settings, creating the defaults. `key`: 32 bytes; a wrong or missing one for encrypted settings fails,
+    /// one for plain settings encrypts them at the next save.
+    pub fn open(db: Db, key: Option<String>) -> Result<Self> {
+        let cipher = key.as_deref().map(Cipher::new).transpose()?.map(Arc::new);
+        let stored = db.read_blocking(|tx| {
+            let exists = tx.query_one("SELECT 1 FROM sqlite_schema WHERE `name` = '_params'", [], |_| Ok(()))?;
+            match exists {
+                Some(()) => tx.query_one(LOAD, [], |row| row.get::<_, Option<String>>(0)),
+                None => Ok(None),
+            }
+        })?;
+        let settings = match stored.flatten().filter(|text| !text.is_empty()) {
+            Some(text) => parse(&text, cipher.as_deref())?,
+            None => {
+                let (fresh, cipher) = (Settings::fresh(), cipher.clone());
+                db.write_blocking(move |tx| {
+                    tx.execute_batch(CREATE_TABLE)?;
+                    save(tx, &fresh, cipher.as_deref())
+                })?;
+                Settings::fresh()
+            }
+        };
+        for (path, what) in validate::unavailable(&settings) {
+            tracing::warn!(setting = path, "{what} is switched on in the settings, but is not available yet");
+        }
+        Ok(Self { db, cipher, current: Arc::new(ArcSwap::from_pointee(settings)) })
+    }
+
+    /// The current snapshot; costs no lock.
+    pub fn current(&self) -> Arc<Settings> {
+        self.current.load_full()
+    }
+
+    /// Deep merge, validation, store, swap after commit.
+    pub async fn patch(&self, body: Map<String, Json>) -> Result<Arc<Settings>> {
+        let store = self.clone();
+        self.db
+            .write_alone(move |tx| {
+                // Alone in its transaction: nobody changes the snapshot between here and the swap.
+                let current = store.current();
+                let next = Arc::new(merge::merged(&current, body.clone())?);
+                validate::check(&current, &next)?;
+                save(tx, &next, store.cipher.as_deref())?;
+                let (slot, swapped) = (store.current.clone(), next.clone());
+                tx.after_commit(move || slot.store(swapped));
+                Ok(next)
+            })
+            .await
+    }
+
+    /// Rewrites the rate-limit labels `old:action` of renamed collections (`docs/wire/services.md` §4.3).
+    pub async fn rename_labels(&self, renamed: HashMap<String, String>) -> Result<()> {
+        let affected =
+            |settings: &Settings| settings.rate_limits.rules.iter().any(|rule| relabelled(rule, &renamed).is_some());
+        if !affected(&self.current()) {
+            return Ok(());
+        }
+        let store = self.clone();
+        self.db
+            .write_alone(move |tx| {
+                let mut next = Settings::clone(&store.current());
+                for rule in &mut next.rate_limits.rules {
+                    if let Some(label) = relabelled(rule, &renamed) {
+                        rule.label = label;
+                    }
+                }
+                save(tx, &next, store.cipher.as_deref())?;
+                let slot = store.current.clone();
+                tx.after_commit(move || slot.store(Arc::new(next)));
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The new label of a rule about a renamed collection.
+fn relabelled(rule: &RateLimitRule, renamed: &HashMap<String, String>) -> Option<String> {
+    let (collection, action) = rule.label.split_once(':')?;
+    Some(format!("{}:{action}", renamed.get(collection)?))
+}
+
+fn save(tx: &mut WriteTx<'_>, settings: &Settings, cipher: Option<&Cipher>) -> Result<()> {
+    let text = settings.to_stored().to_string();
+    let text = match cipher {
+        Some(cipher) => cipher.encrypt(&text)?,
+        None => text,
+    };
+    let now = tx.now().to_string();
+    tx.execute(SAVE, params![text, now])?;
+    Ok(())
+}
+
+/// Stored settings, plain or encrypted, over the defaults.
+fn parse(text: &str, cipher: Option<&Cipher>) -> Result<Settings> {
+    let plain = match serde_json::from_str::<Json>(text) {
+        Ok(Json::Object(tree)) => return merge::merged(&Settings::fresh(), tree),
+        // The column's type is JSON: some writers quote the encrypted text.
+        Ok(Json::String(sealed)) => decrypt(&sealed, cipher)?,
+        _ => decrypt(text, cipher)?,
+    };
+    match serde_json::from_str::<Json>(&plain) {
+        Ok(Json::Object(tree)) => merge::merged(&Settings::fresh(), tree),
+        _ => Err(Error::invalid("The stored settings are damaged.")),
+    }
+}
+
+fn decrypt(sealed: &str, cipher: Option<&Cipher>) -> Result<String> {
+    let Some(cipher) = cipher else {
+        return Err(Error::invalid(
+            "The stored settings are encrypted: give their key with CONCH_ENCRYPTION_KEY or --encryption-key.",
+        ));
+    };
+    cipher.decrypt(sealed).ok_or_else(|| Error::invalid("The stored settings cannot be decrypted with this key."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn stored_settings_are_read_in_every_form() {
+        let cipher = Cipher::new(KEY).unwrap();
+        let plain = r#"{"meta":{"appName":"Z"},"unknown":1}"#;
+        let sealed = cipher.encrypt(plain).unwrap();
+        for (text, key) in [
+            (plain.to_owned(), None),
+            (plain.to_owned(), Some(&cipher)),
+            (sealed.clone(), Some(&cipher)),
+            (Json::from(sealed.clone()).to_string(), Some(&cipher)),
+        ] {
+            let settings = parse(&text, key).unwrap();
+            assert_eq!((settings.meta.app_name.as_str(), settings.smtp.port), ("Z", 587), "{text}");
+        }
+        let stranger = Cipher::new(&KEY.replace('0', "x")).unwrap();
+        for (text, key, told) in [
+            (sealed.as_str(), None, "encrypted"),
+            (sealed.as_str(), Some(&stranger), "this key"),
+            ("[1]", Some(&cipher), "this key"),
+        ] {
+            let error = parse(text, key).unwrap_err();
+            assert!(error.message.contains(told), "{text}: {error}");
+        }
+    }
+}
