@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod collection;
 pub mod field;
 pub mod index;
+pub mod pattern;
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! `bool`
+//! `bool`: 0 or 1 in storage.
 
 use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Field, FieldType};
+use super::{Field, FieldType, value::scalar};
 use crate::{
     db::Value,
     error::{Issues, Leaf},
@@ -16,34 +16,34 @@ pub struct Bool {}
 
 impl FieldType for Bool {
     fn name(&self) -> &'static str {
-        todo!()
+        "bool"
     }
 
     fn column(&self) -> &'static str {
-        todo!()
+        "BOOLEAN DEFAULT FALSE NOT NULL"
     }
 
     fn zero(&self) -> Value {
-        todo!()
+        Value::Integer(0)
     }
 
     fn normalise(&self, input: &Json) -> Value {
-        todo!()
+        Value::Integer(i64::from(scalar::bool_of(input)))
     }
 
     fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
-        todo!()
+        Value::Integer(i64::from(scalar::raw_bool(raw)))
     }
 
     fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
-        todo!()
+        out.extend_from_slice(if scalar::raw_bool(stored) { b"true" } else { b"false" });
     }
 
     fn check(&self, required: bool, value: &Value) -> Result<(), Leaf> {
-        todo!()
+        if required && *value != Value::Integer(1) { Err(Leaf::required()) } else { Ok(()) }
     }
 
-    fn check_settings(&self, field: &Field) -> Issues {
-        todo!()
+    fn check_settings(&self, _field: &Field) -> Issues {
+        Issues::default()
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Field, FieldType};
+use super::{Field, FieldType, Modifier, settings, value::list};
 use crate::{
     db::Value,
     error::{Issues, Leaf},
@@ -13,43 +13,102 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct File {
-    pub max_select: u64,
-    pub max_size: u64,
+    /// 0 and 1: a single file.
+    #[serde(deserialize_with = "settings::integer")]
+    pub max_select: i64,
+    /// Bytes of one file; 0 stands for 5 MiB.
+    #[serde(deserialize_with = "settings::integer")]
+    pub max_size: i64,
+    #[serde(deserialize_with = "settings::texts")]
     pub mime_types: Vec<String>,
+    #[serde(deserialize_with = "settings::texts")]
     pub thumbs: Vec<String>,
+    #[serde(deserialize_with = "settings::flag")]
     pub protected: bool,
+}
+
+impl File {
+    /// The effective limit of one file in bytes.
+    pub fn max_bytes(&self) -> u64 {
+        u64::try_from(self.max_size).ok().filter(|&size| size > 0).unwrap_or(5 << 20)
+    }
+
+    /// The effective limit of files in one value.
+    pub fn max_files(&self) -> u64 {
+        u64::try_from(self.max_select).unwrap_or(0).max(1)
+    }
 }
 
 impl FieldType for File {
     fn name(&self) -> &'static str {
-        todo!()
+        "file"
     }
 
     fn column(&self) -> &'static str {
-        todo!()
+        if self.is_multiple() { list::MULTIPLE_COLUMN } else { list::SINGLE_COLUMN }
+    }
+
+    fn is_multiple(&self) -> bool {
+        self.max_select > 1
     }
 
     fn zero(&self) -> Value {
-        todo!()
+        list::write(self.is_multiple(), Vec::new())
     }
 
     fn normalise(&self, input: &Json) -> Value {
-        todo!()
+        list::normalise(self.is_multiple(), input)
     }
 
     fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
-        todo!()
+        list::normalise_raw(self.is_multiple(), raw)
     }
 
     fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
-        todo!()
+        list::write_json(self.is_multiple(), stored, out);
     }
 
+    fn apply(&self, current: &Value, modifier: Modifier, input: &Json) -> Option<Value> {
+        list::apply(self.is_multiple(), current, modifier, input)
+    }
+
+    /// What belongs to the stored record and what was uploaded is checked by `records`.
     fn check(&self, required: bool, value: &Value) -> Result<(), Leaf> {
-        todo!()
+        let names = list::read(value);
+        if names.is_empty() {
+            return if required { Err(Leaf::required()) } else { Ok(()) };
+        }
+        if names.len() as u64 > self.max_files() {
+            let message = format!("No more than {} files.", self.max_files());
+            return Err(Leaf::new("validation_too_many_files", message).param("maxSelect", self.max_files()));
+        }
+        Ok(())
     }
 
-    fn check_settings(&self, field: &Field) -> Issues {
-        todo!()
+    fn check_settings(&self, _field: &Field) -> Issues {
+        let mut issues = Issues::default();
+        settings::check_range(&mut issues, "maxSelect", self.max_select, 0, settings::MAX_SAFE_INTEGER);
+        settings::check_range(&mut issues, "maxSize", self.max_size, 0, settings::MAX_SAFE_INTEGER);
+        let mut thumbs = Issues::default();
+        for (index, thumb) in self.thumbs.iter().enumerate().filter(|(_, thumb)| !thumb.is_empty()) {
+            if matches!(thumb.as_str(), "0x0" | "0x0t" | "0x0b" | "0x0f") {
+                thumbs.insert(&index.to_string(), Leaf::new("validation_not_in_invalid", "One side must be given."));
+            } else if !is_thumb_size(thumb) {
+                thumbs.insert(
+                    &index.to_string(),
+                    Leaf::new("validation_match_invalid", "Must be like 100x50 or 100x50f."),
+                );
+            }
+        }
+        issues.nest("thumbs", thumbs);
+        issues
     }
+}
+
+/// `WxH` with an optional `t`, `b` or `f`.
+fn is_thumb_size(thumb: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    thumb.split_once('x').is_some_and(|(width, height)| {
+        is_number(width) && is_number(height.strip_suffix(['t', 'b', 'f']).unwrap_or(height))
+    })
 }

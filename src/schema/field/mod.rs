@@ -4,11 +4,12 @@
 //! (`docs/wire/records-storage.md` §3). Multi-values, JSON and points are their JSON text.
 
 use rusqlite::types::ValueRef;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::{
     db::Value,
-    error::{Issues, Leaf},
+    error::{Error, Issues, Leaf, Result},
 };
 
 mod autodate;
@@ -23,8 +24,10 @@ mod number;
 mod password;
 mod relation;
 mod select;
+mod settings;
 mod text;
 mod url;
+pub mod value;
 
 pub use self::{
     autodate::Autodate, boolean::Bool, date::Date, editor::Editor, email::Email, file::File, geo_point::GeoPoint,
@@ -107,7 +110,8 @@ pub trait FieldType {
     /// The stored (maybe legacy) value as the wire's JSON.
     fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>);
 
-    /// `current` changed by a body key with a modifier; `None` when the type does not know the modifier.
+    /// `current` changed by a body key with a modifier; `None` when the type does not know the modifier, and for every
+    /// key of a type that bodies cannot set: the key is ignored then.
     fn apply(&self, current: &Value, modifier: Modifier, input: &Json) -> Option<Value> {
         let _ = current;
         (modifier == Modifier::Set).then(|| self.normalise(input))
@@ -121,6 +125,51 @@ pub trait FieldType {
 }
 
 impl FieldKind {
+    /// The type of this name with the options that `object` gives.
+    fn from_json(name: &str, object: &Json) -> Result<Self> {
+        Ok(match name {
+            "text" => FieldKind::Text(read(object)?),
+            "editor" => FieldKind::Editor(read(object)?),
+            "number" => FieldKind::Number(read(object)?),
+            "bool" => FieldKind::Bool(read(object)?),
+            "email" => FieldKind::Email(read(object)?),
+            "url" => FieldKind::Url(read(object)?),
+            "date" => FieldKind::Date(read(object)?),
+            "autodate" => FieldKind::Autodate(read(object)?),
+            "select" => FieldKind::Select(read(object)?),
+            "file" => FieldKind::File(read(object)?),
+            "relation" => FieldKind::Relation(read(object)?),
+            "json" => FieldKind::Json(read(object)?),
+            "password" => FieldKind::Password(read(object)?),
+            "geoPoint" => FieldKind::GeoPoint(read(object)?),
+            _ => return Err(Error::invalid("A field has an unknown or missing type.")),
+        })
+    }
+
+    /// The type's own settings.
+    fn options(&self) -> serde_json::Map<String, Json> {
+        let options = match self {
+            FieldKind::Text(kind) => serde_json::to_value(kind),
+            FieldKind::Editor(kind) => serde_json::to_value(kind),
+            FieldKind::Number(kind) => serde_json::to_value(kind),
+            FieldKind::Bool(kind) => serde_json::to_value(kind),
+            FieldKind::Email(kind) => serde_json::to_value(kind),
+            FieldKind::Url(kind) => serde_json::to_value(kind),
+            FieldKind::Date(kind) => serde_json::to_value(kind),
+            FieldKind::Autodate(kind) => serde_json::to_value(kind),
+            FieldKind::Select(kind) => serde_json::to_value(kind),
+            FieldKind::File(kind) => serde_json::to_value(kind),
+            FieldKind::Relation(kind) => serde_json::to_value(kind),
+            FieldKind::Json(kind) => serde_json::to_value(kind),
+            FieldKind::Password(kind) => serde_json::to_value(kind),
+            FieldKind::GeoPoint(kind) => serde_json::to_value(kind),
+        };
+        match options {
+            Ok(Json::Object(options)) => options,
+            _ => unreachable!("settings are structs of plain values"),
+        }
+    }
+
     /// The type's behaviour.
     pub fn as_type(&self) -> &dyn FieldType {
         match self {
@@ -142,20 +191,453 @@ impl FieldKind {
     }
 }
 
+/// The settings that every type has, as the wire spells them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Common {
+    #[serde(deserialize_with = "settings::text")]
+    id: String,
+    #[serde(deserialize_with = "settings::text")]
+    name: String,
+    #[serde(deserialize_with = "settings::flag")]
+    system: bool,
+    #[serde(deserialize_with = "settings::flag")]
+    hidden: bool,
+    #[serde(deserialize_with = "settings::flag")]
+    presentable: bool,
+    #[serde(deserialize_with = "settings::text")]
+    help: String,
+    #[serde(deserialize_with = "settings::flag")]
+    required: bool,
+}
+
+/// Names that the record's own keys and the rule language have taken.
+const RESERVED_NAMES: [&str; 7] = ["null", "true", "false", "_rowid_", "collectionId", "collectionName", "expand"];
+
 impl Field {
     /// A field of this type with default settings and the deterministic id (`docs/wire/records-storage.md` §4).
     pub fn new(name: &str, kind: FieldKind) -> Self {
-        todo!()
+        Self {
+            id: Self::default_id(kind.as_type().name(), name),
+            name: name.to_owned(),
+            system: false,
+            hidden: false,
+            presentable: false,
+            help: String::new(),
+            required: false,
+            kind,
+        }
+    }
+
+    /// The id of a field that was sent without one; the list that it goes into keeps ids apart.
+    pub fn default_id(kind: &str, name: &str) -> String {
+        format!("{kind}{}", crc32fast::hash(name.as_bytes()))
     }
 
     /// From the wire's or the stored JSON object. Unknown keys are dropped; an unknown type or a value of a wrong
-    /// JSON type is an error (the whole request answers 400 with empty `data`).
-    pub fn from_json(object: &serde_json::Map<String, Json>) -> crate::error::Result<Self> {
-        todo!()
+    /// JSON type is an error (the whole request answers 400 with empty `data`). A missing id stays blank: what it
+    /// becomes depends on the other fields.
+    pub fn from_json(object: &serde_json::Map<String, Json>) -> Result<Self> {
+        let kind = object.get("type").and_then(Json::as_str).unwrap_or_default();
+        let object = Json::Object(object.clone());
+        let kind = FieldKind::from_json(kind, &object)?;
+        let common = read::<Common>(&object)?;
+        // An autodate is never asked for: it has neither of the two.
+        let asked = !matches!(kind, FieldKind::Autodate(_));
+        Ok(Self {
+            id: common.id,
+            name: common.name,
+            system: common.system,
+            hidden: common.hidden,
+            presentable: common.presentable,
+            help: if asked { common.help } else { String::new() },
+            required: asked && common.required,
+            kind,
+        })
     }
 
     /// All keys with defaults filled in, sorted.
     pub fn to_json(&self) -> Json {
-        todo!()
+        let mut object = self.kind.options();
+        let mut insert = |key: &str, value: Json| object.insert(key.to_owned(), value);
+        insert("id", self.id.clone().into());
+        insert("name", self.name.clone().into());
+        insert("type", self.kind.as_type().name().into());
+        insert("system", self.system.into());
+        insert("hidden", self.hidden.into());
+        insert("presentable", self.presentable.into());
+        if !matches!(self.kind, FieldKind::Autodate(_)) {
+            insert("help", self.help.clone().into());
+            insert("required", self.required.into());
+        }
+        object.sort_keys();
+        Json::Object(object)
+    }
+
+    /// The checks of `docs/wire/records-collections.md` §4.1 and §4.5 that need nothing but this field.
+    pub fn check_settings(&self) -> Issues {
+        let mut issues = self.kind.as_type().check_settings(self);
+        settings::check_length(&mut issues, "id", &self.id, 100);
+        if let Some(leaf) = self.check_name() {
+            issues.insert("name", leaf);
+        }
+        if !self.help.is_empty() {
+            settings::check_length(&mut issues, "help", &self.help, 300);
+        }
+        issues
+    }
+
+    fn check_name(&self) -> Option<Leaf> {
+        if self.name.is_empty() {
+            return Some(Leaf::required());
+        }
+        if self.name.len() > 100 {
+            let mut issues = Issues::default();
+            settings::check_length(&mut issues, "name", &self.name, 100);
+            return match issues.get("name") {
+                Some(crate::error::Issue::Leaf(leaf)) => Some(leaf.clone()),
+                _ => None,
+            };
+        }
+        if !self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Some(Leaf::new("validation_match_invalid", "May have letters, digits and underscores only."));
+        }
+        if self.name.to_ascii_lowercase().contains("_via_") {
+            return Some(Leaf::new("validation_found_via", "Must not contain \"_via_\"."));
+        }
+        if RESERVED_NAMES.contains(&self.name.as_str()) {
+            return Some(Leaf::new("validation_not_in_invalid", "This name is reserved."));
+        }
+        match &self.kind {
+            FieldKind::Text(text) if text.primary_key && self.name != "id" => {
+                Some(Leaf::new("validation_in_invalid", "The primary key must be named \"id\"."))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a value of this field may add to a request's body, in bytes (`docs/wire/records.md` §1.1).
+    pub fn body_allowance(&self) -> u64 {
+        match &self.kind {
+            FieldKind::Editor(kind) => kind.max_bytes(),
+            FieldKind::Json(kind) => kind.max_bytes(),
+            FieldKind::File(kind) => kind.max_bytes().saturating_mul(kind.max_files()),
+            _ => 0,
+        }
+    }
+}
+
+/// One set of settings out of a field's object.
+fn read<'a, T: Deserialize<'a>>(object: &'a Json) -> Result<T> {
+    T::deserialize(object).map_err(|reason| Error::invalid("A field's settings are malformed.").because(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn field(json: Json) -> Result<Field> {
+        Field::from_json(json.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn fields_answer_all_keys_sorted() {
+        for (sent, answered) in [
+            (
+                json!({"name": "t", "type": "text", "min": 5.0, "pattern": null, "nope": 1}),
+                r#"{"autogeneratePattern":"","help":"","hidden":false,"id":"","max":0,"min":5,"name":"t","pattern":"","presentable":false,"primaryKey":false,"required":false,"system":false,"type":"text"}"#,
+            ),
+            (
+                json!({"name": "n", "type": "number", "min": 5.0, "max": 7.5}),
+                r#"{"help":"","hidden":false,"id":"","max":7.5,"min":5,"name":"n","onlyInt":false,"presentable":false,"required":false,"system":false,"type":"number"}"#,
+            ),
+            (
+                json!({"name": "a", "type": "autodate", "onCreate": true, "required": true, "help": "x"}),
+                r#"{"hidden":false,"id":"","name":"a","onCreate":true,"onUpdate":false,"presentable":false,"system":false,"type":"autodate"}"#,
+            ),
+            (
+                json!({"name": "e", "type": "editor", "convertURLs": true}),
+                r#"{"convertURLs":true,"help":"","hidden":false,"id":"","maxSize":0,"name":"e","presentable":false,"required":false,"system":false,"type":"editor"}"#,
+            ),
+            (
+                json!({"name": "d", "type": "date", "min": "2024-01-01", "max": "abc"}),
+                r#"{"help":"","hidden":false,"id":"","max":"","min":"2024-01-01 00:00:00.000Z","name":"d","presentable":false,"required":false,"system":false,"type":"date"}"#,
+            ),
+        ] {
+            let read = field(sent).expect("well formed");
+            assert_eq!(read.to_json().to_string(), answered);
+            assert_eq!(field(read.to_json()).expect("well formed"), read);
+        }
+    }
+
+    #[test]
+    fn ids_are_deterministic() {
+        assert_eq!(Field::new("id", FieldKind::Text(Text::default())).id, "text3208210256");
+        assert_eq!(Field::new("f_geoPoint", FieldKind::GeoPoint(GeoPoint {})).id, "geoPoint3638349492");
+    }
+
+    #[test]
+    fn malformed_fields_are_refused_without_codes() {
+        for sent in [
+            json!({}),
+            json!({"type": 5}),
+            json!({"type": "nope"}),
+            json!({"type": "bool", "id": 5}),
+            json!({"type": "bool", "hidden": "x"}),
+            json!({"type": "bool", "required": 1}),
+            json!({"type": "text", "min": 5.5}),
+            json!({"type": "text", "min": "5"}),
+            json!({"type": "number", "min": "1"}),
+            json!({"type": "email", "onlyDomains": "a.com"}),
+            json!({"type": "email", "onlyDomains": [1]}),
+            json!({"type": "date", "min": 1}),
+            json!({"type": "autodate", "onCreate": "true"}),
+        ] {
+            let error = field(sent.clone()).expect_err(&sent.to_string());
+            assert!(error.kind == crate::error::Kind::Invalid && error.issues.is_empty(), "{sent}");
+        }
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        const LEAST: &str = "validation_min_greater_equal_than_required";
+        const MOST: &str = "validation_max_less_equal_than_required";
+        let long = "x".repeat(101);
+        for (sent, expected) in [
+            (json!({"type": "text", "min": -1}), vec![("min", LEAST)]),
+            (json!({"type": "text", "max": -1}), vec![("max", LEAST)]),
+            (json!({"type": "text", "min": 5, "max": 3}), vec![("max", LEAST)]),
+            (json!({"type": "text", "min": 6000}), vec![]),
+            (json!({"type": "text", "max": 9_007_199_254_740_992_i64}), vec![("max", MOST)]),
+            (json!({"type": "text", "pattern": "("}), vec![("pattern", "validation_invalid_regex")]),
+            (
+                json!({"type": "text", "autogeneratePattern": "("}),
+                vec![("autogeneratePattern", "validation_invalid_regex")],
+            ),
+            (
+                json!({"type": "text", "autogeneratePattern": "[a-z]{3}", "max": 2}),
+                vec![("autogeneratePattern", "validation_invalid_autogenerate_pattern_value")],
+            ),
+            (
+                json!({"type": "text", "autogeneratePattern": "[a-z]{3}", "pattern": "^[0-9]+$"}),
+                vec![("autogeneratePattern", "validation_invalid_autogenerate_pattern_value")],
+            ),
+            (
+                json!({"type": "text", "primaryKey": true}),
+                vec![
+                    ("name", "validation_in_invalid"),
+                    ("pattern", "validation_required"),
+                    ("required", "validation_required"),
+                ],
+            ),
+            (json!({"type": "text", "help": "x".repeat(301)}), vec![("help", "validation_length_out_of_range")]),
+            (json!({"type": "editor", "maxSize": -1}), vec![("maxSize", LEAST)]),
+            (json!({"type": "json", "maxSize": 9_007_199_254_740_992_i64}), vec![("maxSize", MOST)]),
+            (
+                json!({"type": "file", "maxSize": -1, "maxSelect": -1, "thumbs": ["1x1", "0x0", "axb", "0x0t", "10x0", ""]}),
+                vec![
+                    ("maxSelect", LEAST),
+                    ("maxSize", LEAST),
+                    ("thumbs.1", "validation_not_in_invalid"),
+                    ("thumbs.2", "validation_match_invalid"),
+                    ("thumbs.3", "validation_not_in_invalid"),
+                ],
+            ),
+            (
+                json!({"type": "number", "min": 1.5, "max": 1, "onlyInt": true}),
+                vec![("max", "validation_min_number_constraint"), ("min", "validation_only_int_constraint")],
+            ),
+            (
+                json!({"type": "email", "onlyDomains": ["a.b"], "exceptDomains": ["a.c"]}),
+                vec![("exceptDomains", "validation_empty"), ("onlyDomains", "validation_empty")],
+            ),
+            (
+                json!({"type": "url", "onlyDomains": ["a.co", "localhost"]}),
+                vec![("onlyDomains.1", "validation_is_domain")],
+            ),
+            (json!({"type": "date", "min": "2024-01-01", "max": "2023-01-01"}), vec![]),
+            (
+                json!({"type": "autodate"}),
+                vec![("onCreate", "validation_required"), ("onUpdate", "validation_required")],
+            ),
+            (
+                json!({"type": "select", "values": [], "maxSelect": -1}),
+                vec![("maxSelect", LEAST), ("values", "validation_required")],
+            ),
+            (json!({"type": "select"}), vec![("values", "validation_required")]),
+            (json!({"type": "select", "values": ["a"], "maxSelect": 2}), vec![("maxSelect", MOST)]),
+            (json!({"type": "relation"}), vec![("collectionId", "validation_required")]),
+            (json!({"type": "relation", "collectionId": "x", "minSelect": -1}), vec![("minSelect", LEAST)]),
+            (
+                json!({"type": "relation", "collectionId": "x", "minSelect": 3, "maxSelect": 2}),
+                vec![("maxSelect", LEAST)],
+            ),
+            (
+                json!({"type": "relation", "collectionId": "x", "minSelect": 1}),
+                vec![("maxSelect", "validation_required")],
+            ),
+            (json!({"type": "password", "min": -1}), vec![("min", LEAST)]),
+            (json!({"type": "password", "min": 10, "max": 5}), vec![("max", LEAST)]),
+            (json!({"type": "password", "max": 72}), vec![("max", MOST)]),
+            (json!({"type": "password", "cost": 3}), vec![("cost", LEAST)]),
+            (json!({"type": "bool", "name": ""}), vec![("name", "validation_required")]),
+            (json!({"type": "bool", "name": "a b_via_"}), vec![("name", "validation_match_invalid")]),
+            (json!({"type": "bool", "name": "a_ViA_b"}), vec![("name", "validation_found_via")]),
+            (json!({"type": "bool", "name": "expand"}), vec![("name", "validation_not_in_invalid")]),
+            (json!({"type": "bool", "name": "NULL"}), vec![]),
+            (json!({"type": "bool", "name": long}), vec![("name", "validation_length_out_of_range")]),
+            (json!({"type": "bool", "id": "a b"}), vec![]),
+            (json!({"type": "bool", "id": long}), vec![("id", "validation_length_out_of_range")]),
+        ] {
+            let mut object = sent.as_object().expect("an object").clone();
+            object.entry("name").or_insert("f".into());
+            object.entry("id").or_insert("x".into());
+            let issues = Field::from_json(&object).expect("well formed").check_settings();
+            let expected: Vec<_> = expected.into_iter().map(|(path, code)| (path.to_owned(), code)).collect();
+            assert_eq!(issues.leaves(), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn values_are_checked() {
+        for (settings, input, code) in [
+            (json!({"type": "text", "required": true}), json!(""), Some("validation_required")),
+            (json!({"type": "text", "required": true}), json!(" "), None),
+            (json!({"type": "text", "min": 3}), json!(""), None),
+            (json!({"type": "text", "min": 3}), json!("éé"), Some("validation_min_text_constraint")),
+            (json!({"type": "text", "max": 3}), json!("éééé"), Some("validation_max_text_constraint")),
+            (json!({"type": "text"}), json!("x".repeat(5001)), Some("validation_max_text_constraint")),
+            (json!({"type": "text", "pattern": "^[a-z]+$"}), json!("A"), Some("validation_invalid_format")),
+            (json!({"type": "editor", "maxSize": 3}), json!("éé"), Some("validation_content_size_limit")),
+            (json!({"type": "number", "required": true}), json!(0), Some("validation_required")),
+            (json!({"type": "number", "min": 1}), json!(0), None),
+            (json!({"type": "number", "min": 1}), json!(0.5), Some("validation_min_number_constraint")),
+            (json!({"type": "number", "max": 1}), json!(2), Some("validation_max_number_constraint")),
+            (json!({"type": "number", "onlyInt": true}), json!(1.5), Some("validation_only_int_constraint")),
+            (json!({"type": "number"}), json!("NaN"), Some("validation_not_a_number")),
+            (json!({"type": "number"}), json!("-Infinity"), Some("validation_not_a_number")),
+            (json!({"type": "bool", "required": true}), json!("yes"), Some("validation_required")),
+            (json!({"type": "email"}), json!("a@b"), Some("validation_is_email")),
+            (
+                json!({"type": "email", "onlyDomains": ["a.co"]}),
+                json!("x@A.co"),
+                Some("validation_email_domain_not_allowed"),
+            ),
+            (
+                json!({"type": "email", "exceptDomains": ["a.co"]}),
+                json!("x@a.co"),
+                Some("validation_email_domain_not_allowed"),
+            ),
+            (json!({"type": "url"}), json!("abc"), Some("validation_invalid_url")),
+            (
+                json!({"type": "url", "onlyDomains": ["a.co"]}),
+                json!("http://a.co:80"),
+                Some("validation_url_domain_not_allowed"),
+            ),
+            (json!({"type": "url", "exceptDomains": ["a.co"]}), json!("http://a.co:80"), None),
+            (
+                json!({"type": "date", "min": "2024-01-01"}),
+                json!("2023-01-01"),
+                Some("validation_min_greater_equal_than_required"),
+            ),
+            (
+                json!({"type": "date", "max": "2024-01-01"}),
+                json!("2024-01-01 00:00:01"),
+                Some("validation_max_less_equal_than_required"),
+            ),
+            (json!({"type": "date", "required": true}), json!("garbage"), Some("validation_required")),
+            (json!({"type": "select", "values": ["a"]}), json!("b"), Some("validation_invalid_value")),
+            (json!({"type": "select", "values": ["a"]}), json!(["b", "a"]), None),
+            (
+                json!({"type": "select", "values": ["a", "b", "c"], "maxSelect": 2}),
+                json!(["a", "b", "c"]),
+                Some("validation_too_many_values"),
+            ),
+            (
+                json!({"type": "relation", "minSelect": 2, "maxSelect": 3}),
+                json!(["a"]),
+                Some("validation_not_enough_values"),
+            ),
+            (json!({"type": "relation", "minSelect": 2, "maxSelect": 3}), json!([]), None),
+            (json!({"type": "relation", "maxSelect": 2}), json!(["a", "b", "c"]), Some("validation_too_many_values")),
+            (json!({"type": "file", "maxSelect": 2}), json!(["a", "b", "c"]), Some("validation_too_many_files")),
+            (json!({"type": "file", "required": true}), json!([]), Some("validation_required")),
+            (json!({"type": "password", "required": true}), json!(null), Some("validation_required")),
+        ] {
+            let field = field(settings.clone()).expect("well formed");
+            let kind = field.kind.as_type();
+            let checked = kind.check(field.required, &kind.normalise(&input));
+            assert_eq!(checked.err().map(|leaf| leaf.code.into_owned()), code.map(str::to_owned), "{settings} {input}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_know_their_modifiers() {
+        let number = Number::default();
+        for (stored, modifier, input, result) in [
+            (Value::Integer(5), Modifier::Append, json!(2), Some(Value::Integer(7))),
+            (Value::Integer(5), Modifier::Remove, json!("1.5"), Some(Value::Real(3.5))),
+            (Value::Real(0.1), Modifier::Append, json!(0.2), Some(Value::Real(0.1 + 0.2))),
+            (Value::Integer(5), Modifier::Append, json!("x"), Some(Value::Integer(5))),
+            (Value::Integer(5), Modifier::Prepend, json!(1), None),
+        ] {
+            assert_eq!(number.apply(&stored, modifier, &input), result);
+        }
+        let text = Text { autogenerate_pattern: "[0-9]{3}".into(), ..Text::default() };
+        let Some(Value::Text(made)) = text.apply(&text.zero(), Modifier::Autogenerate, &json!("a-")) else {
+            panic!("a text");
+        };
+        assert!(made.len() == 5 && made.starts_with("a-"), "{made}");
+        assert_eq!(text.apply(&text.zero(), Modifier::Append, &json!("x")), None);
+        assert_eq!(Autodate::default().apply(&Value::Null, Modifier::Set, &json!("2024-01-01")), None);
+    }
+
+    #[test]
+    fn keys_that_name_folders_are_checked() {
+        let text = Text { pattern: "^.+$".into(), ..Text::default() };
+        for (key, code) in [
+            ("abc", None),
+            ("é", None),
+            ("a/b", Some("validation_forbidden_pk_character")),
+            ("a b", Some("validation_forbidden_pk_character")),
+            ("..", Some("validation_forbidden_pk_character")),
+            ("con", Some("validation_reserved_pk")),
+            ("LPT9", Some("validation_reserved_pk")),
+            ("LPT0", None),
+            ("lpté", None),
+        ] {
+            assert_eq!(text.check_key(key).err().map(|leaf| leaf.code.into_owned()), code.map(str::to_owned), "{key}");
+        }
+    }
+
+    #[test]
+    fn plain_passwords_are_checked() {
+        let password = Password { min: 8, pattern: "^[a-z]+$".into(), ..Password::default() };
+        for (plain, code) in [
+            ("abcdefgh", None),
+            ("abc", Some("validation_min_text_constraint")),
+            ("ABCDEFGH", Some("validation_invalid_format")),
+            (&"a".repeat(72), Some("validation_max_text_constraint")),
+        ] {
+            let checked = password.check_plain(plain).expect("not too many bytes");
+            assert_eq!(checked.err().map(|leaf| leaf.code.into_owned()), code.map(str::to_owned), "{plain}");
+        }
+        assert!(password.check_plain(&"a".repeat(73)).is_err());
+    }
+
+    #[test]
+    fn bodies_may_grow_with_their_fields() {
+        for (settings, bytes) in [
+            (json!({"type": "text"}), 0),
+            (json!({"type": "editor"}), 5 << 20),
+            (json!({"type": "json", "maxSize": 10}), 10),
+            (json!({"type": "file", "maxSelect": 3}), 3 * (5 << 20)),
+            (json!({"type": "file", "maxSize": 7}), 7),
+            (json!({"type": "file", "maxSize": i64::MAX, "maxSelect": 99}), u64::MAX),
+        ] {
+            assert_eq!(field(settings.clone()).expect("well formed").body_allowance(), bytes, "{settings}");
+        }
     }
 }

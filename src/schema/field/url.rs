@@ -1,10 +1,13 @@
-//! `url`
+//! `url`: a URL, maybe of certain domains only.
 
 use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Field, FieldType};
+use super::{
+    Field, FieldType, settings,
+    value::{address, render, scalar},
+};
 use crate::{
     db::Value,
     error::{Issues, Leaf},
@@ -13,40 +16,53 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Url {
+    #[serde(deserialize_with = "settings::texts")]
     pub except_domains: Vec<String>,
+    #[serde(deserialize_with = "settings::texts")]
     pub only_domains: Vec<String>,
 }
 
 impl FieldType for Url {
     fn name(&self) -> &'static str {
-        todo!()
+        "url"
     }
 
     fn column(&self) -> &'static str {
-        todo!()
+        "TEXT DEFAULT '' NOT NULL"
     }
 
     fn zero(&self) -> Value {
-        todo!()
+        Value::Text(String::new())
     }
 
     fn normalise(&self, input: &Json) -> Value {
-        todo!()
+        scalar::text_value(input)
     }
 
     fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
-        todo!()
+        Value::Text(scalar::raw_text(raw).into_owned())
     }
 
     fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
-        todo!()
+        render::write_raw_text(stored, out);
     }
 
     fn check(&self, required: bool, value: &Value) -> Result<(), Leaf> {
-        todo!()
+        let text = scalar::stored_text(value);
+        if text.is_empty() {
+            return if required { Err(Leaf::required()) } else { Ok(()) };
+        }
+        if !address::is_url(text) {
+            return Err(Leaf::new("validation_invalid_url", "Must be a URL."));
+        }
+        let listed = !self.only_domains.is_empty() || !self.except_domains.is_empty();
+        if listed && !settings::allows_domain(&address::url_host(text), &self.only_domains, &self.except_domains) {
+            return Err(Leaf::new("validation_url_domain_not_allowed", "This domain is not allowed."));
+        }
+        Ok(())
     }
 
-    fn check_settings(&self, field: &Field) -> Issues {
-        todo!()
+    fn check_settings(&self, _field: &Field) -> Issues {
+        settings::check_domains(&self.only_domains, &self.except_domains)
     }
 }
