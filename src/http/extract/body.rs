@@ -19,7 +19,7 @@ use super::{Call, form, json, multipart};
 use crate::{
     error::{Error, Kind, Result},
     records::Body,
-    schema::{Collection, FieldKind},
+    schema::Collection,
 };
 
 /// The limit of an ordinary request: 32 MiB.
@@ -47,19 +47,7 @@ pub struct Received {
 
 /// The limit of creating or updating a record of this collection, in bytes.
 pub fn record_limit(collection: &Collection) -> u64 {
-    collection.fields.iter().fold(DEFAULT_LIMIT, |limit, field| limit.saturating_add(field_limit(&field.kind)))
-}
-
-fn field_limit(kind: &FieldKind) -> u64 {
-    const JSON_DEFAULT: u64 = 1 << 20;
-    const DEFAULT: u64 = 5 << 20;
-    let or = |size: u64, default| if size == 0 { default } else { size };
-    match kind {
-        FieldKind::File(file) => or(file.max_size, DEFAULT).saturating_mul(file.max_select.max(1)),
-        FieldKind::Json(json) => or(json.max_size, JSON_DEFAULT),
-        FieldKind::Editor(editor) => or(editor.max_size, DEFAULT),
-        _ => 0,
-    }
+    collection.fields.iter().fold(DEFAULT_LIMIT, |limit, field| limit.saturating_add(field.body_allowance()))
 }
 
 /// Reads the body of `call`, at most `limit` bytes of it.
