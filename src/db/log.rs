@@ -1,9 +1,15 @@
 //! The change log: the spine that everything which reacts to data reads.
+//!
+//! One row of `__conch_log` per record write, in the transaction of that write. Sequence numbers grow by one, in commit
+//! order; an *epoch* names this run of the log. A restore or a foreign write starts a new epoch, in which the
+//! numbers go on from where the database stands: a reader whose cursor is of another epoch starts over.
 
 use std::sync::Arc;
 
-use super::Row;
-use crate::clock::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::{ReadTx, Row, image};
+use crate::{clock::Timestamp, error::Result};
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +17,25 @@ pub enum Kind {
     Create,
     Update,
     Delete,
+}
+
+impl Kind {
+    fn code(self) -> i64 {
+        match self {
+            Self::Create => 0,
+            Self::Update => 1,
+            Self::Delete => 2,
+        }
+    }
+
+    fn from_code(code: i64) -> rusqlite::Result<Self> {
+        match code {
+            0 => Ok(Self::Create),
+            1 => Ok(Self::Update),
+            2 => Ok(Self::Delete),
+            _ => Err(rusqlite::Error::IntegralValueOutOfRange(3, code)),
+        }
+    }
 }
 
 /// Who did it: an auth record, by collection and record id. `None` in a change is a guest or the system.
@@ -41,7 +66,7 @@ pub struct Change {
 /// One stored row of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogEntry {
-    /// Gapless from 1 within an epoch.
+    /// Grows by one per change within an epoch.
     pub seq: u64,
     pub collection: String,
     pub record: String,
@@ -56,8 +81,10 @@ pub struct LogEntry {
 /// A stretch of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
+    /// Oldest first, without holes.
     pub entries: Vec<LogEntry>,
-    /// False when retention has removed entries after the asked sequence number: the reader has a gap.
+    /// False when the log cannot continue the asked sequence number, because retention has removed what came next or
+    /// the number is from the future of a database that was put back: the reader has a gap and must start over.
     pub complete: bool,
     /// The newest sequence number of the snapshot.
     pub last: u64,
@@ -69,4 +96,100 @@ pub struct Commit {
     /// Sequence number and change.
     pub changes: Vec<(u64, Arc<Change>)>,
     pub at: Timestamp,
+}
+
+/// The newest sequence number of the snapshot, 0 in an empty log.
+pub(super) fn last(tx: &ReadTx<'_>) -> Result<u64> {
+    let sql = "SELECT max(seq) FROM __conch_log";
+    Ok(tx.query_one(sql, [], |row| row.get::<_, Option<i64>>(0))?.flatten().map_or(0, to_seq))
+}
+
+/// The oldest sequence number that retention has left, 0 in an empty log.
+pub(super) fn oldest(tx: &ReadTx<'_>) -> Result<u64> {
+    let sql = "SELECT min(seq) FROM __conch_log";
+    Ok(tx.query_one(sql, [], |row| row.get::<_, Option<i64>>(0))?.flatten().map_or(0, to_seq))
+}
+
+/// Writes one row. `seq` is the last one plus 1.
+pub(super) fn insert(tx: &ReadTx<'_>, seq: u64, change: &Change) -> Result<()> {
+    let before = match (change.kind, &change.old, &change.new) {
+        (Kind::Update, Some(old), Some(new)) => Some(image::of_changes(old, new)),
+        (Kind::Update | Kind::Delete, Some(old), _) => Some(image::of_row(old)),
+        _ => None,
+    };
+    let actor = change.actor.as_ref();
+    let sql = "INSERT INTO __conch_log
+        (seq, collection, record, kind, before, actor_collection, actor_record, mutation, at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    tx.prepare(sql)?.execute(params![
+        from_seq(seq),
+        &*change.collection,
+        change.record,
+        change.kind.code(),
+        before,
+        actor.map(|actor| &*actor.collection),
+        actor.map(|actor| &*actor.record),
+        change.mutation,
+        tx.now().millis(),
+    ])?;
+    Ok(())
+}
+
+/// Up to `limit` entries after `seq`.
+pub(super) fn read_after(tx: &ReadTx<'_>, seq: u64, limit: usize) -> Result<Page> {
+    let last = last(tx)?;
+    let complete = if seq <= last { seq == last || oldest(tx)? <= seq + 1 } else { false };
+    if !complete {
+        return Ok(Page { entries: Vec::new(), complete, last });
+    }
+    let sql = "SELECT seq, collection, record, kind, before, actor_collection, actor_record, mutation, at
+        FROM __conch_log WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = tx.prepare(sql)?;
+    let entries = statement.query_map(params![from_seq(seq), limit], entry)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Page { entries, complete, last })
+}
+
+/// Removes up to `step` of the oldest entries, keeping the newest `retention` (at least one); returns the number of the
+/// oldest that is left.
+pub(super) fn prune(tx: &ReadTx<'_>, last: u64, oldest: u64, retention: u64, step: u64) -> Result<u64> {
+    let keep_from = (last + 1).saturating_sub(retention.max(1)).min(oldest.saturating_add(step));
+    tx.prepare("DELETE FROM __conch_log WHERE seq < ?1")?.execute([from_seq(keep_from)])?;
+    Ok(keep_from.max(oldest))
+}
+
+/// The stored epoch.
+pub(super) fn epoch(tx: &ReadTx<'_>) -> Result<Option<String>> {
+    let sql = "SELECT value FROM __conch_meta WHERE key = 'epoch'";
+    Ok(tx.connection.query_row(sql, [], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn set_epoch(tx: &ReadTx<'_>, epoch: &str) -> Result<()> {
+    let sql = "INSERT INTO __conch_meta (key, value) VALUES ('epoch', ?1)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    tx.prepare(sql)?.execute([epoch])?;
+    Ok(())
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogEntry> {
+    let collection: Option<Arc<str>> = row.get(5)?;
+    let record: Option<Arc<str>> = row.get(6)?;
+    Ok(LogEntry {
+        seq: to_seq(row.get(0)?),
+        collection: row.get(1)?,
+        record: row.get(2)?,
+        kind: Kind::from_code(row.get(3)?)?,
+        before: row.get(4)?,
+        actor: collection.zip(record).map(|(collection, record)| Actor { collection, record }),
+        mutation: row.get(7)?,
+        at: Timestamp(row.get(8)?),
+    })
+}
+
+fn to_seq(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+fn from_seq(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
 }

@@ -2,18 +2,64 @@
 //!
 //! The room may touch the data directory and knows no collections: rows are values under column names.
 //! Its main type is [`Db`]. Reads see one snapshot; a write is acknowledged after its commit.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `writer`, `group`, `queue` | the thread that commits waiting writes together |
+//! | `reader`, `budget` | the lanes of readers and how long a read may take |
+//! | `tx` | what code may do inside a transaction |
+//! | `log`, `image`, `ledger` | the change log, its before-images, what changed when |
+//! | `checkpoint` | when the write-ahead log is copied back |
+//! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
 
+mod budget;
+mod checkpoint;
+mod connect;
+mod functions;
+mod group;
+mod image;
+mod ledger;
+mod lock;
 pub mod log;
+mod migrate;
+mod queue;
+mod reader;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tx;
+mod writer;
 
-use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
+pub use connect::{Register, quote_ident};
 pub use log::{Actor, Change, Commit, Kind, LogEntry};
+use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
 pub use rusqlite::types::Value;
+use tokio::sync::{oneshot, watch};
 pub use tx::{ReadTx, Row, WriteTx};
 
-use crate::{clock::Clock, error::Result};
+use self::{
+    lock::DirectoryLock,
+    queue::{Queue, Task},
+    reader::{Inline, Readers},
+    writer::Writer,
+};
+use crate::{
+    clock::Clock,
+    error::{Error, Kind as ErrorKind, Result},
+};
 
 /// When a commit reaches the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -42,6 +88,10 @@ pub struct Options {
     pub write_queue: usize,
     /// The newest changes that the log keeps at least; older ones go. 0 keeps all.
     pub log_retention: u64,
+    /// Turns a PocketBase database into ours instead of refusing it: for the copy that an import made.
+    pub adopt: bool,
+    /// SQL functions of the rooms above, for every connection. The mathematical ones are always there.
+    pub functions: Vec<Register>,
 }
 
 impl Default for Options {
@@ -54,6 +104,8 @@ impl Default for Options {
             inline_budget: Duration::from_millis(4),
             write_queue: 1024,
             log_retention: 1_000_000,
+            adopt: false,
+            functions: Vec::new(),
         }
     }
 }
@@ -66,37 +118,95 @@ pub struct Db {
 
 struct Inner {
     dir: PathBuf,
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    /// Turns true when the writer has closed everything.
+    ended: watch::Receiver<bool>,
+    /// Taken by the last clone, which waits for the thread.
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+type Listener<T> = Box<dyn Fn(&T) + Send + Sync>;
+
+/// What the writer shares with the handles.
+struct Shared {
+    clock: Clock,
+    readers: Arc<Readers>,
+    watch: watch::Sender<u64>,
+    epoch: ArcSwap<Arc<str>>,
+    /// Written to when a room opens, read by the writer only.
+    listeners: RwLock<Vec<Listener<Arc<Commit>>>>,
+    epoch_listeners: RwLock<Vec<Listener<Arc<str>>>>,
 }
 
 impl Db {
-    /// Takes the directory's lock, opens `data.db` in it (creating it), migrates, starts the writer.
+    /// Takes the directory's lock, opens `data.db` in it (creating both), migrates, starts the writer.
+    ///
+    /// Fails as [`ErrorKind::Busy`] when another process owns the directory, and as [`ErrorKind::Invalid`] with a text
+    /// for people when the database is PocketBase's, is newer than this executable or is none.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
-        todo!()
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| {
+            let message = format!("Cannot create the data directory {}: {source}.", dir.display());
+            Error::new(ErrorKind::Invalid, message).because(source)
+        })?;
+        let lock = DirectoryLock::take(dir)?;
+        let connection = connect::writer(dir, options.durability, &options.functions)?;
+        migrate::run(&connection, dir, options.adopt, options.clock.now())?;
+        let start = ReadTx { connection: &connection, now: options.clock.now() };
+        let (last, epoch) = (log::last(&start)?, log::epoch(&start)?.unwrap_or_default());
+        let shared = Arc::new(Shared {
+            clock: options.clock.clone(),
+            readers: Arc::new(Readers::new(dir.join(connect::FILE), &options)),
+            watch: watch::Sender::new(last),
+            epoch: ArcSwap::from_pointee(epoch.into()),
+            listeners: RwLock::default(),
+            epoch_listeners: RwLock::default(),
+        });
+        let queue = Arc::new(Queue::new(options.write_queue));
+        let writer = Writer::new(connection, Arc::clone(&shared), Arc::clone(&queue), options.log_retention, lock)?;
+        let (end, ended) = watch::channel(false);
+        let thread = thread::Builder::new().name("conch-writer".into()).spawn(move || {
+            writer.run();
+            end.send_replace(true);
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner { dir: dir.to_owned(), shared, queue, ended, writer: Mutex::new(Some(thread)) }),
+        })
+    }
+
+    /// The process that owns the directory now, if one does (0 when it cannot be told).
+    pub fn owner(dir: &Path) -> Result<Option<u32>> {
+        lock::owner(dir)
     }
 
     /// Runs `f` on one snapshot: first on this thread's own connection within the inline budget; what exceeds it is
-    /// started again on the bounded slow lane, so `f` may run twice.
+    /// started again on the bounded slow lane, so `f` may run twice. A panic in `f` becomes an internal error.
     pub async fn read<T, F>(&self, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T> + Send + Sync + 'static,
     {
-        todo!()
+        match self.inner.shared.readers.inline(&f) {
+            Inline::Done(result) => result,
+            Inline::HandOver => self.inner.shared.readers.slow(f).await,
+        }
     }
 
     /// Like [`Db::read`] for threads that may block (command line, blocking pool); no inline budget.
     pub fn read_blocking<T>(&self, f: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        todo!()
+        self.inner.shared.readers.blocking(f)
     }
 
     /// Queues `f` for the writer: a savepoint in the next group. Returns after COMMIT. `f` may run more than once
     /// (a failed group is rolled back whole and its innocent members run again), so it must only touch `tx`.
+    ///
+    /// A write that is queued happens, even when its caller stops waiting. A full queue answers busy at once.
     pub async fn write<T, F>(&self, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
-        todo!()
+        self.queued(f, false).await
     }
 
     /// Like [`Db::write`], but alone in its transaction: later writes see its effects on caches and catalog.
@@ -105,16 +215,23 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
-        todo!()
+        self.queued(f, true).await
     }
 
-    /// [`Db::write_alone`] for threads that may block.
+    /// [`Db::write_alone`] for threads that may block. Not from inside a write or an effect of one: that would wait
+    /// for itself, and is refused.
     pub fn write_blocking<T, F>(&self, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
-        todo!()
+        if self.inner.is_writer() {
+            return Err(Error::internal(anyhow::anyhow!("a write waits for another on the writer's thread")));
+        }
+        let (reply, answer) = mpsc::sync_channel(1);
+        // A caller that is gone is none of the writer's business.
+        self.inner.queue.push(Task::entry(f, true, move |result| drop(reply.send(result))))?;
+        answer.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
     /// The data directory.
@@ -123,32 +240,90 @@ impl Db {
     }
 
     pub fn clock(&self) -> &Clock {
-        todo!()
+        &self.inner.shared.clock
     }
 
     /// The random id of this log. A restore or a foreign write starts a new one.
     pub fn epoch(&self) -> Arc<str> {
-        todo!()
+        Arc::clone(&self.inner.shared.epoch.load())
     }
 
-    /// Up to `limit` log entries after `seq`, oldest first. Fails with `Gone` when retention has passed `seq`.
+    /// Begins a new epoch by itself; [`WriteTx::new_epoch`] does it together with the write that calls for it.
+    pub async fn new_epoch(&self) -> Result<Arc<str>> {
+        self.write_alone(|tx| tx.new_epoch()).await
+    }
+
+    /// Up to `limit` log entries after `seq`, oldest first; an incomplete page when the log cannot continue `seq`.
     pub fn read_after(tx: &ReadTx<'_>, seq: u64, limit: usize) -> Result<log::Page> {
-        todo!()
+        log::read_after(tx, seq, limit)
     }
 
-    /// Wakes with the last committed sequence number after every commit.
-    pub fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
-        todo!()
+    /// Wakes with the last committed sequence number after every commit that has changes.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.inner.shared.watch.subscribe()
     }
 
-    /// Calls `listener` on the writer thread for every commit, after COMMIT and before its acknowledgements: to drop
-    /// cache entries and to wake live readers. Must be short and must not block.
+    /// Calls `listener` on the writer thread for every commit that has changes, after COMMIT and before its
+    /// acknowledgements: to drop cache entries and to wake live readers. Must be short, must not block and must not
+    /// hold a `Db` (it lives as long as the database).
     pub fn on_commit(&self, listener: impl Fn(&Arc<Commit>) + Send + Sync + 'static) {
-        todo!()
+        self.inner.shared.listeners.write().push(Box::new(listener));
+    }
+
+    /// Calls `listener` on the writer thread with every new epoch, before anybody else hears of it: whatever was
+    /// remembered of the database is void. The same duties as for [`Db::on_commit`].
+    pub fn on_new_epoch(&self, listener: impl Fn(&Arc<str>) + Send + Sync + 'static) {
+        self.inner.shared.epoch_listeners.write().push(Box::new(listener));
     }
 
     /// Finishes queued writes, checkpoints and closes. Later calls fail as busy.
     pub async fn close(&self) {
-        todo!()
+        self.inner.queue.close();
+        // An error means that the writer's thread has ended without saying so.
+        let _ = self.inner.ended.clone().wait_for(|ended| *ended).await;
     }
+
+    async fn queued<T, F>(&self, f: F, alone: bool) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        // A caller that is gone is none of the writer's business.
+        self.inner.queue.push(Task::entry(f, alone, move |result| drop(reply.send(result))))?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Inner {
+    fn is_writer(&self) -> bool {
+        self.writer.lock().as_ref().is_some_and(|writer| writer.thread().id() == thread::current().id())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+        // The last clone may have lived in a write: then the writer drops it, and ends by itself.
+        if !self.is_writer()
+            && let Some(writer) = self.writer.lock().take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the database's writer ended with a panic");
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::internal(anyhow::anyhow!("the database's writer has stopped"))
+}
+
+/// A caught panic as the error of the call it happened in.
+fn panic_error(panic: Box<dyn Any + Send>) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Error::internal(anyhow::anyhow!("panicked: {text}"))
 }

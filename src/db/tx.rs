@@ -1,11 +1,21 @@
 //! What code may do inside a transaction: a [`ReadTx`] reads one snapshot; a [`WriteTx`] is a savepoint of the writer.
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use rusqlite::{CachedStatement, Connection, Params};
 
-use super::{Change, Value};
-use crate::{clock::Timestamp, error::Result};
+use super::{
+    Change, Value,
+    budget::{Limit, Meter},
+    group::Group,
+    ledger::Ledger,
+    log,
+};
+use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
+    random,
+};
 
 /// A row under its column names (or field ids), values in stored form.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +25,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// The first `columns.len()` values of a result row, in that order.
+    pub fn read(columns: &Arc<[Arc<str>]>, row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let values = (0..columns.len()).map(|index| row.get(index)).collect::<rusqlite::Result<_>>()?;
+        Ok(Self { columns: Arc::clone(columns), values })
+    }
+
     pub fn get(&self, column: &str) -> Option<&Value> {
         let index = self.columns.iter().position(|name| &**name == column)?;
         self.values.get(index)
@@ -58,15 +74,38 @@ impl<'c> ReadTx<'c> {
         Ok(rows.next()?.map(f).transpose()?)
     }
 
+    /// Every row mapped by `f`. The statement says how many there may be: nothing here bounds them.
+    pub fn query_all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        f: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map(params, f)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The sequence number of the last change that this snapshot sees; 0 before the first.
     pub fn seq(&self) -> Result<u64> {
-        todo!()
+        log::last(self)
+    }
+
+    /// The connection itself, for what only it can tell (column origins, an authorizer). Not for writing.
+    pub fn connection(&self) -> &'c Connection {
+        self.connection
     }
 }
 
 /// A savepoint in the writer's transaction. What it does is undone unless the closure returns `Ok`.
+///
+/// After SQLite itself has rolled the transaction back (full disk, read or write error, out of memory) every statement
+/// and the commit fail; let such errors pass.
 pub struct WriteTx<'c> {
-    pub(super) read: ReadTx<'c>,
+    read: ReadTx<'c>,
+    group: &'c mut Group,
+    ledger: &'c Ledger,
+    meter: &'c Meter,
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -77,7 +116,17 @@ impl<'c> Deref for WriteTx<'c> {
     }
 }
 
-impl WriteTx<'_> {
+impl<'c> WriteTx<'c> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        now: Timestamp,
+        group: &'c mut Group,
+        ledger: &'c Ledger,
+        meter: &'c Meter,
+    ) -> Self {
+        Self { read: ReadTx { connection, now }, group, ledger, meter }
+    }
+
     /// Runs one statement through the cache; returns the number of changed rows.
     pub fn execute(&mut self, sql: &str, params: impl Params) -> Result<usize> {
         Ok(self.prepare(sql)?.execute(params)?)
@@ -90,17 +139,65 @@ impl WriteTx<'_> {
 
     /// Appends to the change log; returns the sequence number.
     pub fn append(&mut self, change: Change) -> Result<u64> {
-        todo!()
+        let seq = self.group.next_seq();
+        log::insert(&self.read, seq, &change)?;
+        self.group.push_change(seq, Arc::new(change));
+        Ok(seq)
     }
 
     /// True when a change of one of these collections (ids) was committed, or made earlier in this group, after `seq`.
+    /// Also true when that is no longer known (`seq` is older than this process, or a foreign write came between).
     pub fn changed_since(&self, seq: u64, collections: &[Arc<str>]) -> bool {
-        todo!()
+        self.group.changed_since(seq, collections) || self.ledger.changed_since(seq, collections)
     }
 
     /// Runs on the writer thread after COMMIT and before the acknowledgement: drop caches, swap the catalog.
     /// Must not block.
     pub fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {
-        todo!()
+        self.group.push_effect(Box::new(effect));
     }
+
+    /// Runs `f` in a savepoint of its own: when it fails, what it did is undone (rows, log entries, effects) and the
+    /// rest of the transaction goes on.
+    pub fn savepoint<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let mark = self.group.mark();
+        self.prepare("SAVEPOINT inner")?.execute([])?;
+        match f(self) {
+            Ok(value) => {
+                self.prepare("RELEASE inner")?.execute([])?;
+                Ok(value)
+            }
+            Err(error) => {
+                // Nothing to go back to when SQLite has rolled back everything.
+                if !self.connection.is_autocommit() {
+                    self.prepare("ROLLBACK TO inner")?.execute([])?;
+                    self.prepare("RELEASE inner")?.execute([])?;
+                    self.group.rewind(mark);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads under a time limit, so that no rule can hold up the writer: fails as an interrupted query when over.
+    /// Only for reading: an interrupted write would cost the whole group.
+    pub fn within<T>(&self, limit: Duration, f: impl FnOnce(&ReadTx<'c>) -> Result<T>) -> Result<T> {
+        self.meter.start(Limit::Timeout(limit), None);
+        let result = f(&self.read);
+        if self.meter.stop() { Err(interrupted()) } else { result }
+    }
+
+    /// Begins a new epoch of the log, for a write that the log cannot tell (a restore, raw SQL): every cache is
+    /// dropped and every reader with a cursor starts over once this commits.
+    pub fn new_epoch(&mut self) -> Result<Arc<str>> {
+        let epoch: Arc<str> = random::string(random::LOWER_ALPHANUMERIC, 20).into();
+        log::set_epoch(&self.read, &epoch)?;
+        self.group.set_epoch(Arc::clone(&epoch));
+        Ok(epoch)
+    }
+}
+
+/// What a read that ran out of time is answered.
+pub(super) fn interrupted() -> Error {
+    Error::invalid("The query took too long.")
 }

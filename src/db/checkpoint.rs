@@ -1,0 +1,125 @@
+//! When the write-ahead log is copied back into the database, so that it stays small under any load.
+//!
+//! The writer does it between groups. A checkpoint copies up to the oldest snapshot in use; under a stream of
+//! overlapping reads that is never the end of the log, so the log would never begin anew. Therefore the writer waits for
+//! the readers of old snapshots: a moment while the log is small, longer and at intervals once it is not (a slow read
+//! holds it up until its timeout). New readers wait for nobody meanwhile.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, Result};
+
+use super::connect::BUSY;
+
+/// New pages that are worth a checkpoint: 8 MiB.
+const STEP: i32 = 2000;
+/// Pages from which on the writer waits longer: 32 MiB.
+const ESCALATE: i32 = 8000;
+/// How long the writer waits for the readers of old snapshots: point reads and short lists are over by then.
+const MOMENT: Duration = Duration::from_millis(2);
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Between two long waits, and after a failure: slow reads must not take the writer's time, too.
+const PAUSE: Duration = Duration::from_millis(250);
+/// An idle writer copies back this many pages.
+const IDLE: i32 = 64;
+/// Between two looks at a lock that is held.
+const NAP: Duration = Duration::from_micros(200);
+
+pub(super) struct Checkpointer {
+    /// Pages in the log after the last commit, as SQLite's hook tells.
+    pages: Arc<AtomicI32>,
+    /// `pages` as last seen here.
+    seen: i32,
+    /// The part of them that is in the database already.
+    copied: i32,
+    /// The number of pages at which to try again.
+    next: i32,
+    not_before: Instant,
+    /// What the busy handler goes by, in milliseconds: long for another program's write lock, short for readers.
+    patience: Arc<AtomicU64>,
+}
+
+impl Checkpointer {
+    /// Watches the writer's connection and takes over its busy handler.
+    pub(super) fn install(connection: &mut Connection) -> Result<Self> {
+        let pages = Arc::new(AtomicI32::new(0));
+        let counted = Arc::clone(&pages);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            counted.store(pages, Relaxed);
+            Ok(())
+        }))?;
+        let patience = Arc::new(AtomicU64::new(millis(BUSY)));
+        let limit = Arc::clone(&patience);
+        let mut since = Instant::now();
+        connection.busy_handler(Some(move |count| {
+            if count == 0 {
+                since = Instant::now();
+            }
+            thread::sleep(NAP);
+            millis(since.elapsed()) < limit.load(Relaxed)
+        }))?;
+        Ok(Self { pages, seen: 0, copied: 0, next: STEP, not_before: Instant::now(), patience })
+    }
+
+    pub(super) fn after_commit(&mut self, connection: &Connection) {
+        let pages = self.pages.load(Relaxed);
+        // Everything was copied and SQLite has begun the log anew.
+        if pages < self.seen {
+            (self.copied, self.next) = (0, STEP);
+        }
+        self.seen = pages;
+        if pages < self.next || Instant::now() < self.not_before {
+            return;
+        }
+        let long = pages >= ESCALATE;
+        self.run(connection, "PRAGMA wal_checkpoint(RESTART)", if long { PATIENCE } else { MOMENT });
+        if long && self.copied < pages {
+            self.not_before = Instant::now() + PAUSE;
+        }
+        // What a reader held back may be free a little later.
+        self.next = pages.saturating_add(if self.copied < pages { STEP / 4 } else { STEP });
+    }
+
+    /// Nobody has written for a while.
+    pub(super) fn when_idle(&mut self, connection: &Connection) {
+        if self.pages.load(Relaxed) - self.copied >= IDLE && Instant::now() >= self.not_before {
+            self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", MOMENT);
+        }
+    }
+
+    /// Copies everything and empties the log's file, as far as the last readers allow.
+    pub(super) fn finish(&mut self, connection: &Connection) {
+        self.run(connection, "PRAGMA wal_checkpoint(TRUNCATE)", PATIENCE);
+    }
+
+    fn run(&mut self, connection: &Connection, sql: &str, patience: Duration) {
+        self.patience.store(millis(patience), Relaxed);
+        match checkpoint(connection, sql) {
+            Ok(copied) => self.copied = copied,
+            Err(error) => self.failed(&error),
+        }
+        self.patience.store(millis(BUSY), Relaxed);
+    }
+
+    /// The database file cannot take the pages now (full disk): they stay safe in the log.
+    fn failed(&mut self, error: &rusqlite::Error) {
+        tracing::warn!(%error, "the write-ahead log could not be checkpointed; trying again later");
+        self.not_before = Instant::now() + PAUSE;
+    }
+}
+
+/// Returns the number of the log's pages that are in the database; "busy" only means fewer of them.
+fn checkpoint(connection: &Connection, sql: &str) -> Result<i32> {
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(2))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

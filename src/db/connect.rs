@@ -1,0 +1,69 @@
+//! Opens connections: the writer's, and the readers' which cannot write.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use super::{Durability, functions};
+use crate::error::{Error, Kind, Result};
+
+/// Adds SQL functions to a connection.
+pub type Register = fn(&Connection) -> rusqlite::Result<()>;
+
+pub(super) const FILE: &str = "data.db";
+/// Prepared statements kept per connection: one per distinct SQL text.
+const READER_STATEMENTS: usize = 256;
+const WRITER_STATEMENTS: usize = 512;
+/// Only another program can hold the write lock: it gets this long. Readers wait for the recovery after a crash.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
+
+/// The writable connection.
+pub(super) fn writer(dir: &Path, durability: Durability, register: &[Register]) -> Result<Connection> {
+    let path = dir.join(FILE);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(&path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch(match durability {
+            Durability::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+            Durability::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+            Durability::Off => "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;",
+        })?;
+        // The WAL is checkpointed by our own policy (checkpoint.rs), and cut down to 32 MiB when it is reused. No
+        // foreign keys are declared; off spares the look.
+        connection.execute_batch(
+            "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 33554432; PRAGMA foreign_keys = OFF;
+             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000;",
+        )?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
+        add_functions(&connection, register)?;
+        Ok(connection)
+    };
+    open().map_err(|source| {
+        let message = format!("Cannot open the database {}: {source}.", path.display());
+        Error::new(Kind::Invalid, message).because(source)
+    })
+}
+
+/// A connection that can only read. The writer's must be open: it keeps the WAL's index alive.
+pub(super) fn reader(path: &Path, register: &[Register]) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_prepared_statement_cache_capacity(READER_STATEMENTS);
+    add_functions(&connection, register)?;
+    Ok(connection)
+}
+
+fn add_functions(connection: &Connection, register: &[Register]) -> rusqlite::Result<()> {
+    functions::register(connection)?;
+    register.iter().try_for_each(|register| register(connection))
+}
+
+/// A name as an SQL identifier: in backticks, which every SQLite accepts and which never turns into a string.
+pub fn quote_ident(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}

@@ -1,0 +1,75 @@
+//! What the jobs of one transaction have gathered for after its commit, and can be rewound with a savepoint.
+
+use std::sync::Arc;
+
+use super::Change;
+
+pub(super) type Effect = Box<dyn FnOnce() + Send>;
+
+/// Empty at the start of each attempt to commit a group.
+#[derive(Default)]
+pub(super) struct Group {
+    /// The newest sequence number before the group.
+    base: u64,
+    changes: Vec<(u64, Arc<Change>)>,
+    effects: Vec<Effect>,
+    /// A new epoch that begins with this commit.
+    epoch: Option<Arc<str>>,
+}
+
+/// How far a group had come.
+pub(super) struct Mark {
+    changes: usize,
+    effects: usize,
+    epoch: Option<Arc<str>>,
+}
+
+/// A group that has committed.
+pub(super) struct Committed {
+    pub changes: Vec<(u64, Arc<Change>)>,
+    pub effects: Vec<Effect>,
+    pub epoch: Option<Arc<str>>,
+}
+
+impl Group {
+    pub(super) fn new(base: u64) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    /// Follows from the number of changes, so that a rewound savepoint leaves no gap.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.base + self.changes.len() as u64 + 1
+    }
+
+    pub(super) fn push_change(&mut self, seq: u64, change: Arc<Change>) {
+        self.changes.push((seq, change));
+    }
+
+    pub(super) fn push_effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn set_epoch(&mut self, epoch: Arc<str>) {
+        self.epoch = Some(epoch);
+    }
+
+    /// Whether this group itself has changed one of the collections after `seq`.
+    pub(super) fn changed_since(&self, seq: u64, collections: &[Arc<str>]) -> bool {
+        let newer = self.changes.iter().rev().take_while(|(at, _)| *at > seq);
+        newer.into_iter().any(|(_, change)| collections.contains(&change.collection))
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { changes: self.changes.len(), effects: self.effects.len(), epoch: self.epoch.clone() }
+    }
+
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.changes.truncate(mark.changes);
+        self.effects.truncate(mark.effects);
+        self.epoch = mark.epoch;
+    }
+
+    pub(super) fn committed(self) -> Committed {
+        Committed { changes: self.changes, effects: self.effects, epoch: self.epoch }
+    }
+}

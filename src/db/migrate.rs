@@ -1,0 +1,174 @@
+//! Numbered migrations of Conch's own tables, embedded from `assets/migrations/NNNN_name.sql`, each applied once.
+
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    clock::Timestamp,
+    error::{Error, Kind, Result},
+    random,
+};
+
+static MIGRATIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/migrations");
+
+/// Whose database a `data.db` is, by its tables.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    /// Nobody's, or a program's that we do not know.
+    Nobody,
+    PocketBase,
+    Conch,
+}
+
+struct Migration {
+    number: u32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Brings the database up to this executable's tables. `adopt` turns a PocketBase database (a copy that the import
+/// made) into ours; without it such a one is refused.
+pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timestamp) -> Result<()> {
+    let owner = owner(connection)?;
+    if owner == Owner::PocketBase && !adopt {
+        return Err(refuse(format!(
+            "{0} is a data directory of PocketBase. Bring it over with `conch import pocketbase {0} --dir NEW`: \
+             that copies it and leaves the original as it is.",
+            dir.display()
+        )));
+    }
+    if owner != Owner::Conch {
+        refuse_collisions(connection, dir)?;
+    }
+    let known = known()?;
+    let applied = if owner == Owner::Conch { applied(connection)? } else { 0 };
+    let newest = known.last().map_or(0, |migration| migration.number);
+    if applied > newest {
+        return Err(refuse(format!(
+            "{} was written by a newer Conch (database version {applied}, this executable knows {newest}). Run that \
+             version or a newer one; going back would lose data.",
+            dir.display()
+        )));
+    }
+    let pending: Vec<_> = known.iter().filter(|migration| migration.number > applied).collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    for migration in pending {
+        transaction.execute_batch(migration.sql)?;
+        transaction.execute(
+            "INSERT INTO __conch_migrations (number, name, applied) VALUES (?1, ?2, ?3)",
+            params![migration.number, migration.name, now.millis()],
+        )?;
+    }
+    let epoch = random::string(random::LOWER_ALPHANUMERIC, 20);
+    transaction.execute("INSERT OR IGNORE INTO __conch_meta (key, value) VALUES ('epoch', ?1)", [epoch])?;
+    Ok(transaction.commit()?)
+}
+
+fn owner(connection: &Connection) -> Result<Owner> {
+    let has = |table: &str| -> Result<bool> {
+        let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        Ok(connection.query_row(sql, [table], |_| Ok(())).optional()?.is_some())
+    };
+    if has("__conch_meta")? && has("__conch_migrations")? {
+        Ok(Owner::Conch)
+    } else if has("_collections")? || has("_migrations")? {
+        Ok(Owner::PocketBase)
+    } else {
+        Ok(Owner::Nobody)
+    }
+}
+
+/// Before our first table is created, nothing may have a name of ours.
+fn refuse_collisions(connection: &Connection, dir: &Path) -> Result<()> {
+    let sql = "SELECT name FROM sqlite_master WHERE lower(substr(name, 1, 8)) = '__conch_' LIMIT 1";
+    match connection.query_row(sql, [], |row| row.get::<_, String>(0)).optional()? {
+        Some(name) => Err(refuse(format!(
+            "The database in {} has a table or index named {name:?}; names that begin with \"__conch_\" are Conch's \
+             own. Rename it first.",
+            dir.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn applied(connection: &Connection) -> Result<u32> {
+    Ok(connection.query_row("SELECT coalesce(max(number), 0) FROM __conch_migrations", [], |row| row.get(0))?)
+}
+
+/// The embedded migrations in order.
+fn known() -> Result<Vec<Migration>> {
+    let mut found = Vec::new();
+    for file in MIGRATIONS.files() {
+        let parsed = file.path().file_stem().and_then(|stem| stem.to_str()).and_then(|stem| {
+            let (number, name) = stem.split_once('_')?;
+            Some(Migration { number: number.parse().ok()?, name, sql: file.contents_utf8()? })
+        });
+        found.push(parsed.ok_or_else(|| {
+            Error::internal(anyhow::anyhow!("migration {} is not named NNNN_name.sql", file.path().display()))
+        })?);
+    }
+    found.sort_by_key(|migration| migration.number);
+    Ok(found)
+}
+
+fn refuse(message: String) -> Error {
+    Error::new(Kind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1);
+
+    fn run_on(sql: &str, adopt: bool) -> Result<Connection> {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(sql).unwrap();
+        run(&connection, Path::new("/there"), adopt, NOW).map(|()| connection)
+    }
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_holes() {
+        let numbers: Vec<_> = known().unwrap().iter().map(|migration| migration.number).collect();
+        assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_database_is_migrated_once() {
+        let connection = run_on("", false).unwrap();
+        let epoch = |connection: &Connection| -> String {
+            connection.query_row("SELECT value FROM __conch_meta WHERE key = 'epoch'", [], |row| row.get(0)).unwrap()
+        };
+        let first = epoch(&connection);
+        run(&connection, Path::new("/there"), false, NOW).unwrap();
+        assert_eq!(epoch(&connection), first);
+    }
+
+    #[test]
+    fn a_pocketbase_database_is_refused_unless_adopted() {
+        let theirs = "CREATE TABLE _migrations (file TEXT); CREATE TABLE _collections (id TEXT);";
+        let refused = run_on(theirs, false).unwrap_err();
+        assert!(refused.message.contains("conch import pocketbase /there"), "{refused}");
+        run_on(theirs, true).unwrap();
+    }
+
+    #[test]
+    fn foreign_tables_with_our_names_are_refused() {
+        for sql in ["CREATE TABLE __conch_log (x)", "CREATE TABLE t (x); CREATE INDEX __Conch_i ON t (x)"] {
+            assert!(run_on(sql, true).unwrap_err().message.contains("onch_"), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_newer_database_is_refused() {
+        let connection = run_on("", false).unwrap();
+        connection.execute("INSERT INTO __conch_migrations VALUES (9999, 'future', 0)", []).unwrap();
+        let refused = run(&connection, Path::new("/there"), false, NOW).unwrap_err();
+        assert!(refused.message.contains("newer Conch"), "{refused}");
+    }
+}
