@@ -58,6 +58,7 @@ impl App {
                 durability,
                 clock: config.clock.clone(),
                 query_timeout: config.query_timeout,
+                adopt: config.adopt,
                 ..db::Options::default()
             },
         )?;

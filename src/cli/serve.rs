@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, builder::FalseyValueParser};
 
 use super::{
     Place,
@@ -50,11 +50,11 @@ pub struct Serve {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     query_timeout: u64,
     /// Verbose log, and outside effects (mail, pushes) captured instead of sent
-    #[arg(long, env = "CONCH_DEV")]
+    #[arg(long, env = "CONCH_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
     /// For tests: an empty directory that is removed at exit, also when the parent process dies; a superuser is created
     /// and told in one JSON line on stdout. Nothing is synchronised to the disk; --dir and --sync do not count
-    #[arg(long, env = "CONCH_TEMP")]
+    #[arg(long, env = "CONCH_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
 }
 

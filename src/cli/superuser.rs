@@ -6,7 +6,7 @@
 use std::io::BufRead;
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::FalseyValueParser};
 use serde::{Deserialize, Serialize};
 
 use super::{Place, control};
@@ -44,7 +44,7 @@ struct Credentials {
     #[arg(required_unless_present = "password_stdin", conflicts_with = "password_stdin")]
     password: Option<String>,
     /// Read the password from the first line of the standard input
-    #[arg(long)]
+    #[arg(long, env = "CONCH_PASSWORD_STDIN", value_parser = FalseyValueParser::new())]
     password_stdin: bool,
 }
 
