@@ -1,0 +1,206 @@
+//! The one way into the tables: every record write of whatever origin passes [`Apply::write_row`], which writes one row
+//! and appends one change to the log.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    again::Again,
+    files::{Orphan, Placed, Sweeper},
+    image,
+    judge::{Allowed, Judgement, Save, is_superusers},
+    plan::{Plan, Plans, text},
+    unique,
+};
+use crate::{
+    db::{Actor, Change, Kind, Row, Value, WriteTx},
+    error::{Error, Result},
+    files::Storage,
+    schema::{Catalog, FieldKind},
+};
+
+/// Rows that one transaction may touch when it is alone.
+pub(super) const MAX_ROWS: usize = 1_000_000;
+/// Rows that one write may touch among others; more has to wait for a transaction of its own.
+pub(super) const MAX_SHARED_ROWS: usize = 200;
+/// The account that lets the owner in before there is any other (`auth.md` §1.4).
+const INSTALLER: &str = "__pbinstaller@example.com";
+
+/// How much one transaction may do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Rows it may write.
+    pub rows: usize,
+    /// When it has to be done.
+    pub deadline: Option<Instant>,
+}
+
+impl Bounds {
+    pub const SHARED: Self = Self { rows: MAX_SHARED_ROWS, deadline: None };
+    pub const ALONE: Self = Self { rows: MAX_ROWS, deadline: None };
+}
+
+/// One transaction's writes to records.
+pub(super) struct Apply<'a, 'c> {
+    pub tx: &'a mut WriteTx<'c>,
+    pub catalog: &'a Arc<Catalog>,
+    pub plans: &'a Plans,
+    actor: Option<Actor>,
+    bounds: Bounds,
+    written: usize,
+    orphans: Vec<Orphan>,
+}
+
+/// One row to be written.
+enum Write<'r> {
+    Insert(&'r Arc<Row>),
+    Update { old: &'r Arc<Row>, new: &'r Arc<Row> },
+    Delete(&'r Arc<Row>),
+}
+
+impl<'a, 'c> Apply<'a, 'c> {
+    pub fn new(tx: &'a mut WriteTx<'c>, catalog: &'a Arc<Catalog>, plans: &'a Plans, bounds: Bounds) -> Self {
+        Self { tx, catalog, plans, actor: None, bounds, written: 0, orphans: Vec::new() }
+    }
+
+    /// Whom the log names for what follows.
+    pub fn act_as(&mut self, actor: Option<Actor>) {
+        self.actor = actor;
+    }
+
+    /// Does what was judged. Returns the row as it is stored now, `None` after a delete.
+    pub fn carry_out(&mut self, judgement: &Judgement) -> Result<Option<Arc<Row>>> {
+        let plan = &judgement.plan;
+        match &judgement.verdict {
+            Allowed::Insert(save) => self.insert(plan, save).map(Some),
+            Allowed::Update { old, save } => self.update(plan, old, save).map(Some),
+            Allowed::Delete { old } => self.remove(plan, vec![old.clone()]).map(|()| None),
+            Allowed::Unknown => Err(Again::Facts(judgement.needs.clone()).into()),
+        }
+    }
+
+    /// After the last write: what happens once it is committed.
+    pub fn finish(self, storage: &Storage, sweeper: &Sweeper, placed: Option<&Arc<Placed>>) {
+        let (storage, sweeper, placed) = (storage.clone(), sweeper.clone(), placed.cloned());
+        let orphans = self.orphans;
+        if orphans.is_empty() && placed.is_none() {
+            return;
+        }
+        self.tx.after_commit(move || {
+            if let Some(placed) = placed {
+                placed.keep();
+            }
+            sweeper.sweep(&storage, orphans);
+        });
+    }
+
+    fn insert(&mut self, plan: &Arc<Plan>, save: &Save) -> Result<Arc<Row>> {
+        let mut values = save.values.clone();
+        self.stamp(plan, &mut values, |dates| dates.on_create);
+        let new = Arc::new(plan.row(values));
+        self.write_row(plan, Write::Insert(&new))?;
+        if is_superusers(&plan.collection) {
+            self.remove_installer(plan, &new)?;
+        }
+        Ok(new)
+    }
+
+    fn update(&mut self, plan: &Arc<Plan>, old: &Arc<Row>, save: &Save) -> Result<Arc<Row>> {
+        let mut values = save.values.clone();
+        let outdated = self.renew_secrets(plan, old, &mut values, save.new_password)?;
+        let new = self.rewrite(plan, old, values)?;
+        let record = plan.id_of(&new);
+        self.clear_account_rows(&outdated, &plan.collection.id, record)?;
+        for name in &save.removed {
+            let collection = plan.collection.id.clone();
+            self.orphans.push(Orphan::File { collection, record: record.to_owned(), name: name.clone() });
+        }
+        Ok(new)
+    }
+
+    /// An update with its dates, from a request or a cascade.
+    pub fn rewrite(&mut self, plan: &Plan, old: &Arc<Row>, mut values: Vec<Value>) -> Result<Arc<Row>> {
+        self.stamp(plan, &mut values, |dates| dates.on_update);
+        let new = Arc::new(plan.row(values));
+        self.write_row(plan, Write::Update { old, new: &new })?;
+        Ok(new)
+    }
+
+    /// Takes one row away; its references are the caller's business.
+    pub fn erase(&mut self, plan: &Plan, old: &Arc<Row>) -> Result<()> {
+        self.write_row(plan, Write::Delete(old))?;
+        let (collection, record) = (plan.collection.id.clone(), plan.id_of(old).to_owned());
+        self.orphans.push(Orphan::Record { collection, record });
+        Ok(())
+    }
+
+    /// Writes one row and tells the log. Nothing else writes records.
+    fn write_row(&mut self, plan: &Plan, write: Write<'_>) -> Result<()> {
+        self.count()?;
+        let (sql, params, kind, old, new) = match write {
+            Write::Insert(new) => (&plan.insert, new.values.as_slice(), Kind::Create, None, Some(new)),
+            Write::Update { old, new } => (&plan.update, new.values.as_slice(), Kind::Update, Some(old), Some(new)),
+            Write::Delete(old) => (&plan.delete, &[][..], Kind::Delete, Some(old), None),
+        };
+        let key = old.map(|old| &old.values[plan.id]);
+        let changed = self.tx.execute(sql, rusqlite::params_from_iter(params.iter().chain(key)));
+        let changed = changed.map_err(|error| unique::explain(&plan.collection, error))?;
+        if changed != 1 {
+            // The row was read in this very transaction.
+            return Err(Error::internal(anyhow::anyhow!(
+                "{kind:?} in {} touched {changed} rows",
+                plan.collection.name
+            )));
+        }
+        let record = old.or(new).map(|row| plan.id_of(row).to_owned()).unwrap_or_default();
+        let image = |row: &Arc<Row>| image::of(plan, row);
+        self.tx.append(Change {
+            collection: plan.collection.id.clone(),
+            record,
+            kind,
+            old: old.map(image),
+            new: new.map(image),
+            actor: self.actor.clone(),
+            mutation: None,
+        })?;
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.written += 1;
+        if self.written > self.bounds.rows {
+            return Err(match self.bounds.rows {
+                MAX_SHARED_ROWS => Again::Alone.into(),
+                _ => Error::invalid("Too many records for one transaction."),
+            });
+        }
+        self.check_time()
+    }
+
+    pub fn check_time(&self) -> Result<()> {
+        match self.bounds.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::invalid("The transaction took too long.")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the dates that are the server's to set.
+    fn stamp(&self, plan: &Plan, values: &mut [Value], due: impl Fn(&crate::schema::field::Autodate) -> bool) {
+        for (field, value) in plan.collection.fields.iter().zip(values) {
+            if let FieldKind::Autodate(dates) = &field.kind
+                && due(dates)
+            {
+                *value = Value::Text(self.tx.now().to_string());
+            }
+        }
+    }
+
+    /// The door of the first start closes with the first real superuser.
+    fn remove_installer(&mut self, plan: &Arc<Plan>, new: &Row) -> Result<()> {
+        let Some(auth) = plan.auth.filter(|auth| text(new.values.get(auth.email)) != INSTALLER) else { return Ok(()) };
+        let sql = format!("{} WHERE `{}` = ?1", plan.select, plan.columns[auth.email]);
+        match self.tx.query_one(&sql, [INSTALLER], |row| Ok(plan.read(row)))? {
+            Some(row) => self.remove(plan, vec![Arc::new(row)]),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a judgement needs but may not find out itself, because it is slow: hashes, password checks, files in place.
+//!
+//! A judgement notes what it misses and goes on as if it were favourable; whoever runs it then finds the facts off the
+//! writer thread and has it judged again. So nothing is hashed or stored for a request that fails anyway.
+
+use std::collections::{HashMap, HashSet};
+
+/// Known facts of one request (all items of a batch).
+#[derive(Default, Clone)]
+pub(super) struct Facts {
+    /// By item and field id.
+    hashes: HashMap<(usize, String), String>,
+    /// By hash and plain text.
+    verified: HashMap<(String, String), bool>,
+    /// By item and position of the upload.
+    placed: HashSet<(usize, usize)>,
+}
+
+/// A missing fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Need {
+    /// The hash of a new password.
+    Hash { item: usize, field: String, plain: String },
+    /// Whether an old password is right.
+    Verify { hash: String, plain: String },
+    /// An upload at its place.
+    Place { item: usize, upload: usize, collection: String, record: String },
+}
+
+/// Stands for a hash that is not known yet; nothing is ever written with it.
+pub(super) const PENDING_HASH: &str = "$pending";
+
+impl Facts {
+    pub fn hash(&self, item: usize, field: &str) -> Option<&str> {
+        // The key is small and the map has a handful of entries at most.
+        self.hashes.get(&(item, field.to_owned())).map(String::as_str)
+    }
+
+    pub fn verified(&self, hash: &str, plain: &str) -> Option<bool> {
+        self.verified.get(&(hash.to_owned(), plain.to_owned())).copied()
+    }
+
+    pub fn is_placed(&self, item: usize, upload: usize) -> bool {
+        self.placed.contains(&(item, upload))
+    }
+
+    pub fn learn_hash(&mut self, item: usize, field: String, hash: String) {
+        self.hashes.insert((item, field), hash);
+    }
+
+    pub fn learn_verified(&mut self, hash: String, plain: String, right: bool) {
+        self.verified.insert((hash, plain), right);
+    }
+
+    pub fn learn_placed(&mut self, item: usize, upload: usize) {
+        self.placed.insert((item, upload));
+    }
+}
