@@ -20,7 +20,7 @@ use super::{
 use crate::{
     db::WriteTx,
     error::{Error, Result},
-    records::{BatchItem, Records, Rendered, render},
+    records::{BatchItem, Records, Rendered, answer::answer_in},
     rules::Context,
 };
 
@@ -140,9 +140,9 @@ impl Attempt {
             // This run will be undone.
             return Ok(None);
         }
-        let collection = &judgement.plan.collection;
+        let (collection, tables) = (&judgement.plan.collection, &self.records.tables);
         let left = deadline.saturating_duration_since(Instant::now());
-        let render = |tx: &_| render::answer_in(tx, &catalog, &task.request, collection, &row, &task.shape);
+        let render = |tx: &_| answer_in(tables, tx, &catalog, &task.request, collection, &row, &task.shape);
         apply.tx.within(left, render).map(Some)
     }
 

@@ -1,0 +1,8 @@
+//! The write path over a real database.
+
+mod accounts;
+mod batches;
+mod cascades;
+mod rules;
+mod uploads;
+mod values;

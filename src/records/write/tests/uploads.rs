@@ -1,0 +1,140 @@
+//! Files of records (`records-api.md` §5, `records-storage.md` §8).
+
+use serde_json::{Value as Json, json};
+
+use crate::{
+    error::Result,
+    files::Upload,
+    identity::Caller,
+    records::{
+        Body, Shape,
+        write::testing::{House, codes, id, object, request, superuser},
+    },
+};
+
+async fn house() -> House {
+    let house = House::new();
+    let fields = json!([
+        {"name": "one", "type": "file", "maxSelect": 1, "maxSize": 10},
+        {"name": "many", "type": "file", "maxSelect": 3},
+        {"name": "image", "type": "file", "mimeTypes": ["image/png"]},
+        {"name": "t", "type": "text", "max": 5},
+    ]);
+    house.collection(json!({"name": "docs", "fields": fields, "createRule": ""})).await;
+    house
+}
+
+async fn create(house: &House, values: Json, uploads: Vec<Upload>) -> Result<Json> {
+    house.create_with(request(&superuser()), "docs", Body { values: object(values), uploads }).await
+}
+
+async fn update(house: &House, id: &str, values: Json, uploads: Vec<Upload>) -> Result<Json> {
+    let body = Body { values: object(values), uploads };
+    let answer = house.records.update(request(&superuser()), "docs", id, body, Shape::default()).await?;
+    Ok(serde_json::from_slice(&answer).unwrap())
+}
+
+/// The list with every name cut to what the client called it.
+fn stems(value: &Json) -> Vec<&str> {
+    let names = value.as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    names.map(|name| name.split('_').next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn files_come_go_and_keep_their_order() {
+    let house = house().await;
+    let upload = |key: &str, name: &str| house.upload(key, name, b"x");
+    let made =
+        create(&house, json!({}), vec![upload("one", "aaa.txt"), upload("one", "bbb.txt"), upload("many", "ccc.txt")])
+            .await
+            .unwrap();
+    let key = id(&made).to_owned();
+    let first = made["one"].as_str().unwrap().to_owned();
+    assert!(first.starts_with("bbb_"), "the last of several: {first}");
+    assert!(house.has_file("docs", &key, &first, true).await);
+    let changed = update(&house, &key, json!({}), vec![upload("one", "new.txt")]).await.unwrap();
+    assert!(house.has_file("docs", &key, changed["one"].as_str().unwrap(), true).await);
+    assert!(!house.has_file("docs", &key, &first, false).await, "the replaced file has gone");
+    let uploads = vec![upload("many+", "ddd.txt"), upload("+many", "eee.txt")];
+    let changed = update(&house, &key, json!({}), uploads).await.unwrap();
+    assert_eq!(stems(&changed["many"]), ["eee", "ccc", "ddd"]);
+    let kept = changed["many"][0].clone();
+    let changed = update(&house, &key, json!({"many": kept}), vec![upload("many", "fff.txt")]).await.unwrap();
+    assert_eq!(stems(&changed["many"]), ["eee", "fff"]);
+    let removed = changed["many"][0].as_str().unwrap().to_owned();
+    let changed = update(&house, &key, json!({"many-": [removed, "zz"]}), vec![]).await.unwrap();
+    assert_eq!(stems(&changed["many"]), ["fff"]);
+    assert!(!house.has_file("docs", &key, &removed, false).await);
+    let changed = update(&house, &key, json!({"many": null}), vec![]).await.unwrap();
+    assert_eq!(changed["many"], json!([]));
+    let last = changed["one"].as_str().unwrap().to_owned();
+    house.delete(&superuser(), "docs", &key).await.unwrap();
+    assert!(!house.has_file("docs", &key, &last, false).await, "the folder goes with the record");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_files() {
+    let house = house().await;
+    let made = create(&house, json!({}), vec![house.upload("many", "aaa.txt", b"x")]).await.unwrap();
+    let key = id(&made).to_owned();
+    let many = |count: usize| (0..count).map(|n| house.upload("many+", &format!("n{n}x.txt"), b"x")).collect();
+    let cases: [(Json, Vec<Upload>, &str); 6] = [
+        (json!({"many": ["zz.txt"]}), vec![], "many=validation_invalid_file"),
+        (json!({"many+": "zz.txt"}), vec![], "many=validation_invalid_file"),
+        (json!({"one": made["many"][0]}), vec![], "one=validation_invalid_file"),
+        (json!({}), many(3), "many=validation_too_many_files"),
+        (json!({}), vec![house.upload("one", "big.txt", b"more than ten bytes")], "one=validation_file_size_limit"),
+        (json!({}), vec![house.upload("image", "a.png", b"no image")], "image=validation_invalid_mime_type"),
+    ];
+    for (values, uploads, expected) in cases {
+        let error = update(&house, &key, values.clone(), uploads).await.unwrap_err();
+        assert_eq!(codes(&error).join(" "), expected, "{values}");
+    }
+    // Under keys that are no file field's they are nobody's.
+    update(&house, &key, json!({}), vec![house.upload("t", "aaa.txt", b"x"), house.upload("zz", "b.txt", b"x")])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_write_leaves_no_file() {
+    let house = house().await;
+    house
+        .change_collection("docs", json!({"indexes": ["CREATE UNIQUE INDEX `one_t` ON `docs` (`t`) WHERE `t` != ''"]}))
+        .await;
+    create(&house, json!({"t": "x"}), vec![]).await.unwrap();
+    let key = "b".repeat(15);
+    for (values, code) in [
+        (json!({"id": key, "t": "too long"}), "t=validation_max_text_constraint"),
+        (json!({"id": key, "t": "x"}), "t=validation_not_unique"),
+    ] {
+        let error = create(&house, values, vec![house.upload("one", "aaa.txt", b"x")]).await.unwrap_err();
+        assert_eq!(codes(&error), [code]);
+    }
+    let folder = house.db.dir().join("storage").join(&*house.schema.find("docs").unwrap().id).join(&key);
+    for _ in 0..200 {
+        let left = std::fs::read_dir(&folder).map(|entries| entries.count()).unwrap_or(0);
+        if left == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("files are left in {}", folder.display());
+}
+
+#[tokio::test]
+async fn rules_see_what_is_uploaded() {
+    let house = house().await;
+    for (rule, passes) in [
+        ("@request.body.one.size = 3 && @request.body.one.originalName = 'My File.txt'", true),
+        ("@request.body.one.size > 3", false),
+        ("@request.body.many.0.size = 3", true),
+        ("@request.body.many:length = 1", true),
+    ] {
+        house.change_collection("docs", json!({"createRule": rule})).await;
+        let uploads = ["one", "many"].map(|key| house.upload(key, "My File.txt", b"abc")).into();
+        let body = Body { values: Default::default(), uploads };
+        let result = house.create_with(request(&Caller::Guest), "docs", body).await;
+        assert_eq!(result.is_ok(), passes, "{rule}: {result:?}");
+    }
+}
