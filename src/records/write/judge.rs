@@ -60,8 +60,6 @@ pub(super) struct Save {
     pub values: Vec<Value>,
     /// The auth password is a new one, even if it is the old one again.
     pub new_password: bool,
-    /// Uploads by position in the task that become files of the record.
-    pub uploads: Vec<usize>,
     /// Files that the record has no longer.
     pub removed: Vec<String>,
 }
@@ -317,21 +315,21 @@ impl<'a> Judge<'a> {
     fn save(&mut self, draft: Draft<'_>, stored: Option<&[Value]>) -> Save {
         let plan = self.plan.clone();
         let id = text(draft.values.get(plan.id)).to_owned();
-        let (mut uploads, mut removed) = (Vec::new(), Vec::new());
+        let mut removed = Vec::new();
         for (index, field) in plan.collection.fields.iter().enumerate() {
             let FieldKind::File(kind) = &field.kind else { continue };
             let now = names(kind, &draft.values[index]);
             let before = stored.map(|stored| names(kind, &stored[index])).unwrap_or_default();
             removed.extend(before.into_iter().filter(|name| !now.contains(name)));
-            let arrived = self.task.uploads.iter().enumerate().filter(|(_, staged)| now.contains(&staged.name));
-            uploads.extend(arrived.map(|(upload, _)| upload));
-        }
-        for &upload in uploads.iter().filter(|&&upload| !self.ground.facts.is_placed(self.task.item, upload)) {
-            let collection = plan.collection.id.to_string();
-            self.needs.push(Need::Place { item: self.task.item, upload, collection, record: id.clone() });
+            for (upload, _) in self.task.uploads.iter().enumerate().filter(|(_, staged)| now.contains(&staged.name)) {
+                if !self.ground.facts.is_placed(self.task.item, upload) {
+                    let (collection, record) = (plan.collection.id.to_string(), id.clone());
+                    self.needs.push(Need::Place { item: self.task.item, upload, collection, record });
+                }
+            }
         }
         let new_password = plan.auth.is_some_and(|auth| draft.plain(auth.password).is_some_and(|new| !new.is_empty()));
-        Save { values: draft.values, new_password, uploads, removed }
+        Save { values: draft.values, new_password, removed }
     }
 }
 
