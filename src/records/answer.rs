@@ -31,7 +31,7 @@ impl Records {
         row: Arc<Row>,
         shape: Shape,
     ) -> Result<Rendered> {
-        let asked = Asked::new(&self.tables, self.schema.catalog(), request, &shape)?;
+        let asked = Asked::new(&self.tables, self.schema.catalog(), Arc::new(request), &shape)?;
         let table = self.tables.of(collection);
         asked.one(&self.db, table, row).await
     }
@@ -47,7 +47,7 @@ pub(super) fn answer_in(
     row: &Arc<Row>,
     shape: &Shape,
 ) -> Result<Rendered> {
-    let asked = Asked::new(tables, catalog.clone(), request.clone(), shape)?;
+    let asked = Asked::new(tables, catalog.clone(), Arc::new(request.clone()), shape)?;
     asked.one_in(tx, &tables.of(collection), row)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn answer_in(
 pub struct Asked {
     pub tables: Arc<Tables>,
     pub catalog: Arc<Catalog>,
-    pub request: Request,
+    pub request: Arc<Request>,
     /// `None` when nothing of it would be seen.
     expand: Option<Paths>,
     picker: Option<Picker>,
@@ -65,7 +65,7 @@ pub struct Asked {
 
 impl Asked {
     /// Fails when `fields` cannot be parsed.
-    pub fn new(tables: &Arc<Tables>, catalog: Arc<Catalog>, request: Request, shape: &Shape) -> Result<Self> {
+    pub fn new(tables: &Arc<Tables>, catalog: Arc<Catalog>, request: Arc<Request>, shape: &Shape) -> Result<Self> {
         let picker = shape.fields.as_deref().map(Picker::parse).transpose()?.filter(|picker| !picker.is_empty());
         let wanted = picker.as_ref().is_none_or(|picker| picker.wants("expand"));
         let expand = shape.expand.as_deref().map(Paths::parse).transpose()?.flatten().filter(|_| wanted);

@@ -64,7 +64,7 @@ pub fn load(
     if rows.is_empty() {
         return Ok(Expansion::default());
     }
-    let request = Request { context: Context::Expand, ..asked.request.clone() };
+    let request = Request { context: Context::Expand, ..(*asked.request).clone() };
     let rows: Vec<&Row> = rows.iter().map(Borrow::borrow).collect();
     let mut loader = Loader { tx, asked, request, budget: MAX_BYTES };
     Ok(loader.expand(table, &rows, paths.segments(), 1)?.unwrap_or_default())

@@ -1,6 +1,6 @@
 //! A page of a collection (`docs/wire/records-api.md` §2).
 
-use std::{borrow::Cow, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use rusqlite::params_from_iter;
 
@@ -14,18 +14,30 @@ use crate::{
     db::ReadTx,
     error::{Error, Result},
     rules::{Query, Request, Sql},
+    schema::Catalog,
 };
 
 impl Records {
     /// One page as the caller may see it: list rule and filter decide what is in it.
     pub async fn list(&self, request: Request, collection: &str, params: ListParams, shape: Shape) -> Result<Rendered> {
-        let catalog = self.schema.catalog();
+        let request = Arc::new(request);
+        self.steadily(|catalog| self.list_once(request.clone(), catalog, collection, &params, &shape)).await
+    }
+
+    async fn list_once(
+        &self,
+        request: Arc<Request>,
+        catalog: Arc<Catalog>,
+        collection: &str,
+        params: &ListParams,
+        shape: &Shape,
+    ) -> Result<Rendered> {
         let collection = catalog.find(collection).ok_or_else(Error::not_found)?.clone();
         view::refuse_locked(&request, collection.list_rule.as_deref())?;
-        refuse_special_fields(&request, &params)?;
+        refuse_special_fields(&request, params)?;
         params.check()?;
         let table = self.tables.of(&collection);
-        let asked = Asked::new(&self.tables, catalog, request, &shape)?;
+        let asked = Asked::new(&self.tables, catalog, request, shape)?;
         let page = Page::new(asked, table, params)?;
         self.db.read(move |tx| page.read(tx)).await
     }
@@ -45,8 +57,8 @@ fn refuse_special_fields(request: &Request, params: &ListParams) -> Result<()> {
 struct Page {
     asked: Asked,
     table: Arc<Table>,
-    /// What is read row by row; `None` when stored rows are needed.
-    layout: Option<Layout>,
+    /// Rows are written as SQLite hands them out; else stored rows are loaded first.
+    streamed: bool,
     rows: Sql,
     count: Option<Sql>,
     number: u64,
@@ -55,12 +67,11 @@ struct Page {
 }
 
 impl Page {
-    fn new(asked: Asked, table: Arc<Table>, params: ListParams) -> Result<Self> {
+    fn new(asked: Asked, table: Arc<Table>, params: &ListParams) -> Result<Self> {
         let streamed = asked.streams(&table);
-        let layout = streamed.then(|| asked.layout(&table));
-        let columns = match &layout {
-            Some(layout) => table.selected_names(layout),
-            None => table.column_names(),
+        let columns = match streamed {
+            true => table.selected_names(&asked.layout(&table)),
+            false => table.column_names(),
         };
         let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
         if !asked.request.caller.is_superuser()
@@ -76,18 +87,17 @@ impl Page {
         }
         let rows = query.select(&columns, Some(params.per_page), params.offset());
         let count = (!params.skip_total).then(|| query.count());
-        let layout = layout.map(Cow::into_owned);
         let (number, size, offset) = (params.page, params.per_page, params.offset());
-        Ok(Self { layout, rows, count, number, size, offset, asked, table })
+        Ok(Self { streamed, rows, count, number, size, offset, asked, table })
     }
 
     /// Items and total of one snapshot.
     fn read(&self, tx: &ReadTx<'_>) -> Result<Rendered> {
         let mut out = Vec::with_capacity(8 * 1024);
         out.extend_from_slice(b"{\"items\":[");
-        let found = match &self.layout {
-            Some(layout) => self.stream(tx, layout, &mut out)?,
-            None => {
+        let found = match self.streamed {
+            true => self.stream(tx, &self.asked.layout(&self.table), &mut out)?,
+            false => {
                 let rows = self.table.load(tx, &self.rows)?;
                 self.asked.write_rows(tx, &self.table, &rows, &mut out)?;
                 rows.len() as u64

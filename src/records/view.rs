@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::params_from_iter;
 
-use super::{Records, Rendered, Shape, answer::Asked, layout::Table};
+use super::{Records, Rendered, Shape, answer::Asked, cache::Ticket, layout::Table};
 use crate::{
     db::Row,
     error::{Error, Result},
@@ -13,61 +13,59 @@ use crate::{
     schema::{Catalog, Collection},
 };
 
+/// Reads of one request while the schema keeps changing.
+const MAX_ATTEMPTS: usize = 4;
+
 impl Records {
     /// The record, if the view rule lets the caller see it. Needs no SQL when the row is known and the rule reads
     /// nothing else.
     pub async fn view(&self, request: Request, collection: &str, id: &str, shape: Shape) -> Result<Rendered> {
-        let catalog = self.schema.catalog();
+        let request = Arc::new(request);
+        self.steadily(|catalog| self.view_once(request.clone(), catalog, collection, id, &shape)).await
+    }
+
+    async fn view_once(
+        &self,
+        request: Arc<Request>,
+        catalog: Arc<Catalog>,
+        collection: &str,
+        id: &str,
+        shape: &Shape,
+    ) -> Result<Rendered> {
         let collection = catalog.find(collection).ok_or_else(Error::not_found)?.clone();
         refuse_locked(&request, collection.view_rule.as_deref())?;
         let table = self.tables.of(&collection);
-        let asked = Asked::new(&self.tables, catalog, request, &shape)?;
+        let asked = Asked::new(&self.tables, catalog, request, shape)?;
         let rule = effective(&asked.request, collection.view_rule.as_deref());
-        if asked.streams(&table)
-            && let Some(row) = self.known(&table, id)
-        {
-            match judge(rule, &asked.catalog, &collection, &row, &asked.request) {
-                Verdict::Match => return asked.one_streamed(&table, &row),
-                Verdict::NoMatch => return Err(Error::not_found()),
-                Verdict::NeedsSql => {}
-            }
+        if !asked.streams(&table) {
+            return self.view_in_snapshot(asked, table, id).await;
         }
-        if rule.is_none() && !collection.is_view() {
-            let row = self.fetch(&table, id).await?.ok_or_else(Error::not_found)?;
-            return asked.one(&self.db, table, row).await;
+        let row = match self.known(&table, id) {
+            Some(row) => row,
+            None if rule.is_none() => self.fetch(&table, id).await?.ok_or_else(Error::not_found)?,
+            None => return self.view_in_snapshot(asked, table, id).await,
+        };
+        match judge(rule, &asked.catalog, &collection, &row, &asked.request) {
+            Verdict::Match => asked.one_streamed(&table, &row),
+            Verdict::NoMatch => Err(Error::not_found()),
+            Verdict::NeedsSql => self.view_in_snapshot(asked, table, id).await,
         }
-        self.view_by_rule(asked, table, id).await
     }
 
     /// Row, rule and everything around the record in one snapshot.
-    async fn view_by_rule(&self, asked: Asked, table: Arc<Table>, id: &str) -> Result<Rendered> {
-        let sql = self.select(&asked, &table, id)?;
+    async fn view_in_snapshot(&self, asked: Asked, table: Arc<Table>, id: &str) -> Result<Rendered> {
+        let sql = select(&asked, &table, id)?;
         let ticket = self.rows.ticket(&table.collection.id, id);
-        let asked = Arc::new(asked);
+        let found = table.clone();
         let (rendered, row) = self
             .db
-            .read({
-                let table = table.clone();
-                move |tx| {
-                    let row = table.load(tx, &sql)?.pop().map(Arc::new).ok_or_else(Error::not_found)?;
-                    Ok((asked.one_in(tx, &table, &row)?, row))
-                }
+            .read(move |tx| {
+                let row = table.load(tx, &sql)?.pop().map(Arc::new).ok_or_else(Error::not_found)?;
+                Ok((asked.one_in(tx, &table, &row)?, row))
             })
             .await?;
-        if !table.collection.is_view() {
-            self.rows.fill(ticket, &table.collection.id, id, row);
-        }
+        self.remember(ticket, &found, id, &row);
         Ok(rendered)
-    }
-
-    /// A rule that does not compile any more shows nothing (`docs/wire/records.md` §2).
-    fn select(&self, asked: &Asked, table: &Table, id: &str) -> Result<Sql> {
-        let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
-        query.and_id(id);
-        if let Some(rule) = effective(&asked.request, table.collection.view_rule.as_deref()) {
-            query.and_rule(rule).map_err(|error| Error::not_found().because(error))?;
-        }
-        Ok(query.select(&table.column_names(), Some(1), 0))
     }
 
     /// The stored row of a record by id (row cache first), hidden columns included. No rule applies.
@@ -118,7 +116,7 @@ impl Records {
             SUPERUSERS_ID => Caller::Superuser(Arc::new(record.clone())),
             _ => Caller::Record(Arc::new(record.clone())),
         };
-        let mut asked = Asked::new(&self.tables, catalog, Request { caller, ..request }, &shape)?;
+        let mut asked = Asked::new(&self.tables, catalog, Arc::new(Request { caller, ..request }), &shape)?;
         asked.all_emails = true;
         let table = self.tables.of(&collection);
         let row = table.arrange(&record.row);
@@ -136,21 +134,39 @@ impl Records {
         self.rows.get(&table.collection.id, id).filter(|row| Arc::ptr_eq(&row.columns, &table.columns))
     }
 
-    /// The row from the database, remembered. Rows of views change with other tables and are not.
+    /// The row from the database, remembered.
     async fn fetch(&self, table: &Arc<Table>, id: &str) -> Result<Option<Arc<Row>>> {
         let ticket = self.rows.ticket(&table.collection.id, id);
-        let row = self
-            .db
-            .read({
-                let (table, id) = (table.clone(), id.to_owned());
-                move |tx| table.by_id(tx, &id)
-            })
-            .await?
-            .map(Arc::new);
-        if let Some(row) = row.as_ref().filter(|_| !table.collection.is_view()) {
-            self.rows.fill(ticket, &table.collection.id, id, row.clone());
+        let (asked, wanted) = (table.clone(), id.to_owned());
+        let row = self.db.read(move |tx| asked.by_id(tx, &wanted)).await?.map(Arc::new);
+        if let Some(row) = &row {
+            self.remember(ticket, table, id, row);
         }
         Ok(row)
+    }
+
+    /// Rows of views change with other tables and are not remembered.
+    fn remember(&self, ticket: Ticket, table: &Table, id: &str, row: &Arc<Row>) {
+        if !table.collection.is_view() {
+            self.rows.fill(ticket, &table.collection.id, id, row.clone());
+        }
+    }
+
+    /// Answers from one catalog, again if it was replaced meanwhile: then columns may have changed under the read.
+    pub(super) async fn steadily<F: Future<Output = Result<Rendered>>>(
+        &self,
+        read: impl Fn(Arc<Catalog>) -> F,
+    ) -> Result<Rendered> {
+        let mut catalog = self.schema.catalog();
+        for _ in 1..MAX_ATTEMPTS {
+            let answer = read(catalog.clone()).await;
+            let current = self.schema.catalog();
+            if current.version == catalog.version {
+                return answer;
+            }
+            catalog = current;
+        }
+        read(catalog).await
     }
 }
 
@@ -165,6 +181,16 @@ pub fn refuse_locked(request: &Request, rule: Option<&str>) -> Result<()> {
 /// The rule that has to be judged; none for superusers and where it is blank.
 fn effective<'r>(request: &Request, rule: Option<&'r str>) -> Option<&'r str> {
     rule.filter(|rule| !rule.is_empty() && !request.caller.is_superuser())
+}
+
+/// A rule that does not compile any more shows nothing (`docs/wire/records.md` §2).
+fn select(asked: &Asked, table: &Table, id: &str) -> Result<Sql> {
+    let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
+    query.and_id(id);
+    if let Some(rule) = effective(&asked.request, table.collection.view_rule.as_deref()) {
+        query.and_rule(rule).map_err(|error| Error::not_found().because(error))?;
+    }
+    Ok(query.select(&table.column_names(), Some(1), 0))
 }
 
 fn judge(rule: Option<&str>, catalog: &Catalog, base: &Collection, row: &Row, request: &Request) -> Verdict {
