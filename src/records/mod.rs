@@ -13,6 +13,8 @@ mod layout;
 mod list;
 mod params;
 mod render;
+#[cfg(test)]
+mod tests;
 mod view;
 mod visibility;
 mod write;
