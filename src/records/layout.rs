@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use rusqlite::types::ValueRef;
 
 use crate::{
-    db::{ReadTx, Row, Value},
+    db::{ReadTx, Row, Value, quote_ident},
     error::Result,
     rules::Sql,
     schema::{Collection, Field, FieldKind},
@@ -280,9 +280,4 @@ impl Tables {
         known.insert(collection.id.clone(), table.clone());
         table
     }
-}
-
-/// An identifier in SQL text.
-pub fn quote_ident(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }

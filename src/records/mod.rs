@@ -107,6 +107,9 @@ impl Records {
                 cached.forget(&change.collection, &change.record);
             }
         });
+        let cached = rows.clone();
+        // Somebody else wrote, or another database took the place of ours.
+        db.on_new_epoch(move |_| cached.clear());
         Self { db, schema, storage, passwords, tables: Arc::default(), rows, writes: write::Desk::default() }
     }
 }

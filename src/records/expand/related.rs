@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use super::super::layout::{Table, quote_ident};
+use super::super::layout::Table;
 use crate::{
-    db::{ReadTx, Row, Value},
+    db::{ReadTx, Row, Value, quote_ident},
     error::{Error, Result},
     schema::{Catalog, Collection, FieldKind, FieldType, field},
 };
