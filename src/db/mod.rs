@@ -25,7 +25,7 @@ mod migrate;
 mod queue;
 mod reader;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tx;

@@ -156,6 +156,7 @@ fn decrypt(sealed: &str, cipher: Option<&Cipher>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::testing::{TempDir, options};
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -182,5 +183,72 @@ mod tests {
             let error = parse(text, key).unwrap_err();
             assert!(error.message.contains(told), "{text}: {error}");
         }
+    }
+
+    fn body(text: &str) -> Map<String, Json> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn what_was_saved_is_there_after_a_restart() {
+        let dir = TempDir::new();
+        for (patch, name) in [(r#"{"meta":{"appName":"A"}}"#, "A"), (r#"{"smtp":{"password":"p"}}"#, "A")] {
+            let db = Db::open(dir.path(), options()).unwrap();
+            let store = Store::open(db.clone(), None).unwrap();
+            let saved = store.patch(body(patch)).await.unwrap();
+            assert_eq!((saved.meta.app_name.as_str(), &saved), (name, &store.current()));
+            db.close().await;
+        }
+        let db = Db::open(dir.path(), options()).unwrap();
+        let settings = Store::open(db.clone(), None).unwrap().current();
+        assert_eq!((settings.meta.app_name.as_str(), settings.smtp.password.as_str()), ("A", "p"));
+        db.close().await;
+    }
+
+    #[actix_web::test]
+    async fn a_refused_patch_changes_nothing() {
+        let dir = TempDir::new();
+        let db = Db::open(dir.path(), options()).unwrap();
+        let store = Store::open(db.clone(), None).unwrap();
+        for patch in [r#"{"meta":{"appName":"B","appURL":"x"}}"#, r#"{"meta":{"appName":1}}"#] {
+            assert!(store.patch(body(patch)).await.is_err());
+            assert_eq!(*store.current(), Settings::fresh());
+        }
+        db.close().await;
+    }
+
+    #[actix_web::test]
+    async fn a_key_encrypts_plain_settings_at_the_next_save() {
+        let dir = TempDir::new();
+        let stored = |db: &Db| db.read_blocking(|tx| tx.query_one(LOAD, [], |row| row.get::<_, String>(0))).unwrap();
+        let db = Db::open(dir.path(), options()).unwrap();
+        Store::open(db.clone(), None).unwrap();
+        assert!(stored(&db).unwrap().starts_with('{'));
+
+        let store = Store::open(db.clone(), Some(KEY.to_owned())).unwrap();
+        store.patch(body(r#"{"meta":{"appName":"Z"}}"#)).await.unwrap();
+        assert!(!stored(&db).unwrap().contains("meta"));
+
+        assert!(Store::open(db.clone(), None).is_err());
+        assert!(Store::open(db.clone(), Some(KEY.replace('0', "x"))).is_err());
+        let again = Store::open(db.clone(), Some(KEY.to_owned())).unwrap();
+        assert_eq!(again.current().meta.app_name, "Z");
+        db.close().await;
+    }
+
+    #[actix_web::test]
+    async fn labels_follow_a_renamed_collection() {
+        let dir = TempDir::new();
+        let db = Db::open(dir.path(), options()).unwrap();
+        let store = Store::open(db.clone(), None).unwrap();
+        let rule = |label: &str| format!(r#"{{"label":"{label}","duration":1,"maxRequests":1}}"#);
+        let rules = ["posts:list", "*:list", "posts2:list", "/posts"].map(rule).join(",");
+        store.patch(body(&format!(r#"{{"rateLimits":{{"rules":[{rules}]}}}}"#))).await.unwrap();
+
+        store.rename_labels(HashMap::from([("posts".to_owned(), "arts".to_owned())])).await.unwrap();
+        let settings = store.current();
+        let labels: Vec<&str> = settings.rate_limits.rules.iter().map(|rule| rule.label.as_str()).collect();
+        assert_eq!(labels, ["arts:list", "*:list", "posts2:list", "/posts"]);
+        db.close().await;
     }
 }
