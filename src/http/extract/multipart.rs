@@ -1,6 +1,7 @@
 //! `multipart/form-data`: texts are collected, files go to the disk as they arrive.
 
 use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::http::header::HeaderMap;
 use futures_util::StreamExt;
 use tokio::{
     fs::File,
@@ -8,7 +9,6 @@ use tokio::{
 };
 
 use super::{
-    Call,
     body::{self, Files, Limited},
     form::Form,
 };
@@ -22,8 +22,8 @@ use crate::{
 const WRITE_BUFFER: usize = 256 << 10;
 
 /// Reads every part of `stream`. What was spooled is removed again when a later part fails.
-pub async fn read(call: &Call, stream: Limited, files: Files) -> Result<Body> {
-    let mut parts = Multipart::new(call.http.headers(), stream);
+pub async fn read(headers: &HeaderMap, stream: Limited, storage: &Storage, files: Files) -> Result<Body> {
+    let mut parts = Multipart::new(headers, stream);
     let mut form = Form::default();
     let mut uploads = Vec::new();
     while let Some(part) = parts.next().await {
@@ -36,7 +36,7 @@ pub async fn read(call: &Call, stream: Limited, files: Files) -> Result<Body> {
         match client_name(&part) {
             None => form.text(name, &text(&mut part).await?)?,
             Some(client_name) if files == Files::Spool => {
-                uploads.push(spool(&call.app().storage, name, client_name, &mut part).await?);
+                uploads.push(spool(storage, name, client_name, &mut part).await?);
             }
             Some(_) => {}
         }
