@@ -10,6 +10,8 @@ mod middleware;
 mod reply;
 mod routes;
 pub mod server;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 

@@ -1,0 +1,284 @@
+//! The wire in one process: requests go through the whole of [`middleware::answer`], without a socket.
+
+use std::{rc::Rc, time::Duration};
+
+use actix_web::{
+    body::to_bytes,
+    http::{Method, StatusCode, header::HeaderMap},
+    test::TestRequest,
+};
+use serde_json::{Value as Json, json};
+
+use super::{Wire, middleware, server::Options};
+use crate::{
+    app::{App, Config},
+    clock::Clock,
+    db::{Durability, testing::TempDir},
+};
+
+const ADMIN: &str = "admin@example.com";
+
+/// A server on an empty directory, with one superuser.
+struct Server {
+    wire: Rc<Wire>,
+    token: String,
+    _dir: TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        let dir = TempDir::new();
+        let app = App::open(Config {
+            dir: dir.path().to_owned(),
+            durability: Durability::Off,
+            query_timeout: Duration::from_secs(5),
+            encryption_key: None,
+            clock: Clock::system(),
+            temporary: true,
+            dev: false,
+            adopt: false,
+        })
+        .unwrap();
+        app.auth.create_superuser(ADMIN, "1234567890").await.unwrap();
+        let token = app.auth.superuser_token(ADMIN).await.unwrap();
+        let wire = Rc::new(Wire::new(app, &Options { origins: vec!["*".to_owned()] }));
+        Self { wire, token, _dir: dir }
+    }
+
+    async fn ask(&self, request: TestRequest) -> Answer {
+        let (http, payload) = request.peer_addr("127.0.0.1:9".parse().unwrap()).to_http_parts();
+        let response = middleware::answer(self.wire.clone(), http, payload).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body()).await.unwrap();
+        Answer { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    async fn get(&self, uri: &str) -> Answer {
+        self.ask(TestRequest::with_uri(uri)).await
+    }
+
+    /// As the superuser.
+    async fn admin(&self, method: Method, uri: &str, body: Json) -> Answer {
+        let request = TestRequest::with_uri(uri).method(method).insert_header(("Authorization", self.token.as_str()));
+        self.ask(if body.is_null() { request } else { request.set_json(body) }).await
+    }
+}
+
+#[actix_web::test]
+async fn what_is_unknown_is_not_found() {
+    let server = Server::start().await;
+    for (method, uri) in [
+        (Method::GET, "/"),
+        (Method::GET, "/api"),
+        (Method::GET, "/api/health/"),
+        (Method::GET, "/API/health"),
+        (Method::POST, "/api/health"),
+        (Method::PUT, "/api/collections/users/records/abc"),
+        (Method::GET, "/api/batch"),
+        (Method::GET, "/api/collections/a/b/c/d/e/f"),
+        (Method::GET, "/api/collections/a%2Frecords"),
+        (Method::GET, "/api/collections/nope/records"),
+        (Method::GET, "/_/nope"),
+        (Method::from_bytes(b"BREW").unwrap(), "/api/health"),
+    ] {
+        let answer = server.admin(method.clone(), uri, Json::Null).await;
+        assert_eq!(answer.status, 404, "{method} {uri}");
+        let body = answer.json();
+        assert_eq!((&body["status"], &body["data"]), (&json!(404), &json!({})), "{method} {uri}");
+        assert!(body["message"].as_str().unwrap().ends_with('.'));
+        assert_eq!(body.as_object().unwrap().len(), 3);
+    }
+}
+
+#[actix_web::test]
+async fn every_answer_carries_its_headers() {
+    let server = Server::start().await;
+    let mut ids = std::collections::HashSet::new();
+    for uri in ["/api/health", "/nope", "/_/"] {
+        let answer = server.ask(TestRequest::with_uri(uri).insert_header(("Origin", "http://a"))).await;
+        for (name, value) in [
+            ("x-xss-protection", "1; mode=block"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "SAMEORIGIN"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("vary", "Origin"),
+            ("access-control-allow-origin", "*"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{uri} {name}");
+        }
+        assert!(ids.insert(answer.header("x-request-id").unwrap().to_owned()));
+    }
+}
+
+#[actix_web::test]
+async fn unclean_paths_and_preflights_end_early() {
+    let server = Server::start().await;
+    for (uri, location) in
+        [("//api/../api/health?a=1", "/api/health?a=1"), ("/_", "/_/"), ("//evil.example", "/evil.example")]
+    {
+        let answer = server.get(uri).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (307, Some(location)), "{uri}");
+        assert_eq!(answer.header("vary"), None);
+    }
+    let preflight = TestRequest::with_uri("/anything").method(Method::OPTIONS).insert_header(("Origin", "http://a"));
+    let answer = server.ask(preflight).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,HEAD,PUT,PATCH,POST,DELETE"));
+    assert_eq!(answer.header("x-frame-options"), None);
+}
+
+#[actix_web::test]
+async fn health_tells_superusers_more() {
+    let server = Server::start().await;
+    let guest = server.get("/api/health").await.json();
+    assert_eq!((&guest["code"], &guest["data"]), (&json!(200), &json!({})));
+    assert_eq!(server.get("/api/health?fields=code").await.json(), json!({"code": 200}));
+    let head = server.ask(TestRequest::with_uri("/api/health").method(Method::HEAD)).await;
+    assert_eq!(head.status, 200);
+
+    let asked = TestRequest::with_uri("/api/health")
+        .insert_header(("Authorization", format!("bearer {}", server.token)))
+        .insert_header(("X-Forwarded-For", "1.2.3.4"));
+    let data = server.ask(asked).await.json()["data"].clone();
+    assert_eq!(data, json!({"canBackup": true, "realIP": "127.0.0.1", "possibleProxyHeader": "X-Forwarded-For"}));
+
+    let broken = TestRequest::with_uri("/api/health").insert_header(("Authorization", "Basic abc"));
+    assert_eq!(server.ask(broken).await.json()["data"], json!({}));
+}
+
+#[actix_web::test]
+async fn superuser_routes_are_guarded() {
+    let server = Server::start().await;
+    for (method, uri) in [
+        (Method::GET, "/api/settings"),
+        (Method::PATCH, "/api/settings"),
+        (Method::GET, "/api/collections"),
+        (Method::POST, "/api/collections"),
+        (Method::GET, "/api/collections/users"),
+        (Method::PATCH, "/api/collections/users"),
+        (Method::DELETE, "/api/collections/users"),
+        (Method::DELETE, "/api/collections/users/truncate"),
+        (Method::PUT, "/api/collections/import"),
+        (Method::GET, "/api/collections/meta/scaffolds"),
+        (Method::GET, "/api/collections/meta/oauth2-providers"),
+        (Method::POST, "/api/collections/meta/dry-run-view"),
+    ] {
+        let answer = server.ask(TestRequest::with_uri(uri).method(method.clone()).set_payload("{broken")).await;
+        assert_eq!(answer.status, 401, "{method} {uri}");
+    }
+}
+
+#[actix_web::test]
+async fn settings_are_patched_and_keep_their_secrets() {
+    let server = Server::start().await;
+    let patch = json!({"meta": {"appName": "Z"}, "smtp": {"password": "hush"}});
+    let answer = server.admin(Method::PATCH, "/api/settings", patch).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(!answer.text.contains("hush"));
+    assert_eq!(server.admin(Method::GET, "/api/settings", Json::Null).await.json()["meta"]["appName"], "Z");
+    assert_eq!(server.wire.app.settings.current().smtp.password, "hush");
+
+    let picked = server.admin(Method::GET, "/api/settings?fields=meta.appName", Json::Null).await;
+    assert_eq!(picked.json(), json!({"meta": {"appName": "Z"}}));
+
+    let answer = server.admin(Method::PATCH, "/api/settings", json!({"meta": {"appURL": "x"}})).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["data"]["meta"]["appURL"]["code"]),
+        (400, &json!("validation_is_url"))
+    );
+
+    let form = TestRequest::patch()
+        .uri("/api/settings")
+        .insert_header(("Authorization", server.token.as_str()))
+        .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
+        .set_payload("meta.appName=123&logs.maxDays=7&meta.hideControls=true");
+    let body = server.ask(form).await.json();
+    assert_eq!(
+        (&body["meta"]["appName"], &body["meta"]["hideControls"], &body["logs"]["maxDays"]),
+        (&json!("123"), &json!(true), &json!(7))
+    );
+}
+
+#[actix_web::test]
+async fn superusers_come_from_listed_addresses_only() {
+    let server = Server::start().await;
+    let patch = |list: &[&str]| json!({"superuserIPs": list});
+    assert_eq!(server.admin(Method::PATCH, "/api/settings", patch(&["127.0.0.0/8"])).await.status, 200);
+    assert_eq!(server.admin(Method::GET, "/api/health", Json::Null).await.status, 200);
+    assert_eq!(server.admin(Method::PATCH, "/api/settings", patch(&["10.0.0.1"])).await.status, 200);
+    for uri in ["/api/health", "/api/settings", "/nope"] {
+        assert_eq!(server.admin(Method::GET, uri, Json::Null).await.status, 403, "{uri}");
+    }
+    assert_eq!(server.get("/api/health").await.status, 200);
+}
+
+#[actix_web::test]
+async fn batches_have_to_be_enabled() {
+    let server = Server::start().await;
+    let create = json!({"method": "POST", "url": "/api/collections/users/records", "body": {}});
+    let body = json!({"requests": [create]});
+    assert_eq!(server.admin(Method::POST, "/api/batch", body.clone()).await.status, 403);
+    let enable = json!({"batch": {"enabled": true}});
+    assert_eq!(server.admin(Method::PATCH, "/api/settings", enable).await.status, 200);
+    let answer = server.admin(Method::POST, "/api/batch", body).await;
+    let failed = &answer.json()["data"]["requests"]["0"];
+    assert_eq!((answer.status.as_u16(), &failed["code"]), (400, &json!("batch_request_failed")));
+    assert_eq!(failed["response"]["data"]["password"]["code"], "validation_required");
+}
+
+#[actix_web::test]
+async fn a_body_over_its_limit_is_refused_by_its_length() {
+    let server = Server::start().await;
+    let request = TestRequest::patch()
+        .uri("/api/settings")
+        .insert_header(("Authorization", server.token.as_str()))
+        .insert_header(("Content-Type", "application/json"))
+        .insert_header(("Content-Length", "33554433"));
+    assert_eq!(server.ask(request).await.status, 413);
+}
+
+#[actix_web::test]
+async fn rules_read_headers_and_query_only_if_one_asks() {
+    let server = Server::start().await;
+    let collection =
+        json!({"name": "notes", "type": "base", "listRule": "", "fields": [{"name": "t", "type": "text"}]});
+    assert_eq!(server.admin(Method::POST, "/api/collections", collection).await.status, 200);
+    let create = server.admin(Method::POST, "/api/collections/notes/records", json!({"t": "a"})).await;
+    assert_eq!(create.status, 200, "{}", create.text);
+
+    for (rule, hit, miss) in [
+        (
+            "@request.headers.x_key = 't1'",
+            ("/api/collections/notes/records", "t1"),
+            ("/api/collections/notes/records", "t2"),
+        ),
+        (
+            "@request.query.q = 'a'",
+            ("/api/collections/notes/records?q=a&q=b", ""),
+            ("/api/collections/notes/records?q=b", ""),
+        ),
+    ] {
+        let answer = server.admin(Method::PATCH, "/api/collections/notes", json!({"listRule": rule})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        for ((uri, key), count) in [(hit, 1), (miss, 0)] {
+            let answer = server.ask(TestRequest::with_uri(uri).insert_header(("X-Key", key))).await;
+            assert_eq!(answer.json()["items"].as_array().unwrap().len(), count, "{rule} {uri}");
+        }
+    }
+}
