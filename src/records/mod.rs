@@ -25,7 +25,7 @@ use serde_json::{Map, Value as Json};
 
 pub use self::{fields::Picker, params::ListParams, write::BatchFailure};
 
-use self::{cache::RowCache, layout::Tables};
+use self::{cache::RowCache, expand::Paths, layout::Tables};
 use crate::{
     db::Db,
     error::Result,
@@ -47,6 +47,15 @@ pub struct Body {
 pub struct Shape {
     pub expand: Option<String>,
     pub fields: Option<String>,
+}
+
+impl Shape {
+    /// Fails when an answer could not be shaped so; for writes, before they happen.
+    pub fn check(&self) -> Result<()> {
+        self.fields.as_deref().map(Picker::parse).transpose()?;
+        self.expand.as_deref().map(Paths::parse).transpose()?;
+        Ok(())
+    }
 }
 
 /// Rows by id are remembered up to this size.

@@ -37,7 +37,7 @@ use self::{
     plan::Plans,
     task::Task,
 };
-use super::{BatchAction, Body, Records, Rendered, Shape, answer::Asked};
+use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{
     db::{Row, WriteTx},
     error::{Error, Result},
@@ -122,7 +122,7 @@ impl Records {
 
     async fn save(&self, task: Task) -> Result<Rendered> {
         // What cannot be answered is not done either.
-        Asked::new(&self.tables, self.schema.catalog(), task.request.clone(), &task.shape)?;
+        task.shape.check()?;
         let task = Arc::new(task);
         let (prepared, row) = self.run(&task).await?;
         let row = row.ok_or_else(|| Error::internal(anyhow::anyhow!("a saved record has no row")))?;
