@@ -99,7 +99,7 @@ impl Table {
 }
 
 /// Text that is no UTF-8 (written by other hands) is repaired: the wire cannot carry it.
-fn owned(value: ValueRef<'_>) -> Value {
+pub fn owned(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),

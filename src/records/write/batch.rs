@@ -129,7 +129,8 @@ impl Attempt {
         let facts = &self.facts;
         let left = deadline.saturating_duration_since(Instant::now());
         let plans = apply.plans;
-        let judgement = apply.tx.within(left, |tx| judge(&Ground { tx, catalog: &catalog, plans, facts }, task))?;
+        let judgement =
+            apply.tx.within(left, |tx| judge(&Ground { tx, catalog: &catalog, plans, facts, since: None }, task))?;
         needs.extend(judgement.needs.iter().cloned());
         if matches!(judgement.verdict, Allowed::Unknown) {
             return Err(Again::Facts(judgement.needs).into());

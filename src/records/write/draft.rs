@@ -209,7 +209,7 @@ pub(super) fn names(kind: &dyn FieldType, value: &Value) -> Vec<String> {
 }
 
 /// Text as text fields read it: numbers and booleans printed, anything else blank.
-fn plain_text(input: &Json) -> String {
+pub(super) fn plain_text(input: &Json) -> String {
     match field::Text::default().normalise(input) {
         Value::Text(text) => text,
         _ => String::new(),

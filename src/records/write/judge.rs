@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     auth_form::Form,
-    draft::{Draft, names},
+    draft::{Draft, names, plain_text},
     facts::{Facts, Need, PENDING_HASH},
     plan::{Plan, Plans, RuleKind, text},
     task::Task,
@@ -30,6 +30,9 @@ pub(super) struct Ground<'a> {
     pub catalog: &'a Catalog,
     pub plans: &'a Plans,
     pub facts: &'a Facts,
+    /// An earlier judgement of the same task stood on this sequence number: what it found then need not be looked for
+    /// in all the table again.
+    pub since: Option<u64>,
 }
 
 /// A write that may happen.
@@ -86,9 +89,9 @@ pub(super) fn judge(ground: &Ground<'_>, task: &Task) -> Result<Judgement> {
         BatchAction::Update { id } => Judge::new(*ground, task, plan, RuleKind::Update)?.update(id),
         BatchAction::Delete { id } => Judge::new(*ground, task, plan, RuleKind::Delete)?.delete(id),
         BatchAction::Upsert => {
-            let id = task.values.get("id").and_then(Json::as_str).unwrap_or_default();
-            if !id.is_empty() && plan.load(ground.tx, id)?.is_some() {
-                Judge::new(*ground, task, plan, RuleKind::Update)?.update(id)
+            let id = task.values.get("id").map(plain_text).unwrap_or_default();
+            if !id.is_empty() && plan.load(ground.tx, &id)?.is_some() {
+                Judge::new(*ground, task, plan, RuleKind::Update)?.update(&id)
             } else {
                 Judge::new(*ground, task, plan, RuleKind::Create)?.create()
             }

@@ -155,7 +155,7 @@ impl Records {
         let (task, facts, plans) = (task.clone(), facts.clone(), self.writes.plans.clone());
         let work = move |tx: &crate::db::ReadTx<'_>| {
             let seq = tx.seq()?;
-            let judgement = judge(&Ground { tx, catalog: &catalog, plans: &plans, facts: &facts }, &task)?;
+            let judgement = judge(&Ground { tx, catalog: &catalog, plans: &plans, facts: &facts, since: None }, &task)?;
             Ok(Prepared { task: task.clone(), catalog: catalog.clone(), facts: facts.clone(), judgement, seq })
         };
         self.db.read(work).await
@@ -224,8 +224,8 @@ impl Prepared {
         let judgement = if self.still_holds(tx)? {
             &self.judgement
         } else {
-            let (catalog, facts) = (&*catalog, &*self.facts);
-            again = tx.within(JUDGE_BUDGET, |tx| judge(&Ground { tx, catalog, plans, facts }, &self.task))?;
+            let (catalog, facts, since) = (&*catalog, &*self.facts, Some(self.seq));
+            again = tx.within(JUDGE_BUDGET, |tx| judge(&Ground { tx, catalog, plans, facts, since }, &self.task))?;
             &again
         };
         if !judgement.needs.is_empty() {

@@ -8,6 +8,7 @@ use rusqlite::types::ValueRef;
 use crate::{
     db::{ReadTx, Row, Value, quote_ident},
     error::Result,
+    records::layout::owned,
     schema::{Collection, FieldKind},
 };
 
@@ -120,17 +121,6 @@ impl Plan {
             RuleKind::Delete => self.collection.delete_rule.as_deref(),
             RuleKind::Manage => self.collection.auth().and_then(|options| options.manage_rule.as_deref()),
         }
-    }
-}
-
-/// A value out of SQLite; text that is no UTF-8 is made readable rather than refused.
-fn owned(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
-        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
     }
 }
 

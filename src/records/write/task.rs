@@ -58,7 +58,11 @@ impl Task {
     }
 
     pub async fn of_batch(item: usize, entry: BatchItem) -> Result<Self> {
-        let BatchItem { action, collection, body, shape, request } = entry;
+        let BatchItem { action, collection, body, shape, mut request } = entry;
+        if matches!(action, BatchAction::Delete { .. }) {
+            // Delete rules see the raw body (records-filter.md §9.1).
+            request.body = body.values.clone();
+        }
         Ok(Self { item, ..Self::new(action, &collection, request, body, shape).await? })
     }
 

@@ -10,7 +10,7 @@ use super::{
     task::{Staged, Task},
 };
 use crate::{
-    db::{Value, quote_ident},
+    db::{Db, Kind, LogEntry, Value, quote_ident},
     error::{Error, Issues, Leaf, Result},
     schema::{Field, FieldKind, FieldType, field},
 };
@@ -19,6 +19,8 @@ use crate::{
 const LOWER_CASE_IDS: &str = "^[a-z0-9]+$";
 /// Characters that an id may not have whatever its pattern says: it names a folder.
 const FORBIDDEN_IN_IDS: &str = "./\\|\"'`<>:?*%$\0\t\n\r ";
+/// Changes since the first look that are searched one by one.
+const RECENT: usize = 500;
 /// Longest storage name of a file, in characters.
 const MAX_FILE_NAME: usize = 150;
 
@@ -115,15 +117,30 @@ impl Candidate<'_, '_> {
         }
         if kind.pattern != LOWER_CASE_IDS {
             reads.push(self.plan.collection.id.clone());
-            let sql = format!(
-                "SELECT 1 FROM {} WHERE `id` = ?1 COLLATE NOCASE LIMIT 1",
-                quote_ident(&self.plan.collection.name)
-            );
-            if ground.tx.query_one(&sql, [id], |_| Ok(()))?.is_some() {
+            if self.differs_by_case_only(ground, id)? {
                 return Ok(Err(Leaf::new("validation_pk_invalid", "The id is already in use.")));
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Whether there is an id that equals this one but for the case of its letters.
+    fn differs_by_case_only(&self, ground: &Ground<'_>, id: &str) -> Result<bool> {
+        let collection = &self.plan.collection;
+        if let Some(since) = ground.since {
+            // The whole table has been looked through; what has come since is in the log.
+            let page = Db::read_after(ground.tx, since, RECENT)?;
+            if page.complete && page.entries.len() < RECENT {
+                let twin = |entry: &LogEntry| {
+                    entry.collection == *collection.id
+                        && entry.kind == Kind::Create
+                        && entry.record.eq_ignore_ascii_case(id)
+                };
+                return Ok(page.entries.iter().any(twin));
+            }
+        }
+        let sql = format!("SELECT 1 FROM {} WHERE `id` = ?1 COLLATE NOCASE LIMIT 1", quote_ident(&collection.name));
+        Ok(ground.tx.query_one(&sql, [id], |_| Ok(()))?.is_some())
     }
 
     /// An auth record's id is unique over all auth collections (`auth.md` §1.1).
