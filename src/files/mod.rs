@@ -1,10 +1,25 @@
-//! Uploaded files: names, and storage on the disk (`docs/wire/records-storage.md` §8).
+//! Uploaded files: names, types, and storage on the disk (`docs/wire/records-storage.md` §8).
 //!
 //! May touch the data directory's `storage/` folder; knows nothing of records but their ids. Main type: [`Storage`].
+//! Everything here blocks: call it off the async workers.
 
-use std::path::PathBuf;
+mod disk;
+mod name;
+mod sniff;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+pub use disk::Storage;
+pub use sniff::mime_matches;
 
 use crate::error::Result;
+
+/// Types are told from this many first bytes.
+const HEAD: u64 = 3072;
 
 /// A received file part, spooled to a temporary file that is removed on drop unless it was stored.
 #[derive(Debug)]
@@ -19,48 +34,31 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// The type sniffed from the content, `application/octet-stream` when unknown.
+    /// The type sniffed from the content, with a charset for text; `application/octet-stream` when unknown.
     pub fn sniff(&self) -> Result<String> {
-        todo!()
+        Ok(self.detect()?.mime.into_owned())
     }
 
-    /// A generated storage name (`records-storage.md` §8).
+    /// A generated storage name (`docs/wire/records-storage.md` §8): readable, unguessable and safe as a path segment.
     pub fn storage_name(&self) -> Result<String> {
-        todo!()
+        name::generate(&self.client_name, || Ok(self.detect()?.extension))
+    }
+
+    fn detect(&self) -> Result<sniff::Detected> {
+        let mut head = Vec::new();
+        let read = File::open(&self.path)?.take(HEAD).read_to_end(&mut head)?;
+        Ok(sniff::detect(&head, read as u64 == HEAD))
     }
 }
 
-/// `storage/` of one data directory. All methods block: call them off the async workers.
-#[derive(Debug, Clone)]
-pub struct Storage {
-    root: PathBuf,
-}
-
-impl Storage {
-    pub fn open(data_dir: &std::path::Path, durable: bool) -> Result<Self> {
-        todo!()
-    }
-
-    /// A fresh path for spooling an upload, on the same file system.
-    pub fn spool_path(&self) -> PathBuf {
-        todo!()
-    }
-
-    /// Moves the upload to its place and writes its sidecar; both are on the disk when this returns.
-    pub fn put(&self, collection: &str, record: &str, name: &str, upload: &Upload) -> Result<()> {
-        todo!()
-    }
-
-    /// Removes a file, its sidecar and its thumbnails. A missing file is fine.
-    pub fn remove(&self, collection: &str, record: &str, name: &str) -> Result<()> {
-        todo!()
-    }
-
-    pub fn remove_record(&self, collection: &str, record: &str) -> Result<()> {
-        todo!()
-    }
-
-    pub fn remove_collection(&self, collection: &str) -> Result<()> {
-        todo!()
+impl Drop for Upload {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // The spool is emptied at the next start.
+                tracing::warn!(path = %self.path.display(), %error, "cannot remove a spooled upload");
+            }
+            _ => {}
+        }
     }
 }

@@ -1,0 +1,288 @@
+//! Files on the disk: `storage/<collection id>/<record id>/<name>`, each with a sidecar that says what it is.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use md5::{Digest, Md5};
+use serde_json::json;
+
+use super::Upload;
+use crate::{
+    error::{Error, Result},
+    random,
+};
+
+/// Where uploads arrive, inside of `storage/` so that storing one is a rename. No collection id begins with a dot.
+const SPOOL: &str = ".spool";
+/// Follows the file's name in the name of its sidecar.
+const SIDECAR: &str = ".attrs";
+/// Precedes the file's name in the name of the folder of its thumbnails.
+const THUMBS: &str = "thumbs_";
+/// Bytes of a client's name that the sidecar keeps.
+const MAX_ORIGINAL: usize = 1024;
+
+/// `storage/` of one data directory. All methods block: call them off the async workers.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    root: PathBuf,
+    /// Whether what is stored has to survive a power cut.
+    durable: bool,
+}
+
+impl Storage {
+    /// Opens (or creates) `storage/` and removes what an earlier process left in its spool. The directory's lock must be
+    /// held.
+    pub fn open(data_dir: &Path, durable: bool) -> Result<Self> {
+        let storage = Self { root: data_dir.join("storage"), durable };
+        let spool = storage.root.join(SPOOL);
+        match fs::remove_dir_all(&spool) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        fs::create_dir_all(&spool)?;
+        Ok(storage)
+    }
+
+    /// A fresh path for spooling an upload, on the same file system.
+    pub fn spool_path(&self) -> PathBuf {
+        self.root.join(SPOOL).join(random::string(random::LOWER_ALPHANUMERIC, 20))
+    }
+
+    /// Moves the upload to its place and writes its sidecar; both are on the disk when this returns.
+    pub fn put(&self, collection: &str, record: &str, name: &str, upload: &Upload) -> Result<()> {
+        let target = self.path(&[collection, record, name])?;
+        let folder = self.path(&[collection, record])?;
+        let attributes = self.describe(upload)?;
+        self.create_folder(&folder)?;
+        // The sidecar first: whoever sees the file sees what it is.
+        let sidecar = self.spool_path();
+        let written = self.write_new(&sidecar, attributes.as_bytes()).and_then(|()| {
+            fs::rename(&sidecar, beside(&target, SIDECAR))?;
+            fs::rename(&upload.path, &target)
+        });
+        if let Err(error) = written {
+            // Whatever of the two arrived is of no use alone.
+            for leftover in [&sidecar, &beside(&target, SIDECAR)] {
+                remove_quietly(leftover);
+            }
+            return Err(error.into());
+        }
+        self.sync_folder(&folder)?;
+        Ok(())
+    }
+
+    /// Removes a file, its sidecar and its thumbnails. A missing file is fine.
+    pub fn remove(&self, collection: &str, record: &str, name: &str) -> Result<()> {
+        let target = self.path(&[collection, record, name])?;
+        ignore_missing(fs::remove_file(&target))?;
+        ignore_missing(fs::remove_file(beside(&target, SIDECAR)))?;
+        ignore_missing(fs::remove_dir_all(self.path(&[collection, record, &format!("{THUMBS}{name}")])?))
+    }
+
+    /// Removes all files of a record. A missing folder is fine.
+    pub fn remove_record(&self, collection: &str, record: &str) -> Result<()> {
+        ignore_missing(fs::remove_dir_all(self.path(&[collection, record])?))
+    }
+
+    /// Removes all files of a collection. A missing folder is fine.
+    pub fn remove_collection(&self, collection: &str) -> Result<()> {
+        ignore_missing(fs::remove_dir_all(self.path(&[collection])?))
+    }
+
+    /// A path below the root. Segments come from records, so each must stay one name in one folder.
+    fn path(&self, segments: &[&str]) -> Result<PathBuf> {
+        let mut path = self.root.clone();
+        for segment in segments {
+            let is_name = !matches!(*segment, "" | "." | ".." | SPOOL)
+                && segment.len() <= 255
+                && !segment.contains(['/', '\\', '\0']);
+            if !is_name {
+                return Err(Error::invalid("A file has an impossible name.").because(anyhow::anyhow!("{segment:?}")));
+            }
+            path.push(segment);
+        }
+        Ok(path)
+    }
+
+    /// The sidecar of an upload, which reaches the disk on the way.
+    fn describe(&self, upload: &Upload) -> Result<String> {
+        let mut file = File::open(&upload.path)?;
+        let mut digest = Md5::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => digest.update(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.durable {
+            file.sync_all()?;
+        }
+        let original: &str = &upload.client_name;
+        let original = &original[..original.floor_char_boundary(MAX_ORIGINAL)];
+        Ok(json!({
+            "user.cache_control": "",
+            "user.content_disposition": "",
+            "user.content_encoding": "",
+            "user.content_language": "",
+            "user.content_type": upload.sniff()?,
+            "user.metadata": {"original-filename": original},
+            "md5": BASE64_STANDARD.encode(digest.finalize()),
+        })
+        .to_string())
+    }
+
+    fn write_new(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = File::create_new(path)?;
+        file.write_all(content)?;
+        if self.durable { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Creates the folder of a record; a new folder is on the disk when its parent is.
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        match fs::create_dir(folder) {
+            Ok(()) => folder.parent().map_or(Ok(()), |parent| self.sync_folder(parent)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.parent() {
+                Some(parent) => {
+                    self.create_folder(parent)?;
+                    self.create_folder(folder)
+                }
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        if self.durable { File::open(folder)?.sync_all() } else { Ok(()) }
+    }
+}
+
+/// `path` with something after its name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove_quietly(path: &Path) {
+    if let Err(error) = ignore_missing(fs::remove_file(path)) {
+        tracing::warn!(path = %path.display(), %error, "cannot remove what is left of a failed upload");
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Self {
+            let path = std::env::temp_dir().join(format!("conch-files-{}", random::record_id()));
+            fs::create_dir_all(&path).expect("a temporary directory");
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn upload(storage: &Storage, client_name: &str, content: &[u8]) -> Upload {
+        let path = storage.spool_path();
+        fs::write(&path, content).expect("spooled");
+        Upload { key: "f".into(), client_name: client_name.into(), path, size: content.len() as u64 }
+    }
+
+    #[test]
+    fn a_stored_file_has_a_sidecar_and_leaves_the_spool() {
+        let scratch = Scratch::new();
+        let storage = Storage::open(&scratch.0, true).expect("opens");
+        let upload = upload(&storage, "Photö X.PNG", b"hi");
+        storage.put("pbc_1", "r1", "photo_x.PNG", &upload).expect("stored");
+        let spooled = upload.path.clone();
+        drop(upload);
+
+        let folder = scratch.0.join("storage/pbc_1/r1");
+        assert!(!spooled.exists());
+        assert_eq!(fs::read(folder.join("photo_x.PNG")).expect("there"), b"hi");
+        assert_eq!(
+            fs::read_to_string(folder.join("photo_x.PNG.attrs")).expect("there"),
+            concat!(
+                r#"{"user.cache_control":"","user.content_disposition":"","user.content_encoding":"","#,
+                r#""user.content_language":"","user.content_type":"text/plain; charset=utf-8","#,
+                r#""user.metadata":{"original-filename":"Photö X.PNG"},"md5":"SfaKXIST7CwL9ImCHCH8Ow=="}"#
+            )
+        );
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 2);
+    }
+
+    #[test]
+    fn an_upload_that_is_not_stored_is_removed() {
+        let scratch = Scratch::new();
+        let storage = Storage::open(&scratch.0, false).expect("opens");
+        let path = upload(&storage, "a.txt", b"hi").path.clone();
+        assert!(!path.exists());
+
+        let left = storage.spool_path();
+        fs::write(&left, b"from a crash").expect("spooled");
+        Storage::open(&scratch.0, false).expect("opens again");
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn removing_takes_sidecars_and_thumbnails_along() {
+        let scratch = Scratch::new();
+        let storage = Storage::open(&scratch.0, false).expect("opens");
+        let folder = scratch.0.join("storage/c/r");
+        for name in ["a.png", "b.png"] {
+            storage.put("c", "r", name, &upload(&storage, name, b"x")).expect("stored");
+        }
+        fs::create_dir(folder.join("thumbs_a.png")).expect("created");
+        fs::write(folder.join("thumbs_a.png/10x10_a.png"), b"t").expect("written");
+
+        storage.remove("c", "r", "a.png").expect("removed");
+        storage.remove("c", "r", "a.png").expect("a missing file is fine");
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 2);
+        storage.remove_record("c", "r").expect("removed");
+        assert!(!folder.exists());
+        storage.remove_record("c", "r").expect("a missing folder is fine");
+        storage.remove_collection("c").expect("removed");
+        assert!(!scratch.0.join("storage/c").exists());
+    }
+
+    #[test]
+    fn names_stay_within_the_storage() {
+        let scratch = Scratch::new();
+        let storage = Storage::open(&scratch.0, false).expect("opens");
+        let outside = scratch.0.join("data.db");
+        fs::write(&outside, b"precious").expect("written");
+        for name in ["..", ".", "", "../data.db", "a/b", "a\\b", "a\0b", ".spool", &"x".repeat(256)] {
+            let upload = upload(&storage, "a.txt", b"hi");
+            assert!(storage.put("c", "r", name, &upload).is_err(), "{name:?}");
+            assert!(storage.put("c", name, "a.txt", &upload).is_err(), "{name:?}");
+            assert!(storage.put(name, "r", "a.txt", &upload).is_err(), "{name:?}");
+            assert!(storage.remove(name, "data.db", "x").is_err(), "{name:?}");
+            assert!(storage.remove_record("c", name).is_err(), "{name:?}");
+            assert!(storage.remove_collection(name).is_err(), "{name:?}");
+        }
+        assert!(outside.exists());
+    }
+}
