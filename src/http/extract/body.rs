@@ -245,7 +245,7 @@ mod tests {
             (Case::new(FORM, "nonsense"), Kind::Invalid),
             (Case::new(FORM, &complete[..complete.len() - 8]), Kind::Invalid),
             (Case::new(FORM, &complete[..complete.len() / 2]), Kind::Invalid),
-            (Case::new(FORM, form(&vec![("a", None, ""); 60])), Kind::TooLarge),
+            (Case::new(FORM, form(&vec![("a", None, ""); 80])), Kind::TooLarge),
             (Case::new("application/json", " ".repeat(long)), Kind::TooLarge),
             (Case::new("application/json", " ".repeat(long)).chunked(), Kind::TooLarge),
             (Case::new(FORM, form(&[("f", Some("x"), &"y".repeat(long))])).chunked(), Kind::TooLarge),
