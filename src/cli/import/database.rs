@@ -74,7 +74,9 @@ impl Survey {
             for field in &collection.file_fields {
                 let (table, column) = (quote_ident(&collection.name), quote_ident(field));
                 let mut statement = connection
-                    .prepare(&format!("SELECT id, {column} FROM {table} WHERE {column} NOT IN ('', '[]')"))
+                    .prepare(&format!(
+                        "SELECT id, CAST({column} AS TEXT) FROM {table} WHERE {column} NOT IN ('', '[]')"
+                    ))
                     .with_context(|| format!("cannot read the files of {}", collection.name))?;
                 let mut rows = statement.query([])?;
                 while let Some(row) = rows.next()? {
@@ -148,8 +150,9 @@ fn refuse_foreign(connection: &Connection) -> anyhow::Result<()> {
 
 /// The settings if they can be read here. `Null` when they are encrypted or missing.
 fn read_settings(connection: &Connection, has_key: bool, notes: &mut Vec<String>) -> anyhow::Result<Json> {
-    let stored: Option<Option<String>> =
-        connection.query_row("SELECT value FROM _params WHERE id = 'settings'", [], |row| row.get(0)).optional()?;
+    // PocketBase binds the value as bytes.
+    let sql = "SELECT CAST(value AS TEXT) FROM _params WHERE id = 'settings'";
+    let stored: Option<Option<String>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
     let Some(stored) = stored.flatten() else { return Ok(Json::Null) };
     if let Ok(settings) = serde_json::from_str::<Json>(&stored)
         && settings.is_object()
@@ -177,17 +180,11 @@ fn note_settings(connection: &Connection, settings: &Json, notes: &mut Vec<Strin
              into the storage folder to bring the files."
                 .into(),
         );
-        connection.execute(
-            "UPDATE _params SET value = json_set(value, '$.s3.enabled', json('false')) WHERE id = 'settings'",
-            [],
-        )?;
+        switch_off(connection, "$.s3.enabled")?;
     }
     if on("/backups/s3/enabled") {
         notes.push("Backups went to S3, which Conch cannot do yet. The setting was switched off.".into());
-        connection.execute(
-            "UPDATE _params SET value = json_set(value, '$.backups.s3.enabled', json('false')) WHERE id = 'settings'",
-            [],
-        )?;
+        switch_off(connection, "$.backups.s3.enabled")?;
     }
     if settings.pointer("/backups/cron").and_then(Json::as_str).is_some_and(|cron| !cron.is_empty()) {
         notes.push("Scheduled backups are set up, but this version makes none: keep your own.".into());
@@ -196,6 +193,12 @@ fn note_settings(connection: &Connection, settings: &Json, notes: &mut Vec<Strin
         notes.push("The mail server is kept in the settings, but this version sends no mail.".into());
     }
     Ok(s3)
+}
+
+fn switch_off(connection: &Connection, path: &str) -> anyhow::Result<()> {
+    let sql = "UPDATE _params SET value = json_set(CAST(value AS TEXT), ?1, json('false')) WHERE id = 'settings'";
+    connection.execute(sql, [path])?;
+    Ok(())
 }
 
 fn collections(connection: &Connection, notes: &mut Vec<String>) -> anyhow::Result<Vec<Surveyed>> {
