@@ -6,6 +6,8 @@ mod answer;
 mod known;
 mod password;
 mod superusers;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 use std::sync::Arc;

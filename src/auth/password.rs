@@ -110,7 +110,7 @@ impl Auth {
     /// Stores a bcrypt password as Argon2id once it is known. Compare-and-swap on the old hash, beside the record path:
     /// nothing about the record changes for anybody, so there is no log entry and the token key stays. A failure is
     /// tried again at the next login.
-    async fn upgrade_hash(&self, collection: &Arc<Collection>, password: String, row: &Row) {
+    pub(super) async fn upgrade_hash(&self, collection: &Arc<Collection>, password: String, row: &Row) {
         let (Some(id), Some(old)) = (row.text("id"), row.text("password")) else { return };
         if !self.passwords.needs_upgrade(&password, old) {
             return;
