@@ -1,22 +1,52 @@
 //! Collections: their fields, options and tables, and the catalog that everybody reads.
 //!
 //! May touch `db` and `settings`. Its main types are [`Schema`] (the store) and [`Catalog`] (a snapshot).
+//!
+//! A request becomes a `Draft` (body over scaffold or stored collection), is settled (ids, system fields, automatic
+//! indexes), checked as a whole, and only then an `Edit` touches tables and `_collections`; all in one transaction
+//! that no other write shares.
 
+mod adopt;
 pub mod auth_options;
+mod bootstrap;
 pub mod catalog;
 pub mod collection;
+mod delete;
+mod draft;
+mod edit;
 pub mod field;
+mod fields_list;
+mod ids;
+mod import;
 pub mod index;
 pub mod pattern;
+mod read_only;
+mod store;
+mod system;
+mod table;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod validate_auth;
+mod validate_fields;
+mod validate_indexes;
+mod view;
+mod view_query;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 pub use catalog::Catalog;
 pub use collection::{Collection, CollectionType, Rule};
 pub use field::{Field, FieldKind, FieldType, Modifier};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::{db::Db, error::Result};
+use crate::{
+    db::{Db, WriteTx},
+    error::{Error, Leaf, Result},
+    random,
+};
 
 /// Whether a rule compiles: the rule language lives above this room, so it is handed in.
 pub trait CheckRule: Send + Sync {
@@ -24,19 +54,33 @@ pub trait CheckRule: Send + Sync {
     fn check(&self, catalog: &Catalog, base: &Collection, rule: &str) -> Result<(), String>;
 }
 
+/// Follows the rename of a collection inside its transaction: old name, new name.
+pub type OnRename = dyn Fn(&mut WriteTx<'_>, &str, &str) -> Result<()> + Send + Sync;
+
 /// The store of collections. Every change is one transaction over table, `_collections` and log; the catalog is
 /// swapped after its commit.
 #[derive(Clone)]
 pub struct Schema {
     db: Db,
-    catalog: Arc<arc_swap::ArcSwap<Catalog>>,
+    catalog: Arc<ArcSwap<Catalog>>,
     rules: Arc<dyn CheckRule>,
+    on_rename: Arc<OnceLock<Box<OnRename>>>,
 }
 
 impl Schema {
     /// Loads the catalog; creates the system tables and collections of a new directory.
     pub fn open(db: Db, rules: Arc<dyn CheckRule>) -> Result<Self> {
-        todo!()
+        if db.read_blocking(bootstrap::state)? != bootstrap::State::Ready {
+            let rules = rules.clone();
+            db.write_blocking(move |tx| bootstrap::prepare(tx, &*rules))?;
+        }
+        let catalog = db.read_blocking(|tx| store::load(tx, 1))?;
+        Ok(Self { db, catalog: Arc::new(ArcSwap::from_pointee(catalog)), rules, on_rename: Arc::default() })
+    }
+
+    /// Who follows renames (`docs/wire/services.md` §4.3). The first one stays.
+    pub fn on_rename(&self, follow: impl Fn(&mut WriteTx<'_>, &str, &str) -> Result<()> + Send + Sync + 'static) {
+        let _ = self.on_rename.set(Box::new(follow));
     }
 
     /// The current snapshot; costs no lock.
@@ -46,33 +90,114 @@ impl Schema {
 
     /// The collection of this id or name, or `NotFound`.
     pub fn find(&self, id_or_name: &str) -> Result<Arc<Collection>> {
-        todo!()
+        self.catalog.load().find(id_or_name).cloned().ok_or_else(Error::not_found)
     }
 
+    /// Creates a collection from the wire's JSON, over the scaffold of its type.
     pub async fn create(&self, body: Map<String, Json>) -> Result<Arc<Collection>> {
-        todo!()
+        let tried = self.try_query(body.get("viewQuery").and_then(Json::as_str)).await?;
+        self.edit(move |edit| edit.create(&body, tried.as_ref())).await
     }
 
+    /// Changes a collection; the body's objects are merged, its lists replace the stored ones.
     pub async fn update(&self, id_or_name: &str, body: Map<String, Json>) -> Result<Arc<Collection>> {
-        todo!()
+        let stored = self.find(id_or_name)?;
+        let query = body.get("viewQuery").and_then(Json::as_str).or(stored.view_query());
+        let tried = self.try_query(query.filter(|_| stored.is_view())).await?;
+        let id = stored.id.clone();
+        self.edit(move |edit| edit.update(&id, &body, tried.as_ref())).await
     }
 
+    /// Deletes a collection with its table (`docs/wire/records-collections.md` §8.3). Its files are the caller's.
     pub async fn delete(&self, id_or_name: &str) -> Result<()> {
-        todo!()
+        let id = self.find(id_or_name)?.id.clone();
+        self.edit(move |edit| edit.delete(&id)).await
     }
 
     /// `PUT /api/collections/import` (`docs/wire/records-collections.md` §8.4).
     pub async fn import(&self, collections: Vec<Map<String, Json>>, delete_missing: bool) -> Result<()> {
-        todo!()
+        if collections.is_empty() {
+            return Err(Error::field("collections", Leaf::required()));
+        }
+        let outcome = self.edit(move |edit| import::run(edit, &collections, delete_missing)).await;
+        outcome.map_err(import::failure)
     }
 
     /// Blank collections of each type, keyed by type.
     pub fn scaffolds(&self) -> Json {
-        todo!()
+        let blank = |kind| {
+            let mut collection = draft::scaffold(kind);
+            if kind == CollectionType::Auth {
+                let suffix = random::string(random::LOWER_ALPHANUMERIC, 10);
+                collection.indexes = draft::auth_indexes(&suffix, "").map(|(_, index)| index.to_string()).to_vec();
+            }
+            collection.to_json()
+        };
+        json!({
+            "auth": blank(CollectionType::Auth),
+            "base": blank(CollectionType::Base),
+            "view": blank(CollectionType::View),
+        })
     }
 
-    /// The fields that a view over `query` would have, and up to ten rows.
+    /// The fields that a view over `query` would have, and up to ten rows under their names, in stored form.
     pub async fn dry_run_view(&self, query: String) -> Result<(Vec<Field>, Vec<crate::db::Row>)> {
-        todo!()
+        let catalog = self.catalog();
+        let outcome = self.db.read(move |tx| {
+            let derived = match view::derive(tx, &catalog, &query)? {
+                Ok(derived) => derived,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            if let Some(reason) = view::lacks_id(&derived).or_else(|| validate_fields::bad_name(&derived.fields)) {
+                return Ok(Err(reason));
+            }
+            Ok(view::sample(tx, &derived)?.map(|rows| (derived.fields, rows)))
+        });
+        outcome.await?.map_err(|reason| Error::invalid(format!("Invalid query: {reason}.")))
+    }
+
+    /// Reads the catalog anew: after a restore or a write that went past this room.
+    pub async fn reload(&self) -> Result<()> {
+        let schema = self.clone();
+        let reload = move |tx: &mut WriteTx<'_>| {
+            let catalog = store::load(tx, schema.catalog.load().version + 1)?;
+            schema.publish(tx, catalog);
+            Ok(())
+        };
+        self.db.write_alone(reload).await
+    }
+
+    /// Runs one change of the schema alone in its transaction and swaps the catalog after its commit.
+    async fn edit<T: Send + 'static>(
+        &self,
+        change: impl Fn(&mut edit::Edit<'_, '_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let schema = self.clone();
+        let transaction = move |tx: &mut WriteTx<'_>| {
+            let on_rename = schema.on_rename.get().map(|follow| &**follow);
+            let mut edit = edit::Edit::begin(tx, &*schema.rules, on_rename, &schema.catalog.load())?;
+            let outcome = change(&mut edit)?;
+            let catalog = edit.finish()?;
+            schema.publish(tx, catalog);
+            Ok(outcome)
+        };
+        self.db.write_alone(transaction).await
+    }
+
+    fn publish(&self, tx: &mut WriteTx<'_>, catalog: Catalog) {
+        let slot = self.catalog.clone();
+        tx.after_commit(move || slot.store(Arc::new(catalog)));
+    }
+
+    /// Runs a view's query on the readers' lanes, where it may take its time: only the writer can say whether it is
+    /// right, and the writer must not wait for rows. What else is wrong with the query is found there.
+    async fn try_query(&self, query: Option<&str>) -> Result<Option<Leaf>> {
+        let Some(query) = query.map(str::to_owned) else { return Ok(None) };
+        let catalog = self.catalog();
+        let tried = self.db.read(move |tx| {
+            let derived = view::derive(tx, &catalog, &query)?.ok().filter(|derived| view::lacks_id(derived).is_none());
+            derived.map_or(Ok(Ok(Vec::new())), |derived| view::sample(tx, &derived))
+        });
+        Ok(tried.await?.err().map(|reason| edit::invalid_query(&reason)))
     }
 }
