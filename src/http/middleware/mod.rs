@@ -18,6 +18,7 @@ use actix_web::{
     http::{Method, header::AUTHORIZATION},
 };
 
+use self::request_id::RequestId;
 use super::{
     Wire, error,
     extract::{Call, path},
@@ -31,30 +32,30 @@ use crate::{
 
 /// Answers one request; never fails and never panics.
 pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let id = request_id::next();
+    let id = RequestId::next();
     let started = Instant::now();
     // Before everything else, so without CORS and security headers (§1.2).
     if let Some(location) = redirected(&http) {
         let mut response = Reply::redirect(&location).into_response();
-        request_id::set(&mut response, &id);
+        id.set(&mut response);
         return response;
     }
     if http.method() == Method::OPTIONS {
         let mut response = Reply::no_content().into_response();
         cors::preflight(&wire.origins, &http, &mut response);
-        request_id::set(&mut response, &id);
+        id.set(&mut response);
         return response;
     }
 
     let outcome = panic::caught(guarded(wire.clone(), http.clone(), payload)).await;
-    log::finished(&http, &id, started, &outcome);
+    log::finished(&http, id.as_str(), started, &outcome);
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
         Err(failure) => error::reply(&failure).into_response(),
     };
     security_headers::set(&mut response);
     cors::set(&wire.origins, &http, &mut response);
-    request_id::set(&mut response, &id);
+    id.set(&mut response);
     response
 }
 
