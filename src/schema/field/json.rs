@@ -79,13 +79,16 @@ impl FieldType for JsonField {
     }
 
     fn check(&self, required: bool, value: &Value) -> Result<(), Leaf> {
+        let mut number = Vec::new();
         let text = match value {
             Value::Text(text) => text.as_str(),
-            Value::Null => "null",
             Value::Real(float) if !float.is_finite() => {
                 return Err(Leaf::new("validation_invalid_json", "Must be JSON."));
             }
-            _ => return Ok(()),
+            other => {
+                self.write_json(ValueRef::from(other), &mut number);
+                std::str::from_utf8(&number).expect("null and numbers are ASCII")
+            }
         };
         if text.len() as u64 > self.max_bytes() {
             let message = format!("Must not be larger than {} bytes.", self.max_bytes());
@@ -190,6 +193,7 @@ mod tests {
         let field = JsonField { max_size: 5 };
         for (input, required, code) in [
             (json!("[1,23]"), false, Some("validation_json_size_limit")),
+            (json!(123_456), false, Some("validation_json_size_limit")),
             (json!("1e400"), false, Some("validation_invalid_json")),
             (json!(null), true, Some("validation_required")),
             (json!([]), true, Some("validation_required")),

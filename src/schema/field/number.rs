@@ -72,7 +72,8 @@ impl FieldType for Number {
             // 0 stands for "missing": the bounds do not apply to it.
             return if required { Err(Leaf::required()) } else { Ok(()) };
         }
-        if self.only_int && float.fract() != 0.0 {
+        // Beyond 64 bits no integer is meant either.
+        if self.only_int && (float.fract() != 0.0 || float.abs() >= 9_223_372_036_854_775_808.0) {
             return Err(only_int());
         }
         if let Some(min) = self.min.filter(|&min| float < min) {
@@ -107,4 +108,20 @@ fn only_int() -> Leaf {
 
 fn too_small(min: f64) -> Leaf {
     Leaf::new("validation_min_number_constraint", format!("Must be no less than {min}.")).param("min", min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// serde_json's default reading of floats is off by one unit in the last place here.
+    #[test]
+    fn floats_survive_the_way_through() {
+        for text in ["489.26578275772124", "6.110022924717905e-8", "998095.2281729409", "-14299.306196957827"] {
+            let input: Json = serde_json::from_str(text).expect("a number");
+            let mut out = Vec::new();
+            Number::default().write_json(ValueRef::from(&Number::default().normalise(&input)), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), text);
+        }
+    }
 }

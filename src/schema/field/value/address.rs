@@ -13,7 +13,7 @@ pub fn is_email(text: &str) -> bool {
         return false;
     }
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    (is_dotted_word(local) || is_quoted(local)) && is_email_domain(domain)
+    is_dotted_word(local) && is_email_domain(domain)
 }
 
 /// The part after the last `@`.
@@ -25,22 +25,6 @@ fn is_dotted_word(local: &str) -> bool {
     local
         .split('.')
         .all(|word| !word.is_empty() && word.chars().all(|c| is_alnum(c) || "!#$%&'*+-/=?^_`{|}~".contains(c)))
-}
-
-/// `"…"` without blanks; a backslash escapes.
-fn is_quoted(local: &str) -> bool {
-    let Some(inner) = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' if chars.next().is_some_and(|escaped| escaped.is_ascii() || is_foreign(escaped)) => {}
-            '"' | '\\' => return false,
-            '!'..='~' => {}
-            c if is_foreign(c) => {}
-            _ => return false,
-        }
-    }
-    true
 }
 
 fn is_email_domain(domain: &str) -> bool {
@@ -205,8 +189,14 @@ fn host_is_fine(host: &str) -> bool {
     };
     let port_is_fine =
         port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
-    port_is_fine
-        && name.chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c))
+    if !port_is_fine {
+        return false;
+    }
+    if host.starts_with('[') {
+        let (address, zone) = name.split_once("%25").unwrap_or((name, "zone"));
+        return address.parse::<std::net::Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains('%');
+    }
+    name.chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c))
         && escapes_are_fine(name)
 }
 
@@ -226,7 +216,6 @@ mod tests {
             "a@b.c",
             "a@b.co.",
             "a+b@c.de",
-            "\"a\"@c.de",
             "a@b_c.co",
             "ä@b.co",
             "a@ä.de",
@@ -253,6 +242,7 @@ mod tests {
             "a@localhost",
             "a@1.2.3.4",
             "a@[1.2.3.4]",
+            "\"a\"@c.de",
             "\"a b\"@c.de",
             " a@b.co",
             "a@b.co ",
@@ -351,6 +341,7 @@ mod tests {
             "http://[1::2]",
             "[::1]",
             "[::1]:80",
+            "http://[fe80::1%25en0]",
             "ws://x",
             "wss://x",
             "tcp://x",
@@ -420,6 +411,8 @@ mod tests {
             "foo?x=1",
             "a:1",
             "http://[1::2::3]",
+            "http://[]/a@b",
+            "http://[fe80::1%en0]",
             "ssh://x",
             "file:///x",
             "http:///x",

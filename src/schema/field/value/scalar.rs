@@ -82,18 +82,33 @@ pub fn raw_float(raw: ValueRef<'_>) -> f64 {
     }
 }
 
-/// A decimal or hexadecimal float literal; 0 for anything else and for what overflows. Surrounding blanks are not
+/// A decimal or hexadecimal float literal, underscores between digits allowed; 0 for anything else and for what overflows. Surrounding blanks are not
 /// forgiven; `inf`, `infinity` and `nan` are numbers here, which validation rejects.
 pub fn parse_float(text: &str) -> f64 {
     if let Some(float) = parse_hex_float(text) {
         return float;
     }
-    match text.parse::<f64>() {
+    let Some(digits) = without_separators(text) else { return 0.0 };
+    match digits.parse::<f64>() {
         // An overflow is no number, a spelled-out infinity is.
         Ok(float) if float.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit()) => 0.0,
+        // Only an infinity has a sign.
+        Ok(float) if float.is_nan() && text.starts_with(['+', '-']) => 0.0,
         Ok(float) => float,
         Err(_) => 0.0,
     }
+}
+
+/// `1_000` without its underscores; `None` unless each stands between two digits.
+fn without_separators(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
+    }
+    let is_between_digits = text.bytes().enumerate().filter(|(_, byte)| *byte == b'_').all(|(at, _)| {
+        let is_digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+        is_digit(at.checked_sub(1)) && is_digit(at.checked_add(1))
+    });
+    is_between_digits.then(|| Cow::Owned(text.replace('_', "")))
 }
 
 /// `0x1.8p4`: hexadecimal digits, a binary exponent, single underscores between digits.
@@ -194,13 +209,19 @@ mod tests {
             (json!("+1"), Value::Integer(1)),
             (json!(".5"), Value::Real(0.5)),
             (json!("5."), Value::Integer(5)),
-            (json!("1_000"), Value::Integer(0)),
+            (json!("1_000.5"), Value::Real(1000.5)),
+            (json!("1__0"), Value::Integer(0)),
+            (json!("_1"), Value::Integer(0)),
+            (json!("1_"), Value::Integer(0)),
+            (json!("1_.5"), Value::Integer(0)),
             (json!("true"), Value::Integer(0)),
             (json!("١"), Value::Integer(0)),
             (json!(-0.0), Value::Integer(0)),
             (json!(1e15), Value::Integer(1_000_000_000_000_000)),
             (json!(9_223_372_036_854_775_808_u64), Value::Real(9_223_372_036_854_775_808.0)),
             (json!("Infinity"), Value::Real(f64::INFINITY)),
+            (json!("-nan"), Value::Integer(0)),
+            (json!(489.26578275772124), Value::Real(489.26578275772124)),
             (json!("-inf"), Value::Real(f64::NEG_INFINITY)),
         ] {
             assert_eq!(float_value(float_of(&input)), stored, "{input}");
