@@ -99,6 +99,24 @@ impl House {
         Caller::Record(Arc::new(AuthRecord { collection_id, collection_name, id: id.into(), row }))
     }
 
+    /// Keeps the writer thread busy until the hold is released: what is written meanwhile queues up.
+    pub fn hold_writer(&self) -> Hold {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (started, running) = std::sync::mpsc::channel();
+        let db = self.db.clone();
+        std::thread::spawn(move || {
+            db.write_blocking(move |_| {
+                started.send(()).unwrap();
+                // A dropped sender releases too.
+                let _ = released.recv();
+                Ok(())
+            })
+            .unwrap();
+        });
+        running.recv().unwrap();
+        Hold { _release: release }
+    }
+
     pub async fn log(&self) -> Vec<LogEntry> {
         self.db.read(|tx| Db::read_after(tx, 0, 10_000)).await.unwrap().entries
     }
@@ -122,6 +140,18 @@ impl House {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         path.exists()
+    }
+}
+
+/// The writer thread is held up while this lives.
+pub(super) struct Hold {
+    _release: std::sync::mpsc::Sender<()>,
+}
+
+impl Hold {
+    /// Lets go after everybody else has had the time to queue up.
+    pub async fn release_later(self) {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
 }
 

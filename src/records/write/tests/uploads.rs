@@ -138,3 +138,21 @@ async fn rules_see_what_is_uploaded() {
         assert_eq!(result.is_ok(), passes, "{rule}: {result:?}");
     }
 }
+
+/// The write goes on when its client hangs up; the file must stay with the row.
+#[tokio::test]
+async fn a_client_that_leaves_takes_no_file_away() {
+    let house = house().await;
+    let key = "c".repeat(15);
+    let hold = house.hold_writer();
+    let upload = house.upload("one", "aaa.txt", b"x");
+    let abandoned = create(&house, json!({"id": key}), vec![upload]);
+    tokio::time::timeout(std::time::Duration::from_millis(200), abandoned).await.unwrap_err();
+    drop(hold);
+    house.create(&superuser(), "docs", json!({})).await.unwrap();
+    let stored = house.view("docs", &key).await;
+    let name = stored["one"].as_str().unwrap();
+    // Long enough for a removal in the background to have happened.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(house.has_file("docs", &key, name, true).await);
+}
