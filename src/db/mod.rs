@@ -3,6 +3,9 @@
 //! The room may touch the data directory and knows no collections: rows are values under column names.
 //! Its main type is [`Db`]. Reads see one snapshot; a write is acknowledged after its commit.
 //!
+//! Nobody may open `data.db` or its companions by other means than SQLite while a [`Db`] is open in the same process:
+//! closing such a file drops the process's POSIX locks on it (<https://sqlite.org/howtocorrupt.html>, 2.2).
+//!
 //! | file | idea |
 //! | --- | --- |
 //! | `writer`, `group`, `queue` | the thread that commits waiting writes together |

@@ -1,0 +1,64 @@
+//! Opening and closing a directory.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_finishes_what_is_queued_and_leaves_no_log_behind() {
+    let (db, dir) = open(options());
+    db.read(count).await.unwrap();
+    let (release, holder) = hold(&db);
+    let mut last = Box::pin(db.write(inserting("a")));
+    assert!((&mut last).now_or_never().is_none());
+    let closing = tokio::spawn({
+        let db = db.clone();
+        async move { db.close().await }
+    });
+    drop(release);
+    holder.await.unwrap();
+    last.await.unwrap();
+    closing.await.unwrap();
+    assert!(!dir.path().join("data.db-wal").exists());
+    assert_eq!(db.write(inserting("b")).await.unwrap_err().kind, ErrorKind::Busy);
+    assert_eq!(db.read(count).await.unwrap_err().kind, ErrorKind::Busy);
+    assert_eq!(db.read_blocking(count).unwrap_err().kind, ErrorKind::Busy);
+    let again = Db::open(dir.path(), options()).unwrap();
+    assert_eq!(consistent(&again), ["a"]);
+    assert_eq!(again.epoch(), db.epoch());
+}
+
+#[test]
+fn the_last_clone_closes_even_inside_a_write() {
+    let (db, dir) = open(options());
+    let (sent, received) = mpsc::channel();
+    let moved = db.clone();
+    db.write_blocking(move |tx| {
+        let (moved, sent) = (moved.clone(), sent.clone());
+        tx.after_commit(move || {
+            assert!(moved.write_blocking(|_| Ok(())).is_err(), "it would wait for itself");
+            let _ = sent.send(());
+        });
+        insert(tx, "a", "")
+    })
+    .unwrap();
+    received.recv().unwrap();
+    drop(db);
+    assert_eq!(consistent(&Db::open(dir.path(), options()).unwrap()), ["a"]);
+}
+
+#[test]
+fn a_second_opener_is_refused() {
+    let (_db, dir) = open(options());
+    let refused = Db::open(dir.path(), options()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Busy);
+    assert_eq!(Db::owner(dir.path()).unwrap(), Some(std::process::id()));
+}
+
+#[test]
+fn what_is_no_database_is_refused_by_name() {
+    let dir = TempDir::new();
+    std::fs::write(dir.path().join("data.db"), "not a database at all, but long enough to be looked at\n".repeat(100))
+        .unwrap();
+    let refused = Db::open(dir.path(), options()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Invalid);
+    assert!(refused.message.contains("data.db"), "{refused}");
+}
