@@ -59,6 +59,7 @@ impl App {
                 clock: config.clock.clone(),
                 query_timeout: config.query_timeout,
                 adopt: config.adopt,
+                functions: vec![rules::register],
                 ..db::Options::default()
             },
         )?;

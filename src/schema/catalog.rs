@@ -1,8 +1,9 @@
 //! The catalog: an immutable snapshot of all collections, swapped atomically after a schema write commits.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{any::Any, collections::HashMap, sync::Arc};
 
 use super::collection::Collection;
+use super::derived::Derived;
 use super::field::FieldKind;
 
 /// All collections, with the look-ups that requests make. Exact ids and names cost one hash, no allocation.
@@ -21,9 +22,15 @@ pub struct Catalog {
     /// The SQL of each view, by the view's name: what its rows are read from. Newer than `viewQuery` when SQLite has
     /// rewritten it for a renamed table.
     view_sql: HashMap<Arc<str>, String>,
+    derived: Derived,
 }
 
 impl Catalog {
+    /// What the rules room has compiled from this snapshot; `make` builds it empty.
+    pub fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
+        self.derived.get(make)
+    }
+
     /// A snapshot of these collections, in this order.
     pub fn new(version: u64, collections: Vec<Arc<Collection>>) -> Self {
         let mut catalog = Self { version, ..Self::default() };

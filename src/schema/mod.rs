@@ -11,6 +11,7 @@ pub mod auth_options;
 mod bootstrap;
 pub mod catalog;
 pub mod collection;
+mod derived;
 mod delete;
 mod draft;
 mod edit;
