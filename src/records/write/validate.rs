@@ -15,10 +15,6 @@ use crate::{
     schema::{Field, FieldKind, FieldType, field},
 };
 
-/// The pattern of default ids: it has no letters that differ by case only.
-const LOWER_CASE_IDS: &str = "^[a-z0-9]+$";
-/// Characters that an id may not have whatever its pattern says: it names a folder.
-const FORBIDDEN_IN_IDS: &str = "./\\|\"'`<>:?*%$\0\t\n\r ";
 /// Changes since the first look that are searched one by one.
 const RECENT: usize = 500;
 /// Longest storage name of a file, in characters.
@@ -81,11 +77,7 @@ impl Candidate<'_, '_> {
                     Ok(())
                 }
             }
-            Some(plain) => {
-                // A leaf without a code of its own, as the reference server answers it.
-                let refused = |_| Err(Leaf::new("validation_invalid_value", "A password may have 72 bytes at most."));
-                kind.check_plain(plain).unwrap_or_else(refused)
-            }
+            Some(plain) => kind.check_plain(plain),
             None => Ok(()),
         }
     }
@@ -107,15 +99,10 @@ impl Candidate<'_, '_> {
         if let Err(leaf) = kind.check(field.required, value) {
             return Ok(Err(leaf));
         }
-        if let Some(found) = id.chars().find(|&char| FORBIDDEN_IN_IDS.contains(char)) {
-            let leaf = Leaf::new("validation_forbidden_pk_character", "The id has a character that it may not have.");
-            return Ok(Err(leaf.param("ch", found.to_string())));
+        if let Err(leaf) = kind.check_key(id) {
+            return Ok(Err(leaf));
         }
-        if is_device_name(id) {
-            let leaf = Leaf::new("validation_reserved_pk", "The id is a reserved name.");
-            return Ok(Err(leaf.param("reserved", id)));
-        }
-        if kind.pattern != LOWER_CASE_IDS {
+        if kind.pattern != field::DEFAULT_KEY_PATTERN {
             reads.push(self.plan.collection.id.clone());
             if self.differs_by_case_only(ground, id)? {
                 return Ok(Err(Leaf::new("validation_pk_invalid", "The id is already in use.")));
@@ -230,15 +217,4 @@ fn check_relation(
     let all = usize::try_from(found.unwrap_or(0)).is_ok_and(|found| found == ids.len());
     let missing = || Leaf::new("validation_missing_rel_records", "A related record does not exist.");
     Ok(if all { Ok(()) } else { Err(missing()) })
-}
-
-/// Names that some systems keep for devices (`records-collections.md` §4.4).
-fn is_device_name(id: &str) -> bool {
-    let upper = id.to_ascii_uppercase();
-    let numbered = |prefix: &str| {
-        upper
-            .strip_prefix(prefix)
-            .is_some_and(|rest| matches!(rest.as_bytes(), [digit] if (b'1'..=b'9').contains(digit)))
-    };
-    ["CON", "PRN", "AUX", "NUL"].contains(&upper.as_str()) || numbered("COM") || numbered("LPT")
 }

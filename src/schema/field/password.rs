@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::{Field, FieldType, settings, value::scalar};
 use crate::{
     db::Value,
-    error::{Error, Issues, Leaf},
+    error::{Issues, Leaf},
     schema::pattern,
 };
 
@@ -31,26 +31,26 @@ pub struct Password {
 const MAX_BYTES: usize = 72;
 
 impl Password {
-    /// The checks of a plain password before it is hashed (`docs/wire/records-collections.md` §4.4). The outer error
-    /// is a request that fails without a field code; the inner one is the field's.
-    pub fn check_plain(&self, plain: &str) -> Result<Result<(), Leaf>, Error> {
+    /// The checks of a plain password before it is hashed (`docs/wire/records-collections.md` §4.4).
+    pub fn check_plain(&self, plain: &str) -> Result<(), Leaf> {
         let length = i64::try_from(plain.chars().count()).unwrap_or(i64::MAX);
         if plain.len() > MAX_BYTES {
-            return Err(Error::invalid("A password must not be longer than 72 bytes."));
+            // No code of its own, and before all others.
+            return Err(Leaf::new("validation_invalid_value", "Must not be longer than 72 bytes."));
         }
         if length < self.min {
             let message = format!("Must have at least {} characters.", self.min);
-            return Ok(Err(Leaf::new("validation_min_text_constraint", message).param("min", self.min)));
+            return Err(Leaf::new("validation_min_text_constraint", message));
         }
         let max = if self.max > 0 { self.max } else { 71 };
         if length > max {
             let message = format!("Must have no more than {max} characters.");
-            return Ok(Err(Leaf::new("validation_max_text_constraint", message).param("max", max)));
+            return Err(Leaf::new("validation_max_text_constraint", message));
         }
         if !self.pattern.is_empty() && !pattern::compile(&self.pattern).is_ok_and(|regex| regex.is_match(plain)) {
-            return Ok(Err(Leaf::new("validation_invalid_format", "Must have the field's format.")));
+            return Err(Leaf::new("validation_invalid_format", "Must have the field's format."));
         }
-        Ok(Ok(()))
+        Ok(())
     }
 }
 
