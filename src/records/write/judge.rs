@@ -68,6 +68,11 @@ pub(super) struct Save {
 }
 
 impl Judgement {
+    /// True when nothing that anybody may change was looked at.
+    pub fn read_nothing(&self) -> bool {
+        self.reads.is_empty() && self.old().is_none()
+    }
+
     /// The record's stored row before, if it has one.
     pub fn old(&self) -> Option<&Arc<Row>> {
         match &self.verdict {

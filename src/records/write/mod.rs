@@ -154,8 +154,10 @@ impl Records {
         let catalog = self.schema.catalog();
         let (task, facts, plans) = (task.clone(), facts.clone(), self.writes.plans.clone());
         let work = move |tx: &crate::db::ReadTx<'_>| {
-            let seq = tx.seq()?;
-            let judgement = judge(&Ground { tx, catalog: &catalog, plans: &plans, facts: &facts, since: None }, &task)?;
+            let ground = Ground { tx, catalog: &catalog, plans: &plans, facts: &facts, since: None };
+            let judgement = judge(&ground, &task)?;
+            // A judgement that read nothing cannot age; the snapshot's number is the same before and after.
+            let seq = if judgement.read_nothing() { 0 } else { tx.seq()? };
             Ok(Prepared { task: task.clone(), catalog: catalog.clone(), facts: facts.clone(), judgement, seq })
         };
         self.db.read(work).await
@@ -240,6 +242,9 @@ impl Prepared {
 
     /// Nothing that was read has changed: no collection that rules and relations looked into, and not the record.
     fn still_holds(&self, tx: &WriteTx<'_>) -> Result<bool> {
+        if self.judgement.read_nothing() {
+            return Ok(true);
+        }
         if tx.changed_since(self.seq, &self.judgement.reads) {
             return Ok(false);
         }
