@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Proves that what was acknowledged is kept, whatever happens to the process or the disk.
+
+    tests/durability/run.py [--rounds N | --long] [--seed N] [PROOF…]
+
+    kill     SIGKILL in the middle of a storm of writes, round after round on the same directory
+    order    no answer leaves before the sync that made its write durable has returned (with tests/shim/fault.c)
+    full     the disk is full: 507, nothing lost, neighbours committed, everything works again when space returns
+    broken   the disk fails to write and to sync: no corruption, nothing acknowledged lost
+
+The executable is $CONCH_BIN (default: target/release/conch). Needs Python 3.9 and a C compiler, on Linux.
+"""
+
+import argparse
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import book as keeping  # noqa: E402
+from book import Book  # noqa: E402
+from server import BINARY, ROOT, Server, temporary_directory  # noqa: E402
+from storm import MARK, Storm, path, record_id  # noqa: E402
+
+SHORT, LONG = 8, 50
+# Bytes: more than the write-ahead log of small writes ever has, and what a big write exceeds by itself.
+SPACE, BIGS = 13_000_000, 4
+
+
+class Disk:
+    """The preloaded library of a server: what it saw, and what it is told to do."""
+
+    def __init__(self, place):
+        self.library, self.log, self.control = place / "fault.so", place / "calls.log", place / "fault.txt"
+        source = ROOT / "tests" / "shim" / "fault.c"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", self.library, source], check=True)
+        self.env = {"LD_PRELOAD": str(self.library), "SHIM_LOG": str(self.log), "SHIM_MARK": MARK,
+                    "SHIM_CONTROL": str(self.control)}
+
+    def fail(self, *lines):
+        """From now on the disk fails so; without lines it works again."""
+        new = self.control.with_suffix(".new")
+        new.write_text("".join(f"{line}\n" for line in lines))
+        new.replace(self.control)
+
+    def lines(self):
+        return [line.split() for line in self.log.read_text().splitlines()]
+
+    def faults(self):
+        return sum(line[0] == "fault" for line in self.lines())
+
+
+def kill(rounds, dice):
+    """Grave: a crash that silently takes acknowledged writes back."""
+    with temporary_directory() as place:
+        server, book, epochs = Server(pathlib.Path(place) / "data"), Book(), set()
+        server.start()
+        admin = server.superuser()
+        keeping.create_collections(admin)
+        for number in range(rounds):
+            with Storm(server, admin.token, book, clients=8, seed=f"{number:02}") as storm:
+                storm.last(dice.uniform(0.1, 1.2))
+                server.kill()
+            server.start()
+            rows, entries, epoch = keeping.check(book, server.dir)
+            epochs.add(epoch)
+            print(f"  round {number + 1}: {book.acknowledged} acknowledged, {len(rows)} rows, {entries} log entries")
+        assert len(epochs) == 1, "a crash is no reason for a new epoch"
+        assert book.acknowledged > 20 * rounds, "the storm hardly wrote"
+        server.stop()
+
+
+def order(_rounds, _dice):
+    """No 200 leaves before the sync of its group has returned; without syncs the same test fails."""
+    for mode, durable in (("full", True), ("normal", False)):
+        with temporary_directory() as place:
+            place = pathlib.Path(place)
+            disk = Disk(place)
+            server = Server(place / "data", ["--sync", mode], disk.env)
+            server.start()
+            admin = server.superuser()
+            keeping.create_collections(admin)
+            before = len(disk.lines())
+            with Storm(server, admin.token, Book(), clients=16, seed="a") as storm:
+                storm.last(2)
+            server.stop()
+            early, answers, syncs = early_answers(disk.lines()[before:])
+        print(f"  --sync {mode}: {answers} answers with new records, {syncs} syncs, {early} too early")
+        assert answers > 100, "the storm hardly wrote"
+        if durable:
+            assert early == 0, "answers left before their sync"
+            assert syncs < answers, "writes were not committed in groups"
+        else:
+            assert early > 0, "without syncs this test has to fail: it does not see what it should"
+
+
+def early_answers(lines):
+    """Answers that carried a new record before a sync which began after its write to the WAL had returned."""
+    written, durable, answered, early, syncs = {}, set(), set(), 0, 0
+    syncing = None
+    for line in lines:
+        if line[:2] == ["write", "wal"] and not line[3].startswith("-"):
+            for mark in line[4:]:
+                written.setdefault(mark, None)
+        elif line[:3] == ["sync", "wal", "begin"]:
+            syncing = set(written)
+        elif line[:3] == ["sync", "wal", "end"]:
+            syncs += 1
+            if line[3] == "0" and syncing:
+                durable |= syncing
+        elif line[:2] == ["send", "200"]:
+            for mark in set(line[3:]) - answered:
+                answered.add(mark)
+                early += mark not in durable
+    return early, len(answered), syncs
+
+
+def full(_rounds, _dice):
+    """Grave: a full disk that costs the neighbours of the write that met it, or everything until a restart."""
+    with temporary_directory() as place:
+        place = pathlib.Path(place)
+        disk, book = Disk(place), Book()
+        server = Server(place / "data", env=disk.env)
+        server.start()
+        admin = server.superuser()
+        keeping.create_collections(admin)
+
+        # Space for a log that is checkpointed in time, not for the big ones.
+        disk.fail(f"ENOSPC write wal above={SPACE}")
+        with Storm(server, admin.token, book, clients=8, seed="b") as storm:
+            bigs = [big(server, admin.token, book, number) for number in range(BIGS)]
+            storm.last(0.3)
+        assert bigs == [507] * BIGS, f"the big writes were answered {bigs}"
+        assert set(storm.statuses) <= {200, 204}, f"neighbours were answered {storm.statuses}"
+        assert disk.faults() > 0
+        rows, *_ = keeping.check(book, server.dir)
+        print(f"  {BIGS} writes met the full disk (507), {sum(storm.statuses.values())} beside them did not")
+
+        # No space at all: writes are refused, reads go on.
+        disk.fail("ENOSPC write wal")
+        with Storm(server, admin.token, book, clients=8, seed="c", refusals=[507]) as storm:
+            for key in list(rows)[:20]:
+                admin.expect(200, "GET", path(key))
+            storm.last(0.5)
+        assert set(storm.statuses) == {507}, storm.statuses
+        keeping.check(book, server.dir)
+
+        # Space returns.
+        disk.fail()
+        assert big(server, admin.token, book, 99) == 200
+        with Storm(server, admin.token, book, clients=8, seed="d") as storm:
+            storm.last(0.5)
+        assert set(storm.statuses) <= {200, 204}, storm.statuses
+        _, _, epoch = keeping.check(book, server.dir)
+        server.kill()
+        server.start()
+        assert keeping.check(book, server.dir)[2] == epoch, "a full disk is no reason for a new epoch"
+        print(f"  with no space: reads answered, writes 507; afterwards {book.acknowledged} acknowledged, all there")
+        server.stop()
+
+
+def big(server, token, book, number):
+    key = ("left", record_id("big", number))
+    opened = book.open({key: 0})
+    body = {"id": key[1], "n": 0, "body": "x" * (SPACE + 100_000)}
+    status, _ = server.client(token).request("POST", "/api/collections/left/records", body)
+    book.close(opened, done=status == 200)
+    return status
+
+
+def broken(rounds, dice):
+    """Writes and syncs that fail here and there, in the log and in the database, and then a crash."""
+    kinds = ["EIO write wal", "EIO sync wal", "ENOSPC write wal", "EIO write db", "ENOSPC write db", "EIO sync db"]
+    with temporary_directory() as place:
+        place = pathlib.Path(place)
+        disk, book = Disk(place), Book()
+        server = Server(place / "data", env=disk.env)
+        server.start()
+        admin = server.superuser()
+        keeping.create_collections(admin)
+        for number in range(rounds):
+            seen = disk.faults()
+            # A failed sync leaves open what a crash would find; the answer is an error, and that is all it says.
+            with Storm(server, admin.token, book, clients=8, seed=f"{number:02}", refusals=[507], doubts=[500],
+                       body="x" * 60_000) as storm:
+                for _ in range(4):
+                    kind = kinds[number % len(kinds)]
+                    # The database file is written to by checkpoints only.
+                    after = 0 if kind.endswith("db") else dice.randrange(30)
+                    disk.fail(f"{kind} after={after} times={dice.randrange(1, 6)}")
+                    storm.last(0.25)
+                disk.fail()
+                storm.last(0.2)
+                if number % 2:
+                    server.kill()
+            if number % 2:
+                server.start()
+            keeping.check(book, server.dir)
+            print(f"  {kinds[number % len(kinds)]}: {disk.faults() - seen} faults, answers {storm.statuses}")
+        with Storm(server, admin.token, book, clients=8, seed="zz") as storm:
+            storm.last(0.5)
+        assert set(storm.statuses) <= {200, 204}, f"after the disk recovered: {storm.statuses}"
+        keeping.check(book, server.dir)
+        assert disk.faults() > rounds, "the disk hardly failed"
+        server.stop()
+
+
+PROOFS = {"kill": kill, "order": order, "full": full, "broken": broken}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("proofs", nargs="*", metavar="PROOF", help="kill, order, full, broken (default: all)")
+    parser.add_argument("--rounds", type=int, help=f"rounds of `kill` and `broken` (default {SHORT})")
+    parser.add_argument("--long", action="store_true", help=f"{LONG} rounds")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments")
+    arguments = parser.parse_args()
+    unknown = set(arguments.proofs) - PROOFS.keys()
+    if unknown:
+        parser.error(f"no proof named {', '.join(sorted(unknown))}")
+    if not BINARY.exists():
+        raise SystemExit(f"{BINARY} is missing: run tests/run, which builds it, or set CONCH_BIN")
+    print(f"seed {arguments.seed}")
+    for name in arguments.proofs or PROOFS:
+        print(f"{name}:", flush=True)
+        started = time.monotonic()
+        rounds = arguments.rounds or (LONG if arguments.long else SHORT)
+        PROOFS[name](rounds, random.Random(arguments.seed))
+        print(f"  ok ({time.monotonic() - started:.1f} s)", flush=True)
+
+
+# A proof that hangs is a failure, too.
+threading.excepthook = lambda arguments: (sys.__excepthook__(*arguments[:3]))
+
+if __name__ == "__main__":
+    main()
