@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The login alert as it was before it told where the login came from.
-const OLD_ALERT: &str = "<p>Hello,</p>\n<p>We noticed a login to your {APP_NAME} account from a new location.</p>\n<p>If \
+pub(super) const OLD_ALERT: &str = "<p>Hello,</p>\n<p>We noticed a login to your {APP_NAME} account from a new location.</p>\n<p>If \
                          this was you, you may disregard this email.</p>\n<p><strong>If this wasn't you, you should \
                          immediately change your {APP_NAME} account password to revoke access from all other \
                          locations.</strong></p>\n<p>\n  Thanks,<br/>\n  {APP_NAME} team\n</p>";

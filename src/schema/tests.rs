@@ -650,3 +650,67 @@ async fn scaffolds_are_blank() {
     assert!(scaffolds["auth"]["indexes"][0].as_str().unwrap().ends_with(" ON `` (`tokenKey`)"));
     assert!(scaffolds["auth"]["authToken"].get("secret").is_none());
 }
+
+#[tokio::test]
+async fn directories_of_older_versions_are_brought_up_to_date() {
+    let house = House::new();
+    let staff = house.create(json!({"name": "staff", "type": "auth", "fields": [
+        {"name": "boss", "type": "relation", "collectionId": "pbc_3142635823"}]})).await.unwrap();
+    let fresh = house.rows("SELECT id, fields, indexes FROM _collections WHERE system ORDER BY rowid");
+    // As 0.23.0 left it: random ids, no `sentTo`, indexes that nobody listed, a rule too many.
+    house.run(&format!(
+        "DELETE FROM _migrations WHERE file > '1717233557';
+         DROP INDEX idx__collections_type;
+         UPDATE _collections SET deleteRule = '' WHERE name = '_otps';
+         UPDATE _collections SET id = 'old_' || rowid, fields = replace(fields, '\"id\":\"', '\"id\":\"old_') WHERE system;
+         UPDATE _collections SET fields = replace(fields, 'pbc_3142635823', 'old_5') WHERE name = 'staff';
+         UPDATE _collections SET fields = json_remove(fields, '$[4]') WHERE name = '_otps';
+         ALTER TABLE _otps DROP COLUMN sentTo;
+         INSERT INTO _mfas (id, collectionRef, recordRef, method) VALUES ('m', 'old_5', 'r', 'otp');
+         UPDATE _collections SET indexes = '[]' WHERE name = '_mfas';
+         CREATE UNIQUE INDEX twice ON staff (email);
+         CREATE INDEX extra ON staff (verified);
+         UPDATE _collections SET indexes = replace(indexes, 'ON `staff`', 'ON `gone`') WHERE name = 'staff';
+         UPDATE _collections SET options = json_set(options, '$.authAlert.emailTemplate.body', {alert}) WHERE name = 'staff'",
+        alert = format!("'{}'", adopt::OLD_ALERT.replace('\'', "''")),
+    ));
+    let house = house.again().await;
+    assert_eq!(house.rows("SELECT count(*) FROM _migrations"), ["8"]);
+    assert_eq!(house.rows("SELECT count(*) FROM sqlite_master WHERE name = 'idx__collections_type'"), ["1"]);
+    assert_eq!(house.rows("SELECT deleteRule FROM _collections WHERE name = '_otps'"), ["NULL"]);
+    assert_eq!(house.rows("SELECT collectionRef FROM _mfas"), ["pbc_3142635823"]);
+    let again = house.rows("SELECT id, fields, indexes FROM _collections WHERE system ORDER BY rowid");
+    let parts = |rows: &[String], part: usize| -> Vec<String> {
+        rows.iter().map(|row| row.split('|').nth(part).unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(parts(&again, 0), parts(&fresh, 0));
+    let sorted = |row: &str| {
+        let mut ids: Vec<&str> = row.split("\"id\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        ids.sort_unstable();
+        ids.join(" ")
+    };
+    for (have, want) in again.iter().zip(&fresh) {
+        assert_eq!(sorted(have), sorted(want));
+    }
+    assert_eq!(house.schema.find("_mfas").unwrap().indexes.len(), 1);
+    let adopted = house.schema.find("staff").unwrap();
+    assert!(matches!(&adopted.field("boss").unwrap().kind, FieldKind::Relation(it) if it.collection_id == "pbc_3142635823"));
+    assert_eq!(adopted.indexes[..2], staff.indexes[..]);
+    assert_eq!(adopted.indexes[2..], ["CREATE INDEX `extra` ON `staff` (`verified`)"]);
+    assert_eq!(house.rows("SELECT count(*) FROM sqlite_master WHERE name = 'twice'"), ["0"]);
+    assert!(adopted.auth().unwrap().auth_alert.email_template.body.contains("{ALERT_INFO}"));
+    house.update("_otps", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_before_0_23_is_refused() {
+    for sql in ["CREATE TABLE _admins (id TEXT)", "ALTER TABLE _collections DROP COLUMN options"] {
+        let House { schema, clock, dir } = House::new();
+        schema.db.write_blocking(move |tx| tx.execute_batch(sql)).unwrap();
+        schema.db.close().await;
+        drop(schema);
+        let db = Db::open(dir.path(), options(&clock)).unwrap();
+        let error = Schema::open(db, Arc::new(Rules)).err().expect("refused");
+        assert!(error.message.contains("0.23"), "{error}");
+    }
+}
