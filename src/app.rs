@@ -2,7 +2,7 @@
 //!
 //! Also the few actions that need more than one room.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
@@ -15,7 +15,7 @@ use crate::{
     identity::{Cost, Passwords},
     records::Records,
     rules,
-    schema::{Catalog, Collection, Schema},
+    schema::{Catalog, Schema},
     settings,
 };
 
@@ -65,6 +65,8 @@ impl App {
         )?;
         let settings = settings::Store::open(db.clone(), config.encryption_key)?;
         let schema = Schema::open(db.clone(), Arc::new(rules::Checker::default()))?;
+        let labels = settings.clone();
+        schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));
         let storage = Storage::open(&config.dir, durability != Durability::Off)?;
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { Cost::Standard });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
@@ -72,44 +74,25 @@ impl App {
         Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, auth })
     }
 
-    /// Changes a collection, and what follows its name.
-    pub async fn update_collection(&self, id_or_name: &str, body: Map<String, Json>) -> Result<Arc<Collection>> {
-        let before = self.schema.catalog();
-        let updated = self.schema.update(id_or_name, body).await?;
-        self.follow(&before).await?;
-        Ok(updated)
-    }
-
     /// Deletes a collection with its files.
     pub async fn delete_collection(&self, id_or_name: &str) -> Result<()> {
         let before = self.schema.catalog();
         self.schema.delete(id_or_name).await?;
-        self.follow(&before).await
+        self.remove_files(&before).await
     }
 
     /// Imports collections; those that the import removes lose their files.
     pub async fn import_collections(&self, collections: Vec<Map<String, Json>>, delete_missing: bool) -> Result<()> {
         let before = self.schema.catalog();
         self.schema.import(collections, delete_missing).await?;
-        self.follow(&before).await
+        self.remove_files(&before).await
     }
 
-    /// Follows a committed change of the catalog: rate-limit labels of renamed collections (`docs/wire/services.md`
-    /// §4.3), files of deleted ones.
-    async fn follow(&self, before: &Catalog) -> Result<()> {
+    /// Removes the files of collections that were there `before` and are gone.
+    async fn remove_files(&self, before: &Catalog) -> Result<()> {
         let after = self.schema.catalog();
-        let mut renamed = HashMap::new();
-        let mut deleted = Vec::new();
-        for old in before.all() {
-            match after.by_id(&old.id) {
-                Some(new) if new.name != old.name => drop(renamed.insert(old.name.to_string(), new.name.to_string())),
-                Some(_) => {}
-                None => deleted.push(old.id.clone()),
-            }
-        }
-        if !renamed.is_empty() {
-            self.settings.rename_labels(renamed).await?;
-        }
+        let gone = before.all().iter().filter(|old| after.by_id(&old.id).is_none());
+        let deleted: Vec<Arc<str>> = gone.map(|old| old.id.clone()).collect();
         if deleted.is_empty() {
             return Ok(());
         }

@@ -96,7 +96,7 @@ fn applied(tx: &ReadTx<'_>) -> Result<Vec<String>> {
 
 fn create(tx: &mut WriteTx<'_>, rules: &dyn CheckRule) -> Result<()> {
     tx.execute_batch(TABLES)?;
-    let mut edit = Edit::begin(tx, rules, None, &Catalog::default())?;
+    let mut edit = Edit::begin(tx, rules, &Catalog::default())?;
     for collection in system::collections() {
         let mut draft = Draft { collection, issues: Issues::default(), has_fields: true };
         draft.settle(None, &edit.catalog, edit.tx.now());

@@ -1,11 +1,11 @@
 //! One change of the schema in the making: tables, `_collections` and the next catalog, inside one transaction.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Catalog, CheckRule, Collection, OnRename, delete,
+    Catalog, CheckRule, Collection, delete,
     draft::{self, Draft},
     store, table,
     validate::{self, Check},
@@ -20,25 +20,21 @@ use crate::{
 pub(super) struct Edit<'t, 'c> {
     pub tx: &'t mut WriteTx<'c>,
     pub rules: &'t dyn CheckRule,
-    pub on_rename: Option<&'t OnRename>,
     /// The catalog as it would be after what was done so far.
     pub catalog: Catalog,
+    renamed: HashMap<String, String>,
 }
 
 impl<'t, 'c> Edit<'t, 'c> {
-    pub fn begin(
-        tx: &'t mut WriteTx<'c>,
-        rules: &'t dyn CheckRule,
-        on_rename: Option<&'t OnRename>,
-        current: &Catalog,
-    ) -> Result<Self> {
+    pub fn begin(tx: &'t mut WriteTx<'c>, rules: &'t dyn CheckRule, current: &Catalog) -> Result<Self> {
         let catalog = store::catalog(tx, current.version + 1, current.all().to_vec())?;
-        Ok(Self { tx, rules, on_rename, catalog })
+        Ok(Self { tx, rules, catalog, renamed: HashMap::new() })
     }
 
-    /// The next catalog, when all is done.
-    pub fn finish(self) -> Result<Catalog> {
-        store::catalog(self.tx, self.catalog.version, self.catalog.all().to_vec())
+    /// The next catalog, when all is done, and the new names of renamed collections by their old ones.
+    pub fn finish(self) -> Result<(Catalog, HashMap<String, String>)> {
+        let catalog = store::catalog(self.tx, self.catalog.version, self.catalog.all().to_vec())?;
+        Ok((catalog, self.renamed))
     }
 
     /// Validates and creates a collection. `tried` is what a sample run of a view's query said.
@@ -143,10 +139,8 @@ impl<'t, 'c> Edit<'t, 'c> {
             None => table::alter(self.tx, stored, &new)?,
         }
         store::update(self.tx, &new)?;
-        if stored.name != new.name
-            && let Some(on_rename) = self.on_rename
-        {
-            on_rename(self.tx, &stored.name, &new.name)?;
+        if stored.name != new.name {
+            self.renamed.insert(stored.name.to_string(), new.name.to_string());
         }
         self.catalog = self.with(&new, Some(stored));
         Ok(new)

@@ -35,7 +35,10 @@ mod validate_indexes;
 mod view;
 mod view_query;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 pub use catalog::Catalog;
@@ -55,8 +58,8 @@ pub trait CheckRule: Send + Sync {
     fn check(&self, catalog: &Catalog, base: &Collection, rule: &str) -> Result<(), String>;
 }
 
-/// Follows the rename of a collection inside its transaction: old name, new name.
-pub type OnRename = dyn Fn(&mut WriteTx<'_>, &str, &str) -> Result<()> + Send + Sync;
+/// Follows renames of collections inside their transaction: new names by old ones.
+pub type OnRename = dyn Fn(&mut WriteTx<'_>, &HashMap<String, String>) -> Result<()> + Send + Sync;
 
 /// The store of collections. Every change is one transaction over table, `_collections` and log; the catalog is
 /// swapped after its commit.
@@ -80,7 +83,10 @@ impl Schema {
     }
 
     /// Who follows renames (`docs/wire/services.md` §4.3). The first one stays.
-    pub fn on_rename(&self, follow: impl Fn(&mut WriteTx<'_>, &str, &str) -> Result<()> + Send + Sync + 'static) {
+    pub fn on_rename<F>(&self, follow: F)
+    where
+        F: Fn(&mut WriteTx<'_>, &HashMap<String, String>) -> Result<()> + Send + Sync + 'static,
+    {
         let _ = self.on_rename.set(Box::new(follow));
     }
 
@@ -175,10 +181,12 @@ impl Schema {
     ) -> Result<T> {
         let schema = self.clone();
         let transaction = move |tx: &mut WriteTx<'_>| {
-            let on_rename = schema.on_rename.get().map(|follow| &**follow);
-            let mut edit = edit::Edit::begin(tx, &*schema.rules, on_rename, &schema.catalog.load())?;
+            let mut edit = edit::Edit::begin(tx, &*schema.rules, &schema.catalog.load())?;
             let outcome = change(&mut edit)?;
-            let catalog = edit.finish()?;
+            let (catalog, renamed) = edit.finish()?;
+            if let Some(follow) = schema.on_rename.get().filter(|_| !renamed.is_empty()) {
+                follow(tx, &renamed)?;
+            }
             schema.publish(tx, catalog);
             Ok(outcome)
         };

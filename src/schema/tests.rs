@@ -1,6 +1,6 @@
 //! The room as a whole, over a real database: what a change of a collection does to tables, rows and catalog.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::sync::Mutex;
 
 use serde_json::json;
 
@@ -443,11 +443,11 @@ async fn collections_are_renamed_in_one_transaction_with_what_follows() {
     let house = House::new();
     let seen: Arc<Mutex<HashMap<String, String>>> = Arc::default();
     let noted = seen.clone();
-    house.schema.on_rename(move |_, old, new| {
-        if new == "refused" {
+    house.schema.on_rename(move |_, renamed| {
+        if renamed.values().any(|new| new == "refused") {
             return Err(Error::invalid("no"));
         }
-        noted.lock().unwrap().insert(old.to_owned(), new.to_owned());
+        noted.lock().unwrap().extend(renamed.clone());
         Ok(())
     });
     house.create(json!({"name": "post", "fields": [{"name": "a", "type": "text"}], "indexes": ["create index i on post (a)"]})).await.unwrap();
@@ -654,8 +654,11 @@ async fn scaffolds_are_blank() {
 #[tokio::test]
 async fn directories_of_older_versions_are_brought_up_to_date() {
     let house = House::new();
-    let staff = house.create(json!({"name": "staff", "type": "auth", "fields": [
-        {"name": "boss", "type": "relation", "collectionId": "pbc_3142635823"}]})).await.unwrap();
+    let staff = house
+        .create(json!({"name": "staff", "type": "auth", "fields": [
+        {"name": "boss", "type": "relation", "collectionId": "pbc_3142635823"}]}))
+        .await
+        .unwrap();
     let fresh = house.rows("SELECT id, fields, indexes FROM _collections WHERE system ORDER BY rowid");
     // As 0.23.0 left it: random ids, no `sentTo`, indexes that nobody listed, a rule too many.
     house.run(&format!(
@@ -694,7 +697,9 @@ async fn directories_of_older_versions_are_brought_up_to_date() {
     }
     assert_eq!(house.schema.find("_mfas").unwrap().indexes.len(), 1);
     let adopted = house.schema.find("staff").unwrap();
-    assert!(matches!(&adopted.field("boss").unwrap().kind, FieldKind::Relation(it) if it.collection_id == "pbc_3142635823"));
+    assert!(
+        matches!(&adopted.field("boss").unwrap().kind, FieldKind::Relation(it) if it.collection_id == "pbc_3142635823")
+    );
     assert_eq!(adopted.indexes[..2], staff.indexes[..]);
     assert_eq!(adopted.indexes[2..], ["CREATE INDEX `extra` ON `staff` (`verified`)"]);
     assert_eq!(house.rows("SELECT count(*) FROM sqlite_master WHERE name = 'twice'"), ["0"]);

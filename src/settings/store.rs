@@ -88,28 +88,23 @@ impl Store {
             .await
     }
 
-    /// Rewrites the rate-limit labels `old:action` of renamed collections (`docs/wire/services.md` §4.3).
-    pub async fn rename_labels(&self, renamed: HashMap<String, String>) -> Result<()> {
-        let affected =
-            |settings: &Settings| settings.rate_limits.rules.iter().any(|rule| relabelled(rule, &renamed).is_some());
-        if !affected(&self.current()) {
-            return Ok(());
+    /// Rewrites the rate-limit labels `old:action` of renamed collections (`docs/wire/services.md` §4.3), in the
+    /// transaction that renames them. It must be alone, as that of [`Store::patch`] is.
+    pub fn rename_labels(&self, tx: &mut WriteTx<'_>, renamed: &HashMap<String, String>) -> Result<()> {
+        let mut next = Settings::clone(&self.current());
+        let mut affected = false;
+        for rule in &mut next.rate_limits.rules {
+            if let Some(label) = relabelled(rule, renamed) {
+                rule.label = label;
+                affected = true;
+            }
         }
-        let store = self.clone();
-        self.db
-            .write_alone(move |tx| {
-                let mut next = Settings::clone(&store.current());
-                for rule in &mut next.rate_limits.rules {
-                    if let Some(label) = relabelled(rule, &renamed) {
-                        rule.label = label;
-                    }
-                }
-                save(tx, &next, store.cipher.as_deref())?;
-                let slot = store.current.clone();
-                tx.after_commit(move || slot.store(Arc::new(next)));
-                Ok(())
-            })
-            .await
+        if affected {
+            save(tx, &next, self.cipher.as_deref())?;
+            let slot = self.current.clone();
+            tx.after_commit(move || slot.store(Arc::new(next)));
+        }
+        Ok(())
     }
 }
 
@@ -245,7 +240,8 @@ mod tests {
         let rules = ["posts:list", "*:list", "posts2:list", "/posts"].map(rule).join(",");
         store.patch(body(&format!(r#"{{"rateLimits":{{"rules":[{rules}]}}}}"#))).await.unwrap();
 
-        store.rename_labels(HashMap::from([("posts".to_owned(), "arts".to_owned())])).await.unwrap();
+        let (renaming, renamed) = (store.clone(), HashMap::from([("posts".to_owned(), "arts".to_owned())]));
+        db.write_alone(move |tx| renaming.rename_labels(tx, &renamed)).await.unwrap();
         let settings = store.current();
         let labels: Vec<&str> = settings.rate_limits.rules.iter().map(|rule| rule.label.as_str()).collect();
         assert_eq!(labels, ["arts:list", "*:list", "posts2:list", "/posts"]);

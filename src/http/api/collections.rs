@@ -89,7 +89,7 @@ pub async fn create(mut call: Call) -> Result<Reply> {
 /// `PATCH /api/collections/{collection}`
 pub async fn update(mut call: Call, collection: &str) -> Result<Reply> {
     let body = superusers_body(&mut call).await?.body.values;
-    let updated = call.app().update_collection(collection, body).await?;
+    let updated = call.app().schema.update(collection, body).await?;
     picked_value(&updated.to_json(), &call.query()?)
 }
 
