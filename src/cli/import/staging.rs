@@ -25,14 +25,14 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Refuses a target that has data already, or lies within the source or around it.
+    /// Refuses a target that has data already, or lies within the source.
     pub fn create(target: &Path, source: &Path) -> anyhow::Result<Self> {
+        if real(target)?.starts_with(source) {
+            bail!("{} lies within {}: choose another --dir", target.display(), source.display());
+        }
         let made = !target.exists();
         fs::create_dir_all(target).with_context(|| format!("cannot create {}", target.display()))?;
         let target = target.canonicalize()?;
-        if target.starts_with(source) || source.starts_with(&target) {
-            bail!("{} and {} lie within each other: choose another --dir", target.display(), source.display());
-        }
         let lock = File::open(&target)?;
         // SAFETY: flock only reads the descriptor, which `lock` keeps open.
         if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
@@ -82,6 +82,14 @@ impl Drop for Staging {
     }
 }
 
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&path);
+    let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));
+    Ok(existing.canonicalize()?.join(rest))
+}
+
 fn refuse_data(target: &Path) -> anyhow::Result<()> {
     for name in ["data.db", "data.db-wal", "data.db-journal"] {
         if target.join(name).exists() {
@@ -125,4 +133,54 @@ fn sync_all(dir: &Path) -> io::Result<()> {
         }
     }
     File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::TempDir;
+
+    #[test]
+    fn a_copy_appears_whole_or_not_at_all() {
+        let place = TempDir::new();
+        let (source, target) = (place.path().join("source"), place.path().join("deep/target"));
+        fs::create_dir(&source).unwrap();
+        let staging = Staging::create(&target, &source).unwrap();
+        fs::write(staging.path().join("data.db"), "x").unwrap();
+        assert!(Staging::create(&target, &source).unwrap_err().to_string().contains("another import"));
+        drop(staging);
+        assert!(!target.exists(), "a failed import leaves nothing");
+
+        fs::create_dir_all(&target).unwrap();
+        fs::write(target.join("README.md"), "kept").unwrap();
+        fs::create_dir(target.join(format!("{PREFIX}killed"))).unwrap();
+        let staging = Staging::create(&target, &source).unwrap();
+        fs::write(staging.path().join("data.db"), "x").unwrap();
+        fs::write(staging.path().join("data.db-wal"), "").unwrap();
+        fs::create_dir_all(staging.path().join("storage/c")).unwrap();
+        staging.publish().unwrap();
+        let mut names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["README.md", "data.db", "storage"]);
+    }
+
+    #[test]
+    fn a_target_with_data_or_within_the_source_is_refused() {
+        let place = TempDir::new();
+        let source = place.path().canonicalize().unwrap().join("source");
+        fs::create_dir(&source).unwrap();
+        for (name, reason) in
+            [("source", "within"), ("source/new/er", "within"), ("full", "data.db"), ("files", "storage")]
+        {
+            let target = place.path().join(name);
+            match name {
+                "full" => fs::create_dir(&target).and_then(|()| fs::write(target.join("data.db"), "")).unwrap(),
+                "files" => fs::create_dir_all(target.join("storage/c")).unwrap(),
+                _ => {}
+            }
+            let error = Staging::create(&target, &source).unwrap_err().to_string();
+            assert!(error.contains(reason), "{name}: {error}");
+        }
+        assert_eq!(fs::read_dir(&source).unwrap().count(), 0, "the source is only read");
+    }
 }
