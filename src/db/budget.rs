@@ -81,6 +81,22 @@ impl Meter {
         self.tripped.load(Relaxed)
     }
 
+    /// Runs `f` under a limit within whatever limit there is; `None` when it was interrupted. Limits nest: the outer one
+    /// goes on afterwards.
+    pub(super) fn within<T>(&self, limit: Duration, f: impl FnOnce() -> T) -> Option<T> {
+        let outer = (self.deadline.load(Relaxed), self.hard_deadline.load(Relaxed));
+        let end = nanos(self.base.elapsed().saturating_add(limit));
+        self.looks.store(INLINE_LOOKS, Relaxed);
+        self.tripped.store(false, Relaxed);
+        self.deadline.store(end.min(outer.0), Relaxed);
+        self.hard_deadline.store(end.min(outer.1), Relaxed);
+        let result = f();
+        let tripped = self.tripped.swap(false, Relaxed);
+        self.deadline.store(outer.0, Relaxed);
+        self.hard_deadline.store(outer.1, Relaxed);
+        (!tripped).then_some(result)
+    }
+
     /// SQLite's question; true interrupts the statement.
     fn look(&self) -> bool {
         let deadline = self.deadline.load(Relaxed);

@@ -4,13 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use rusqlite::{CachedStatement, Connection, Params};
 
-use super::{
-    Change, Value,
-    budget::{Limit, Meter},
-    group::Group,
-    ledger::Ledger,
-    log,
-};
+use super::{Change, Value, budget::Meter, group::Group, ledger::Ledger, log};
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
@@ -180,11 +174,9 @@ impl<'c> WriteTx<'c> {
     }
 
     /// Reads under a time limit, so that no rule can hold up the writer: fails as an interrupted query when over.
-    /// Only for reading: an interrupted write would cost the whole group.
+    /// Only for reading: an interrupted write would cost the whole group. Limits nest.
     pub fn within<T>(&self, limit: Duration, f: impl FnOnce(&ReadTx<'c>) -> Result<T>) -> Result<T> {
-        self.meter.start(Limit::Timeout(limit), None);
-        let result = f(&self.read);
-        if self.meter.stop() { Err(interrupted()) } else { result }
+        self.meter.within(limit, || f(&self.read)).unwrap_or_else(|| Err(interrupted()))
     }
 
     /// Begins a new epoch of the log, for a write that the log cannot tell (a restore, raw SQL): every cache is

@@ -106,6 +106,15 @@ async fn a_read_inside_a_write_has_its_own_limit() {
         .write(|tx| {
             insert(tx, "a", "")?;
             assert!(tx.within(Duration::from_millis(20), endless).is_err());
+            // Limits nest, and an inner one that was reached is no matter of the outer one.
+            let outer = tx.within(Duration::from_secs(60), |_| {
+                assert!(tx.within(Duration::from_millis(20), endless).is_err());
+                count(tx)
+            });
+            assert_eq!(outer?, 1);
+            let started = Instant::now();
+            let short = tx.within(Duration::from_millis(20), |_| tx.within(Duration::from_secs(60), endless));
+            assert!(short.is_err() && started.elapsed() < Duration::from_secs(30));
             // The interrupted read took nothing with it.
             insert(tx, "b", "")
         })
