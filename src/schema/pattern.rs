@@ -163,6 +163,11 @@ fn translate(pattern: &str) -> std::result::Result<String, String> {
     Ok(reader.out)
 }
 
+/// Names in `[:name:]`.
+const POSIX_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+    "xdigit",
+];
 const UNFINISHED: &str = "The pattern ends within an escape or a class.";
 
 struct Reader<'a> {
@@ -360,6 +365,9 @@ impl Reader<'_> {
             && let Some(end) = self.rest.find(":]")
         {
             let (name, rest) = self.rest.split_at(end + 2);
+            if !POSIX_CLASSES.contains(&name[2..end].trim_start_matches('^')) {
+                return Err(format!("The pattern has an unknown class: {name}"));
+            }
             self.out.push_str(name);
             self.rest = rest;
             return Ok(());
@@ -500,6 +508,7 @@ mod tests {
             "{2}",
             "\\",
             r"[\b]",
+            "[[:foo:]]",
             r"\p{Nope}",
             "a{2,1}",
             r"\u0041",

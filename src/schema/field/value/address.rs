@@ -115,7 +115,7 @@ fn ipv6_shape() -> String {
         shapes.push(format!("(?:{group}:){{1,{before}}}(?::{group}){{1,{}}}", 7 - before));
     }
     shapes.push(format!(":(?:(?::{group}){{1,7}}|:)"));
-    shapes.push(format!("fe80:(?::[0-9a-fA-F]{{0,4}}){{0,4}}%[0-9a-zA-Z]+"));
+    shapes.push("fe80:(?::[0-9a-fA-F]{0,4}){0,4}%[0-9a-zA-Z]+".to_owned());
     shapes.push(format!("::(?:ffff(?::0{{1,4}})?:)?{ipv4}"));
     shapes.push(format!("(?:{group}:){{1,4}}:{ipv4}"));
     format!("(?:{})", shapes.join("|"))
