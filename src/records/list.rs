@@ -7,6 +7,7 @@ use rusqlite::params_from_iter;
 use super::{
     ListParams, Records, Rendered, Shape,
     answer::Asked,
+    counts::{Count, Counts},
     layout::{Layout, Table},
     view,
 };
@@ -38,7 +39,7 @@ impl Records {
         params.check()?;
         let table = self.tables.of(&collection);
         let asked = Asked::new(&self.tables, catalog, request, shape)?;
-        let page = Page::new(asked, table, params)?;
+        let page = Page::new(asked, table, params, self.counts.clone())?;
         self.db.read(move |tx| page.read(tx)).await
     }
 }
@@ -60,14 +61,15 @@ struct Page {
     /// Rows are written as SQLite hands them out; else stored rows are loaded first.
     streamed: bool,
     rows: Sql,
-    count: Option<Sql>,
+    count: Option<Count>,
+    counts: Arc<Counts>,
     number: u64,
     size: u64,
     offset: u64,
 }
 
 impl Page {
-    fn new(asked: Asked, table: Arc<Table>, params: &ListParams) -> Result<Self> {
+    fn new(asked: Asked, table: Arc<Table>, params: &ListParams, counts: Arc<Counts>) -> Result<Self> {
         let streamed = asked.streams(&table);
         let columns = match streamed {
             true => table.selected_names(&asked.layout(&table)),
@@ -86,9 +88,9 @@ impl Page {
             query.sort(sort)?;
         }
         let rows = query.select(&columns, Some(params.per_page), params.offset());
-        let count = (!params.skip_total).then(|| query.count());
+        let count = (!params.skip_total).then(|| counts.prepare(&asked.catalog, query.count(), query.reads()));
         let (number, size, offset) = (params.page, params.per_page, params.offset());
-        Ok(Self { streamed, rows, count, number, size, offset, asked, table })
+        Ok(Self { streamed, rows, count, counts, number, size, offset, asked, table })
     }
 
     /// Items and total of one snapshot.
@@ -133,7 +135,6 @@ impl Page {
         if found < self.size && (found > 0 || self.offset == 0) {
             return Ok(Some(self.offset + found));
         }
-        let total = tx.query_one(&count.text, params_from_iter(&count.params), |row| row.get::<_, i64>(0))?;
-        Ok(Some(total.unwrap_or(0).unsigned_abs()))
+        self.counts.total(tx, count).map(Some)
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod cache;
+mod counts;
 mod entities;
 mod excerpt;
 mod expand;
@@ -25,7 +26,7 @@ use serde_json::{Map, Value as Json};
 
 pub use self::{fields::Picker, params::ListParams, write::BatchFailure};
 
-use self::{cache::RowCache, expand::Paths, layout::Tables};
+use self::{cache::RowCache, counts::Counts, expand::Paths, layout::Tables};
 use crate::{
     db::Db,
     error::Result,
@@ -103,6 +104,7 @@ pub struct Records {
     /// What rendering needs of each collection.
     tables: Arc<Tables>,
     rows: Arc<RowCache>,
+    counts: Arc<Counts>,
     writes: write::Desk,
 }
 
@@ -110,15 +112,20 @@ impl Records {
     /// Over an opened database. Listens to its commits, so it is made once per database.
     pub fn new(db: Db, schema: Schema, storage: Storage, passwords: Passwords) -> Self {
         let rows = Arc::new(RowCache::new(ROW_CACHE_BYTES));
-        let cached = rows.clone();
+        let counts = Arc::new(Counts::new(*db.watch().borrow()));
+        let (cached, counted) = (rows.clone(), counts.clone());
         db.on_commit(move |commit| {
             for (_, change) in &commit.changes {
                 cached.forget(&change.collection, &change.record);
             }
+            counted.note(commit);
         });
-        let cached = rows.clone();
+        let (cached, counted) = (rows.clone(), counts.clone());
         // Somebody else wrote, or another database took the place of ours.
-        db.on_new_epoch(move |_| cached.clear());
-        Self { db, schema, storage, passwords, tables: Arc::default(), rows, writes: write::Desk::default() }
+        db.on_new_epoch(move |_| {
+            cached.clear();
+            counted.clear();
+        });
+        Self { db, schema, storage, passwords, tables: Arc::default(), rows, counts, writes: write::Desk::default() }
     }
 }
