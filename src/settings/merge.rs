@@ -81,18 +81,16 @@ fn insert(object: &mut Map<String, Json>, path: &[&str], value: Json) {
     }
 }
 
-/// A guessed form value as the type of `like`. Guessing is lossless (`records-api.md` §3), so the text can be restored.
+/// A form's text as the type of `like`; a text that does not fit stays one.
 fn typed(like: Option<&Json>, value: Json) -> Json {
     match (like, value) {
-        (Some(Json::String(_)), value @ (Json::Bool(_) | Json::Number(_))) => Json::String(value.to_string()),
-        (Some(Json::Bool(_)), Json::Number(number)) if number.as_u64() == Some(1) => Json::Bool(true),
-        (Some(Json::Bool(_)), Json::Number(number)) if number.as_u64() == Some(0) => Json::Bool(false),
-        (Some(Json::Array(_)), Json::Array(values)) => {
-            Json::Array(values.into_iter().map(|value| typed(Some(&Json::String(String::new())), value)).collect())
-        }
-        (Some(Json::Array(_)), value @ (Json::Bool(_) | Json::Number(_) | Json::String(_))) => {
-            Json::Array(vec![typed(Some(&Json::String(String::new())), value)])
-        }
+        (Some(Json::Bool(_)), Json::String(text)) => match text.as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Json::Bool(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Json::Bool(false),
+            _ => Json::String(text),
+        },
+        (Some(Json::Number(_)), Json::String(text)) => text.parse::<i64>().map_or(Json::String(text), Json::from),
+        (Some(Json::Array(_)), text @ Json::String(_)) => Json::Array(vec![text]),
         (_, value) => value,
     }
 }
@@ -150,12 +148,13 @@ mod tests {
     #[test]
     fn forms_nest_and_take_the_settings_types() {
         for (form, expected) in [
-            (r#"{"meta.appName":123}"#, r#"{"meta":{"appName":"123"}}"#),
-            (r#"{"meta.hideControls":1}"#, r#"{"meta":{"hideControls":true}}"#),
+            (r#"{"meta.appName":"123"}"#, r#"{"meta":{"appName":"123"}}"#),
+            (r#"{"meta.hideControls":"1"}"#, r#"{"meta":{"hideControls":true}}"#),
             (r#"{"meta.hideControls":"x"}"#, r#"{"meta":{"hideControls":"x"}}"#),
             (r#"{"superuserIPs":"1.2.3.4"}"#, r#"{"superuserIPs":["1.2.3.4"]}"#),
-            (r#"{"superuserIPs":[1,"b"]}"#, r#"{"superuserIPs":["1","b"]}"#),
-            (r#"{"logs.maxDays":7,"logs.logIP":false}"#, r#"{"logs":{"maxDays":7,"logIP":false}}"#),
+            (r#"{"superuserIPs":["1","b"]}"#, r#"{"superuserIPs":["1","b"]}"#),
+            (r#"{"logs.maxDays":"7","logs.logIP":"false"}"#, r#"{"logs":{"maxDays":7,"logIP":false}}"#),
+            (r#"{"logs.maxDays":"q"}"#, r#"{"logs":{"maxDays":"q"}}"#),
             (
                 r#"{"backups.s3.bucket":"b","smtp":{"username":"u"}}"#,
                 r#"{"backups":{"s3":{"bucket":"b"}},"smtp":{"username":"u"}}"#,

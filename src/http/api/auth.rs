@@ -7,7 +7,7 @@ use crate::{
     http::{
         extract::{
             Call,
-            body::{self, Files},
+            body::{self, Form},
         },
         reply::Reply,
     },
@@ -17,7 +17,7 @@ use crate::{
 /// `POST /api/collections/{collection}/auth-with-password`
 pub async fn with_password(mut call: Call, collection: &str) -> Result<Reply> {
     let params = call.query()?;
-    let received = body::read(&mut call, body::DEFAULT_LIMIT, Files::Ignore).await?;
+    let received = body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
     let request = call.rule_request(Context::Password, &params);
     let (app, address) = (call.app(), call.client_ip());
     app.auth.with_password(request, collection, received.body.values, params.shape(), address).await.map(Reply::json)
@@ -26,7 +26,7 @@ pub async fn with_password(mut call: Call, collection: &str) -> Result<Reply> {
 /// `POST /api/collections/{collection}/auth-refresh`; the body is read, so that a broken one fails, and ignored.
 pub async fn refresh(mut call: Call, collection: &str) -> Result<Reply> {
     let params = call.query()?;
-    body::read(&mut call, body::DEFAULT_LIMIT, Files::Ignore).await?;
+    body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
     let request = call.rule_request(Context::Default, &params);
     let token = call.header(AUTHORIZATION.as_str()).unwrap_or_default();
     call.app().auth.refresh(request, collection, token, params.shape()).await.map(Reply::json)

@@ -12,7 +12,7 @@ use crate::{
         error::envelope,
         extract::{
             Call,
-            body::{self, Files, Received},
+            body::{self, Form, Received},
             path::Segments,
             query::Params,
             rule_request::snake_name,
@@ -35,7 +35,7 @@ pub async fn run(mut call: Call) -> Result<Reply> {
         return Err(Error::forbidden("Batch requests are not enabled."));
     }
     let limit = u64::try_from(batch.max_body_size).ok().filter(|&size| size > 0).unwrap_or(body::BATCH_LIMIT);
-    let received = body::read(&mut call, limit, Files::Spool).await?;
+    let received = body::read(&mut call, limit, Form::Record).await?;
     let entries = entries(received)?;
     check(&entries, batch.max_requests)?;
 

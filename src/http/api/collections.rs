@@ -10,7 +10,7 @@ use crate::{
     http::{
         extract::{
             Call,
-            body::{self, Files, Received},
+            body::{self, Form, Received},
         },
         reply::Reply,
     },
@@ -185,7 +185,7 @@ fn rendered(fields: &[Field], rows: &[Row]) -> Result<Vec<u8>> {
 /// The body of a request that only superusers may make: who asks is looked at first.
 async fn superusers_body(call: &mut Call) -> Result<Received> {
     call.require_superuser()?;
-    body::read(call, body::DEFAULT_LIMIT, Files::Ignore).await
+    body::read(call, body::DEFAULT_LIMIT, Form::Values).await
 }
 
 fn object(value: Json) -> Result<Map<String, Json>> {

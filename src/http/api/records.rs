@@ -5,7 +5,7 @@ use crate::{
     http::{
         extract::{
             Call,
-            body::{self, Files},
+            body::{self, Form},
         },
         reply::Reply,
     },
@@ -27,7 +27,7 @@ pub async fn view(call: Call, collection: &str, id: &str) -> Result<Reply> {
 pub async fn create(mut call: Call, collection: &str) -> Result<Reply> {
     let params = call.query()?;
     let limit = body::record_limit(&*call.app().schema.find(collection)?);
-    let received = body::read(&mut call, limit, Files::Spool).await?;
+    let received = body::read(&mut call, limit, Form::Record).await?;
     let request = call.rule_request(Context::Default, &params);
     call.app().records.create(request, collection, received.body, params.shape()).await.map(Reply::json)
 }
@@ -35,7 +35,7 @@ pub async fn create(mut call: Call, collection: &str) -> Result<Reply> {
 pub async fn update(mut call: Call, collection: &str, id: &str) -> Result<Reply> {
     let params = call.query()?;
     let limit = body::record_limit(&*call.app().schema.find(collection)?);
-    let received = body::read(&mut call, limit, Files::Spool).await?;
+    let received = body::read(&mut call, limit, Form::Record).await?;
     let request = call.rule_request(Context::Default, &params);
     call.app().records.update(request, collection, id, received.body, params.shape()).await.map(Reply::json)
 }

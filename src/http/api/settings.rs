@@ -6,7 +6,7 @@ use crate::{
     http::{
         extract::{
             Call,
-            body::{self, Files},
+            body::{self, Form},
         },
         reply::Reply,
     },
@@ -23,7 +23,7 @@ pub fn get(call: Call) -> Result<Reply> {
 pub async fn patch(mut call: Call) -> Result<Reply> {
     call.require_superuser()?;
     let params = call.query()?;
-    let received = body::read(&mut call, body::DEFAULT_LIMIT, Files::Ignore).await?;
+    let received = body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
     let patch = if received.is_form { nest_form(received.body.values) } else { received.body.values };
     let settings = call.app().settings.patch(patch).await?;
     picked_value(&settings.redacted(), &params)

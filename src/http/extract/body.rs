@@ -30,16 +30,18 @@ pub const BATCH_LIMIT: u64 = 128 << 20;
 /// A body has to arrive within this (`docs/wire/services.md` §2.8).
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What becomes of file parts.
+/// What becomes of the parts of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Files {
-    /// Written to the disk as they arrive.
-    Spool,
-    /// Read and thrown away.
-    Ignore,
+pub enum Form {
+    /// Types are guessed, files are written to the disk as they arrive.
+    Record,
+    /// Types are guessed, files are ignored.
+    Values,
+    /// Texts stay texts, because their reader knows the types; files are ignored.
+    Texts,
 }
 
-/// A body, and whether its values are texts of a form (then their types were guessed).
+/// A body, and whether it was a form.
 #[derive(Debug, Default)]
 pub struct Received {
     pub body: Body,
@@ -52,18 +54,12 @@ pub fn record_limit(collection: &Collection) -> u64 {
 }
 
 /// Reads the body of `call`, at most `limit` bytes of it.
-pub async fn read(call: &mut Call, limit: u64, files: Files) -> Result<Received> {
+pub async fn read(call: &mut Call, limit: u64, form: Form) -> Result<Received> {
     let payload = std::mem::replace(&mut call.payload, Payload::None);
-    receive(call.http.headers(), payload, &call.app().storage, limit, files).await
+    receive(call.http.headers(), payload, &call.app().storage, limit, form).await
 }
 
-async fn receive(
-    headers: &HeaderMap,
-    payload: Payload,
-    storage: &Storage,
-    limit: u64,
-    files: Files,
-) -> Result<Received> {
+async fn receive(headers: &HeaderMap, payload: Payload, storage: &Storage, limit: u64, form: Form) -> Result<Received> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length == Some(0) {
         return Ok(Received::default());
@@ -77,7 +73,7 @@ async fn receive(
 
     let reading = async {
         if content_type.starts_with("multipart/form-data") {
-            let body = multipart::read(headers, stream, storage, files).await?;
+            let body = multipart::read(headers, stream, storage, form).await?;
             return Ok(Received { body, is_form: true });
         }
         let bytes = collect(stream, length).await?;
@@ -85,7 +81,7 @@ async fn receive(
         let values = if content_type.starts_with("application/json") {
             json::object(&bytes)?
         } else if is_form {
-            form::urlencoded(&bytes)?
+            form::urlencoded(&bytes, form)?
         } else if bytes.is_empty() {
             return Ok(Received::default());
         } else {
@@ -184,7 +180,7 @@ mod tests {
             if !self.sized {
                 headers.remove(CONTENT_LENGTH);
             }
-            receive(&headers, payload, storage, LIMIT, Files::Spool).await
+            receive(&headers, payload, storage, LIMIT, Form::Record).await
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::json;
+use super::{body::Form, json};
 use crate::error::{Error, Result};
 
 /// The part that carries JSON, which is merged over everything else.
@@ -13,14 +13,19 @@ pub const MAX_PARTS: usize = 1000;
 pub const MAX_NAME_BYTES: usize = 1024;
 
 /// Collects the texts of a form.
-#[derive(Debug, Default)]
-pub struct Form {
+#[derive(Debug)]
+pub struct Parts {
+    kind: Form,
     texts: Map<String, Json>,
     payloads: Vec<Map<String, Json>>,
     parts: usize,
 }
 
-impl Form {
+impl Parts {
+    pub fn new(kind: Form) -> Self {
+        Self { kind, texts: Map::new(), payloads: Vec::new(), parts: 0 }
+    }
+
     /// Counts a part of this name, or refuses it.
     pub fn admit(&mut self, name: &str) -> Result<()> {
         self.parts += 1;
@@ -39,14 +44,15 @@ impl Form {
             self.payloads.push(json::object(text.as_bytes())?);
             return Ok(());
         }
+        let value = if self.kind == Form::Texts { Json::from(text) } else { guess(text) };
         match self.texts.entry(name) {
             serde_json::map::Entry::Vacant(entry) => {
-                entry.insert(infer(text));
+                entry.insert(value);
             }
             serde_json::map::Entry::Occupied(mut entry) => match entry.get_mut() {
-                // Inference never yields an array, so this one holds earlier parts.
-                Json::Array(array) => array.push(infer(text)),
-                first => *first = Json::Array(vec![first.take(), infer(text)]),
+                // No text becomes an array, so this one holds earlier parts.
+                Json::Array(array) => array.push(value),
+                first => *first = Json::Array(vec![first.take(), value]),
             },
         }
         Ok(())
@@ -63,8 +69,8 @@ impl Form {
 }
 
 /// An `application/x-www-form-urlencoded` body.
-pub fn urlencoded(bytes: &[u8]) -> Result<Map<String, Json>> {
-    let mut form = Form::default();
+pub fn urlencoded(bytes: &[u8], kind: Form) -> Result<Map<String, Json>> {
+    let mut form = Parts::new(kind);
     for (name, value) in url::form_urlencoded::parse(bytes) {
         form.admit(&name)?;
         form.text(name.into_owned(), &value)?;
@@ -73,7 +79,7 @@ pub fn urlencoded(bytes: &[u8]) -> Result<Map<String, Json>> {
 }
 
 /// `true`/`false`, numbers in their shortest decimal form, and everything else as it is.
-fn infer(text: &str) -> Json {
+fn guess(text: &str) -> Json {
     match text {
         "true" => Json::Bool(true),
         "false" => Json::Bool(false),
@@ -129,7 +135,7 @@ mod tests {
             ("NaN", r#""NaN""#),
             ("null", r#""null""#),
         ] {
-            assert_eq!(infer(text).to_string(), expected, "{text}");
+            assert_eq!(guess(text).to_string(), expected, "{text}");
         }
     }
 
@@ -145,17 +151,19 @@ mod tests {
                 r#"{"a":[],"b":2,"c":"true"}"#,
             ),
         ] {
-            let object = urlencoded(body.as_bytes()).unwrap();
+            let object = urlencoded(body.as_bytes(), Form::Values).unwrap();
             assert_eq!(serde_json::to_string(&object).unwrap(), expected, "{body}");
         }
-        assert!(urlencoded(b"@jsonPayload=[1]").is_err());
-        assert!(urlencoded(b"@jsonPayload={").is_err());
+        let texts = urlencoded(b"a=1&a=true&@jsonPayload={\"b\":1}", Form::Texts).unwrap();
+        assert_eq!(serde_json::to_string(&texts).unwrap(), r#"{"a":["1","true"],"b":1}"#);
+        assert!(urlencoded(b"@jsonPayload=[1]", Form::Values).is_err());
+        assert!(urlencoded(b"@jsonPayload={", Form::Values).is_err());
     }
 
     #[test]
     fn forms_are_bounded() {
-        assert!(urlencoded("a=1&".repeat(MAX_PARTS).as_bytes()).is_ok());
-        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).as_bytes()).is_err());
-        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).as_bytes()).is_err());
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS).as_bytes(), Form::Values).is_ok());
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).as_bytes(), Form::Values).is_err());
+        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).as_bytes(), Form::Values).is_err());
     }
 }

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    body::{self, Files, Limited},
-    form::Form,
+    body::{self, Form, Limited},
+    form::Parts,
 };
 use crate::{
     error::{Error, Result},
@@ -22,9 +22,9 @@ use crate::{
 const WRITE_BUFFER: usize = 256 << 10;
 
 /// Reads every part of `stream`. What was spooled is removed again when a later part fails.
-pub async fn read(headers: &HeaderMap, stream: Limited, storage: &Storage, files: Files) -> Result<Body> {
+pub async fn read(headers: &HeaderMap, stream: Limited, storage: &Storage, kind: Form) -> Result<Body> {
     let mut parts = Multipart::new(headers, stream);
-    let mut form = Form::default();
+    let mut form = Parts::new(kind);
     let mut uploads = Vec::new();
     while let Some(part) = parts.next().await {
         let mut part = part.map_err(failed)?;
@@ -35,7 +35,7 @@ pub async fn read(headers: &HeaderMap, stream: Limited, storage: &Storage, files
         }
         match client_name(&part) {
             None => form.text(name, &text(&mut part).await?)?,
-            Some(client_name) if files == Files::Spool => {
+            Some(client_name) if kind == Form::Record => {
                 uploads.push(spool(storage, name, client_name, &mut part).await?);
             }
             Some(_) => {}
