@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Place, control};
 use crate::{
     app::App,
-    error::Result,
+    error::{Error, Kind, Result},
     identity::{Caller, SUPERUSERS_ID},
     records::{Body, Shape},
     rules::Request,
@@ -41,7 +41,6 @@ enum Action {
 struct Credentials {
     email: String,
     /// At least 8 characters; other users of this machine can see it while the command runs
-    #[arg(required_unless_present = "password_stdin", conflicts_with = "password_stdin")]
     password: Option<String>,
     /// Read the password from the first line of the standard input
     #[arg(long, env = "CONCH_PASSWORD_STDIN", value_parser = FalseyValueParser::new())]
@@ -78,7 +77,7 @@ impl Superuser {
             let app = App::open(place.config())?;
             let done = perform(&app, ask).await;
             app.db.close().await;
-            Ok(done?)
+            done.map_err(|error| anyhow::Error::msg(told(&error)))
         })?;
         println!("{done}");
         Ok(())
@@ -87,9 +86,13 @@ impl Superuser {
 
 impl Credentials {
     fn with(self, ask: impl FnOnce(String, String) -> Ask) -> anyhow::Result<Ask> {
-        let password = match self.password {
-            Some(password) => password,
-            None => first_line(std::io::stdin().lock()).context("cannot read the password from the standard input")?,
+        let password = match (self.password, self.password_stdin) {
+            (Some(password), false) => password,
+            (None, true) => {
+                first_line(std::io::stdin().lock()).context("cannot read the password from the standard input")?
+            }
+            (None, false) => bail!("no password: give it after the e-mail, or pipe it in with --password-stdin"),
+            (Some(_), true) => bail!("two passwords: give one as an argument or with --password-stdin, not both"),
         };
         Ok(ask(self.email, password))
     }
@@ -112,7 +115,7 @@ pub async fn perform(app: &App, ask: Ask) -> Result<String> {
         }
         Ask::Update { email, password } => match app.auth.superuser(&email).await? {
             Some(it) => set_password(app, &it.id, &email, &password).await,
-            None => Err(crate::error::Error::invalid(format!("There is no superuser {email}."))),
+            None => Err(Error::invalid(format!("There is no superuser {email}."))),
         },
         Ask::Upsert { email, password } => match app.auth.superuser(&email).await? {
             Some(it) => set_password(app, &it.id, &email, &password).await,
@@ -131,6 +134,21 @@ pub async fn perform(app: &App, ask: Ask) -> Result<String> {
     }
 }
 
+/// What a person has to know of a failure: for each field what is wrong with it.
+pub fn told(error: &Error) -> String {
+    let fields = serde_json::to_value(&error.issues).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten();
+    let mut text = error.message.to_string();
+    for (name, issue) in fields {
+        let reason = issue.get("message").and_then(|message| message.as_str()).unwrap_or("not valid");
+        text.push_str(&format!(" {name}: {reason}"));
+    }
+    match &error.source {
+        Some(source) if error.kind == Kind::Internal => format!("{text} ({source:#})"),
+        _ => text,
+    }
+}
+
 async fn set_password(app: &App, id: &str, email: &str, password: &str) -> Result<String> {
     let values = [("password", password), ("passwordConfirm", password)];
     let values = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
@@ -146,6 +164,7 @@ fn request(app: &App, method: &str) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Leaf;
 
     #[test]
     fn the_password_is_the_first_line_without_its_end() {
@@ -159,5 +178,13 @@ mod tests {
             assert_eq!(first_line(input.as_bytes()).unwrap(), password);
         }
         assert_eq!(first_line("x".repeat(10_000).as_bytes()).unwrap().len(), 4096);
+    }
+
+    #[test]
+    fn a_failure_says_what_is_wrong_with_which_field() {
+        let error = Error::field("email", Leaf::new("validation_not_unique", "Somebody else has it."))
+            .because(anyhow::anyhow!("UNIQUE constraint failed"));
+        assert_eq!(told(&error), format!("{} email: Somebody else has it.", error.message));
+        assert!(told(&Error::internal(anyhow::anyhow!("disk on fire"))).contains("disk on fire"));
     }
 }
