@@ -23,26 +23,14 @@ pub(super) fn explain(collection: &Collection, error: Error) -> Error {
     refused
 }
 
-/// The fields that the message blames: `UNIQUE constraint failed: t.a, t.b`, or `…: index 'name'` for an index over
-/// expressions.
+/// The fields that the message blames: `UNIQUE constraint failed: t.a, t.b`. For an index over expressions SQLite names
+/// the index instead; like the reference server we blame no field then.
 fn columns(collection: &Collection, message: &str) -> Vec<String> {
     let Some((_, blamed)) = message.split_once("failed: ") else { return Vec::new() };
-    if let Some(name) = blamed.strip_prefix("index '").and_then(|rest| rest.strip_suffix('\'')) {
-        let index = collection.unique_indexes().iter().find(|index| index.name.eq_ignore_ascii_case(name));
-        let expressions: Vec<&str> =
-            index.map(|index| index.columns.iter().map(|column| column.name.as_str()).collect()).unwrap_or_default();
-        let fields = collection.fields.iter().map(|field| &field.name);
-        return fields.filter(|name| expressions.iter().any(|text| mentions(text, name))).cloned().collect();
-    }
     let table = format!("{}.", collection.name);
     let columns = blamed.split(", ").filter_map(|part| {
         let column = part.strip_prefix(table.as_str())?;
         collection.fields.iter().find(|field| field.name.eq_ignore_ascii_case(column))
     });
     columns.map(|field| field.name.clone()).collect()
-}
-
-/// True when the expression has this name as a whole word.
-fn mentions(expression: &str, name: &str) -> bool {
-    expression.split(|char: char| !char.is_alphanumeric() && char != '_').any(|word| word.eq_ignore_ascii_case(name))
 }

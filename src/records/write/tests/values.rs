@@ -159,7 +159,8 @@ async fn a_unique_violation_names_every_column() {
     let second = house.create(&superuser(), "pairs", json!({"a": "1", "b": "3"})).await.unwrap();
     for (body, expected) in [
         (json!({"a": "1", "b": "2"}), vec!["a=validation_not_unique", "b=validation_not_unique"]),
-        (json!({"c": "X"}), vec!["c=validation_not_unique"]),
+        // An index over an expression blames no column.
+        (json!({"c": "X"}), vec![]),
     ] {
         let error = house.create(&superuser(), "pairs", body.clone()).await.unwrap_err();
         assert_eq!(codes(&error), expected, "create {body}");
