@@ -239,7 +239,6 @@ impl<'r> Reader<'r> {
     fn auth(&mut self, path: &[&str]) -> Result<Side, Uncertain> {
         Modifier::split(path.last().ok_or(Uncertain)?).map_err(|_| Uncertain)?;
         let Some(record) = self.request.caller.record() else { return Ok(Side::null()) };
-        let Some(collection) = self.catalog.by_id(&record.collection_id) else { return Ok(Side::null()) };
         let (name, modifier) = match path {
             ["id"] => return Ok(Side::known(Value::Text(record.id.to_string()))),
             ["collectionId"] => return Ok(Side::known(Value::Text(record.collection_id.to_string()))),
@@ -248,6 +247,7 @@ impl<'r> Reader<'r> {
             [relation, "id"] => (*relation, None),
             _ => return Err(Uncertain),
         };
+        let Some(collection) = self.catalog.by_id(&record.collection_id) else { return Ok(Side::null()) };
         let Some(field) = collection.field(name) else { return Ok(Side::null()) };
         let shape = Shape::of(field);
         if path.len() == 2 && !(shape == Shape::One && matches!(field.kind, FieldKind::Relation(_))) {

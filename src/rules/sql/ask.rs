@@ -121,11 +121,14 @@ impl<'a> Compiler<'a> {
     pub(super) fn auth(&mut self, path: &[&str], reading: &mut Reading<'_, 'a>) -> Result<Side, Fault> {
         check_modifier(path)?;
         let Answer::Collection(Some(id)) = self.ask(Probe::AuthCollection) else { return Ok(Term::null().into()) };
-        let Some(collection) = self.find_collection(&id) else { return Ok(Term::null().into()) };
         match path {
             ["id"] => return Ok(Term::bound(Slot::AuthId).into()),
             ["collectionId"] => return Ok(Term::bound(Slot::AuthCollectionId).into()),
             ["collectionName"] => return Ok(Term::bound(Slot::AuthCollectionName).into()),
+            _ => {}
+        }
+        let Some(collection) = self.find_collection(&id) else { return Ok(Term::null().into()) };
+        match path {
             [last] => {
                 if let Some(term) = self.auth_column(collection, last) {
                     return Ok(term.into());

@@ -182,8 +182,8 @@ impl<'a> Compiler<'a> {
         sink: &mut Sink<'_, 'a>,
     ) -> Result<Target, Fault> {
         let column = self.column(place, &field.name);
-        let step =
-            Step { key: format!("{}.{}:each", place.key, field.name), prefix: 'e', many: true, collection: None };
+        // The same elements that a relation path goes through: both see the same one (§7.5).
+        let step = Step { key: format!("{}.{}[]", place.key, field.name), prefix: 'e', many: true, collection: None };
         let (alias, uses) = self.join(step, sink, |alias| explode(alias, &column))?;
         let multi = place.multi || shape == Shape::Many;
         Ok(Target { multi, ..self.computed(place, Frag::column(&alias, "value", uses)) })

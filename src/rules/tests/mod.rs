@@ -1,6 +1,10 @@
 //! Tests of the whole room: the worked tables of `records-filter.md`, both readers against each other, the parser
 //! against noise.
 
+mod agree;
+mod fuzz;
+mod plans;
+mod rights;
 mod worked;
 
 use std::sync::Arc;

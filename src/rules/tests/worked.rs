@@ -70,6 +70,63 @@ fn relations_and_multi_match() {
     }
 }
 
+/// Asked of the reference server, where the tables are silent.
+#[test]
+fn paths_as_the_reference_resolves_them() {
+    let fixture = articles();
+    let request = superuser();
+    for (filter, expected) in [
+        ("coauthors.boss.name!=coauthors.name", "a2 a5"),
+        ("coauthors.boss.name?!=coauthors.name", "a1 a2 a4 a5"),
+        ("coauthors.boss.name=author.name", "a5"),
+        ("coauthors.name=@request.auth.id", ""),
+        ("coauthors.name>coauthors.boss.name", "a5"),
+        ("coauthors.roles:each='w'", "a2"),
+        ("coauthors.roles:each?='e'", "a1 a4 a5"),
+        ("coauthors.roles:length=1", "a2 a4"),
+        ("coauthors.roles:length?=2", "a1 a5"),
+        ("auths_via_boss.name='x'", "invalid"),
+        ("coauthors.auths_via_boss.name?='dan'", "a1 a2 a4"),
+        ("author.arts_via_author.coauthors.name?='bob'", "a1 a5"),
+        ("author.arts_via_author.title?='a5' && author.arts_via_author.coauthors.name?='ann'", ""),
+        ("author.arts_via_author.coauthors.name!='bob'", "a2 a3 a4"),
+        ("coauthors.name~author.name", ""),
+        ("author.name~coauthors.name", ""),
+        ("'ann'=coauthors.name", "a2"),
+        ("'ann'?=coauthors.name", "a1 a2 a4"),
+        ("coauthors:each~'ann'", "a2"),
+        ("coauthors:each!~'ann'", "a5"),
+        ("coauthors:each?='ann' && coauthors.name?='bob'", ""),
+        ("coauthors.id=''", "a3"),
+        ("coauthors.id!=''", "a1 a2 a4 a5"),
+        ("@collection.cmts.score>0", "a1 a2 a3 a4 a5"),
+        ("@collection.cmts.score>1", ""),
+        ("@collection.cmts:a.score?>@collection.cmts:b.score", "a1 a2 a3 a4 a5"),
+        ("strftime('%Y',cmts_via_art.art.id)=''", "a1 a2 a3 a4 a5"),
+        ("geoDistance(cmts_via_art.score,0,0,0)>500", "a1 a2"),
+        ("coauthors.age?>author.age", "a1 a5"),
+        ("coauthors.age>=author.age", "a1 a5"),
+        ("cmts_via_art.score>coauthors.age", ""),
+        ("coauthors:lower~'ann'", "a1 a2 a4"),
+        ("cmts_via_art.art.title=title", "a1 a2 a3"),
+        ("reacts_via_arts.arts.title?='a2'", "a1 a2"),
+        ("reacts_via_arts.arts:length?=2", "a1 a2"),
+        ("author.boss.boss.boss.name=''", "a1 a2 a3 a4 a5"),
+    ] {
+        let found = fixture.filter("arts", filter, &request).unwrap_or_else(|_| "invalid".to_owned());
+        assert_eq!(found, expected, "{filter}");
+    }
+    for (sort, expected) in [
+        ("coauthors.name", "a3 a1 a2 a5 a4"),
+        ("-coauthors.name", "a4 a5 a1 a2 a3"),
+        ("cmts_via_art.score", "a4 a5 a1 a3 a2"),
+    ] {
+        let mut query = Query::new(&fixture.catalog, fixture.base("arts"), &request);
+        query.sort(sort).unwrap();
+        assert_eq!(fixture.ids(&query.select(&["id"], None, 0)).join(" "), expected, "{sort}");
+    }
+}
+
 #[test]
 fn scalars_compare_as_the_table_says() {
     let fixture = scalars();
