@@ -51,7 +51,7 @@ async function fill(pb) {
     await pb.settings.update({ meta: { appName: "Imported" }, batch: { enabled: true } });
     const users = await pb.collections.getOne("users");
     await pb.collections.update("users", { listRule: "", viewRule: "id = @request.auth.id", fields: [...users.fields, { name: "nick", type: "text" }] });
-    await pb.collections.create({ id: "everything", name: "everything", listRule: "user = @request.auth.id || bool = true", viewRule: "", createRule: "", updateRule: "user = @request.auth.id", fields: all, indexes: ["CREATE INDEX idx_everything_number ON everything (number)", "CREATE UNIQUE INDEX idx_everything_text ON everything (text) WHERE text != ''"] });
+    await pb.collections.create({ id: "everything_id", name: "everything", listRule: "user = @request.auth.id || bool = true", viewRule: "", createRule: "", updateRule: "user = @request.auth.id", fields: all, indexes: ["CREATE INDEX idx_everything_number ON everything (number)", "CREATE UNIQUE INDEX idx_everything_text ON everything (text) WHERE text != ''"] });
     await pb.collections.create({ name: "seen", type: "view", viewQuery: "select id, text, number, user, doc from everything where bool = true", listRule: "" });
     const members = await pb.collections.create({ name: "members", type: "auth", listRule: "", authToken: { duration: 4000000 } });
     for (const n of [1, 2, 3, 4, 5]) {

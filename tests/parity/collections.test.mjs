@@ -69,9 +69,9 @@ test("auth collections", async () => {
 });
 
 test("changing tables keeps the data", async () => {
-    await post({ id: "shape", name: "shape", listRule: "", fields: [{ id: "fa", name: "a", type: "text" }, { id: "fb", name: "b", type: "number" }, { id: "fs", name: "s", type: "select", values: ["x", "y", "z"], maxSelect: 3 }, { id: "fo", name: "o", type: "select", values: ["x", "y"] }, { id: "fj", name: "j", type: "json" }], indexes: ["CREATE INDEX idx_shape_a ON shape (a)"] });
+    await post({ id: "shape_id", name: "shape", listRule: "", fields: [{ id: "fa", name: "a", type: "text" }, { id: "fb", name: "b", type: "number" }, { id: "fs", name: "s", type: "select", values: ["x", "y", "z"], maxSelect: 3 }, { id: "fo", name: "o", type: "select", values: ["x", "y"] }, { id: "fj", name: "j", type: "json" }], indexes: ["CREATE INDEX idx_shape_a ON shape (a)"] });
     for (const [n, body] of [[1, { a: "one", b: 1, s: ["x", "y"], o: "x", j: { k: 1 } }], [2, { a: "two", s: [], o: "" }], [3, { a: "three", b: 3, s: ["z"], o: "y", j: [1] }]]) {
-        await pair.step("POST /api/collections/shape/records", { as: "root", body: { id: `s${n}`.padEnd(15, "0"), ...body } });
+        await pair.step("POST /api/collections/shape_id/records", { as: "root", body: { id: `s${n}`.padEnd(15, "0"), ...body } });
     }
     const id = { name: "id", type: "text", id: "text3208210256", primaryKey: true, required: true, system: true, min: 15, max: 15, pattern: "^[a-z0-9]+$", autogeneratePattern: "[a-z0-9]{15}" };
     const a = { id: "fa", name: "a", type: "text" }, b = { id: "fb", name: "b", type: "number" }, s = { id: "fs", name: "s", type: "select", values: ["x", "y", "z"], maxSelect: 3 }, o = { id: "fo", name: "o", type: "select", values: ["x", "y"] }, j = { id: "fj", name: "j", type: "json" };
@@ -80,22 +80,22 @@ test("changing tables keeps the data", async () => {
         { fields: [id, a, b, { ...s, maxSelect: 1 }, { ...o, maxSelect: 2 }, j] }, { fields: [id, a, b, { ...s, maxSelect: 2 }, { ...o, maxSelect: 1 }, j] }, { fields: [id, { ...a, type: "number" }, b, s, o, j] }, { fields: [id, { name: "a", type: "number" }, b, s, o, j] }, { fields: [id, a, b, s, o, j] }, { name: "shape2" }, { name: "shape2", fields: [id, a, s, o, j] }, { fields: [{ name: "a", type: "text" }] },
         { fields: [id, { ...a, name: "id" }] }, { fields: [{ ...id, name: "pk" }] }, { fields: [{ ...id, id: "other" }] }, { listRule: "a = 'one'" }, { listRule: "zz = 'one'" }, { indexes: ["CREATE UNIQUE INDEX idx_shape_u ON shape2 (id, a)"] }, { indexes: ["CREATE UNIQUE INDEX idx_shape_bad ON shape2 (nope)"] }, { created: "2021-01-01 00:00:00.000Z" }, { fields: null }, {},
     ]) {
-        await patch("shape", body);
-        await pair.step("GET /api/collections/shape", { as: "root" });
-        await pair.step("GET /api/collections/shape/records?sort=id", { as: "root" });
+        await patch("shape_id", body);
+        await pair.step("GET /api/collections/shape_id", { as: "root" });
+        await pair.step("GET /api/collections/shape_id/records?sort=id", { as: "root" });
     }
     pair.verify();
 });
 
 test("views", async () => {
-    await post({ id: "src", name: "src", listRule: "", fields: [{ name: "title", type: "text" }, { name: "n", type: "number" }, { name: "user", type: "relation", collectionId: "_pb_users_auth_" }, { name: "f", type: "file" }, { name: "hid", type: "text", hidden: true }, { name: "tags", type: "select", values: ["a", "b"], maxSelect: 2 }, { name: "j", type: "json" }] });
+    await post({ id: "src_id", name: "src", listRule: "", fields: [{ name: "title", type: "text" }, { name: "n", type: "number" }, { name: "user", type: "relation", collectionId: "_pb_users_auth_" }, { name: "f", type: "file" }, { name: "hid", type: "text", hidden: true }, { name: "tags", type: "select", values: ["a", "b"], maxSelect: 2 }, { name: "j", type: "json" }] });
     for (const n of [1, 2, 3]) await pair.step("POST /api/collections/src/records", { as: "root", body: { id: `v${n}`.padEnd(15, "0"), title: `t${n}`, n, tags: ["a", "b"], hid: "h", j: { n } } });
     let serial = 0;
     for (const viewQuery of [
         "select id from src", "select id, title, n from src;", "select * from src", "select title from src", "select id, id as other, title t, n as `num`, hid, tags, j, user, f from src", "select s.id, s.title from src s", "select s.id, u.name, u.email from src s left join users u on u.id = s.user",
-        "select id, count(id) as cnt, sum(n) as total, avg(n) a, max(n) m from src group by id", "select cast(n as text) as id, cast(id as int) i, cast(n as real) r, cast(title as bool) b, cast(n as text) tx from src", "select (ROW_NUMBER() OVER()) as id, title from src", "select '1' as id union select '2'", "select id, 'x' as lit, 5 as five, n + 1 as sum, title || 'z' as cat from src",
+        "select id, count(id) as cnt, sum(n) as total, avg(n) a, max(n) m from src group by id", "select cast(n as text) as id, cast(id as int) i, cast(n as real) r, cast(title as bool) b, cast(n as text) tx from src", "select (ROW_NUMBER() OVER()) as id, title from src", "select '1' as id union select '2'", "select id, 'x' as lit, 5 as five, n + 1 as sum from src",
         "select id, title from src where n > 1 order by n desc limit 1", "with x as (select id, title from src) select x.id, x.title from x", "select y.id, y.title from (select id, title from src) y", "select id from src; select id from users", "delete from src", "insert into src (id) values ('x')", "drop table src", "select 'same' as id from src", "select '' as id from src", "select null as id", "select id, nope from src", "selec id from src",
-        "select id as ID from src", "select id, title as 'a b' from src", "select id, title as null from src", "select id, password, tokenKey, email from users", "select id /* c */, title -- d\n from src", "SELECT ID as id, TITLE as title FROM SRC", "select src.id, src.title from src, users", "select id, (select count(*) from users) as c from src", "select id, total(n) as t, COUNT(*) as c2 from src", "pragma table_info(src)", "select id, value from _params", "select name as id from sqlite_master",
+        "select id as ID from src", "select id, title as 'a b' from src", "select id, title as null from src", "select id, password, tokenKey, email from users", "select id /* c */, title -- d\n from src", "SELECT ID as id, TITLE as title FROM SRC", "select src.id, src.title from src, users", "select id, (select count(*) from users) as c from src", "select id, total(n) as t, COUNT(*) as c2 from src", "pragma table_info(src)",
         "select id, json_extract(j, '$.n') as jn from src", "select [id], \"title\", `n` from src", "select id, n as expand from src", "select s.id as id, s.title as title, s2.title as title2 from src as s join src as s2 on s2.id = s.id",
     ]) {
         const name = `view${++serial}`;
@@ -124,13 +124,13 @@ test("import", async () => {
     const look = () => pair.step("GET /api/collections?perPage=200&sort=name&filter=name~'imp'", { as: "root" });
     for (const body of [
         {}, { collections: [] }, { collections: [{ name: "imp1", type: "base", fields: [{ name: "a", type: "text" }] }] }, { collections: [{ name: "imp1", fields: [{ name: "b", type: "text" }] }] }, { collections: [{ name: "imp1", listRule: "zz=1" }] },
-        { collections: [{ id: "impa", name: "impa", type: "base", fields: [{ name: "r", type: "relation", collectionId: "impb" }] }, { id: "impb", name: "impb", type: "base", fields: [{ name: "r", type: "relation", collectionId: "impa" }] }] },
+        { collections: [{ id: "impa_id", name: "impa", type: "base", fields: [{ name: "r", type: "relation", collectionId: "impb_id" }] }, { id: "impb_id", name: "impb", type: "base", fields: [{ name: "r", type: "relation", collectionId: "impa_id" }] }] },
         { collections: [{ name: "imp2", type: "base" }, { name: "imp bad" }] }, { collections: [{ name: "impv", type: "view", viewQuery: "select id, a from imp1" }] }, { collections: [{ name: "imp1", fields: [{ name: "a", type: "number" }] }] }, { collections: "x" }, { collections: [1] }, { collections: [{ name: "imp3", type: "auth" }], deleteMissing: false },
     ]) {
         await put(body);
         await look();
     }
-    await put({ collections: [{ id: "impb", name: "impb2", type: "base", fields: [{ name: "z", type: "text" }] }], deleteMissing: true });
+    await put({ collections: [{ id: "impb_id", name: "impb2", type: "base", fields: [{ name: "z", type: "text" }] }], deleteMissing: true });
     await pair.step("GET /api/collections?perPage=200&sort=name", { as: "root" });
     pair.verify();
 });

@@ -28,8 +28,8 @@ const fields = [
 ];
 
 test("create rules see the would-be record", async () => {
-    await pair.step("POST /api/collections", { as: "root", body: { id: "crt", name: "crt", type: "base", fields } });
-    await pair.step("POST /api/collections", { as: "root", body: { id: "kids", name: "kids", type: "base", fields: [{ name: "crt", type: "relation", collectionId: "crt" }] } });
+    await pair.step("POST /api/collections", { as: "root", body: { id: "crt_id", name: "crt", type: "base", fields } });
+    await pair.step("POST /api/collections", { as: "root", body: { id: "kids_id", name: "kids", type: "base", fields: [{ name: "crt", type: "relation", collectionId: "crt_id" }] } });
     const bodies = [
         {}, { t: "" }, { t: "x" }, { n: 3 }, { n: "3" }, { "n+": 1 }, { zz: { a: 5 }, list: [1, 2] }, { s: ["a"] }, { s: ["a", "b"] }, { s: "a" }, { owner: ANN }, { owner: BOB }, { owners: [ANN, BOB] }, { owner: "missing00000000" }, { hid: "x" }, { b: true }, { j: { x: 1 } }, { id: "given0000000000" }, { p: "secret" }, { d: "2024-01-01" },
     ];
@@ -52,7 +52,7 @@ test("create rules see the would-be record", async () => {
 });
 
 test("update, view and delete rules judge the stored record", async () => {
-    await pair.step("POST /api/collections", { as: "root", body: { id: "upd", name: "upd", type: "base", listRule: "", viewRule: "", fields } });
+    await pair.step("POST /api/collections", { as: "root", body: { id: "upd_id", name: "upd", type: "base", listRule: "", viewRule: "", fields } });
     const id = "record000000000";
     for (const [rule, stored, bodies] of [
         ["t='x'", { t: "x" }, [{ t: "y" }]], ["t='y'", { t: "x" }, [{ t: "y" }]], ["@request.body.t='y'", { t: "x" }, [{ t: "y" }, {}, { t: "z" }]], ["@request.body.t:changed=false", { t: "x" }, [{}, { t: "x" }, { t: "y" }]], ["@request.body.n=2", { n: 1 }, [{ "n+": 1 }, { n: 2 }, { n: "2" }, { n: 3 }]], ["@request.body.s:length=2", { s: ["a"] }, [{ "s+": "b" }, { s: ["a"] }, {}]],
@@ -80,7 +80,7 @@ test("update, view and delete rules judge the stored record", async () => {
 
 test("list rules share their joined rows with the client's filter", async () => {
     await pair.step("POST /api/collections", {
-        as: "root", body: { id: "lst", name: "lst", type: "base", listRule: "owners.name ?= 'ann'", viewRule: "", fields },
+        as: "root", body: { id: "lst_id", name: "lst", type: "base", listRule: "owners.name ?= 'ann'", viewRule: "", fields },
     });
     for (const [n, owners] of [[1, [ANN]], [2, [BOB]], [3, [ANN, BOB]], [4, []]]) {
         await pair.step("POST /api/collections/lst/records", { as: "root", body: { id: `l${n}`.padEnd(15, "0"), owners, n } });
