@@ -70,7 +70,7 @@ export class Pair {
 }
 
 function show({ request, body, ours, theirs }) {
-    const cut = (value) => (JSON.stringify(value) ?? "").slice(0, 1200);
+    const cut = (value) => (JSON.stringify(value) ?? "").slice(0, Number(process.env.PARITY_CUT ?? 1200));
     return `--- ${request} ${cut(body)}\n  ours:   ${cut(ours)}\n  theirs: ${cut(theirs)}`;
 }
 

@@ -136,7 +136,7 @@ test("scalars, operators and literals", async () => {
         "n>1", "n>=1", "n<1", "n<=1", "n>'1'", "t>'a'", "t<'b'", "t>5", "n=1.0", "n=1.5e1", "n=.5", "n=5.", "n=-1", "n=--1", "n=+1", "n=00001", "n=1 && n=1", "n=0.1", "n=1000000000000000000000",
         "null=''", "null=null", "0=''", "1=1", "'a'='a'", "'1'=1", "'a'!='b'", "true=1", "true=true", "null!=''", "5>'a'", "'a'>5", "t=t", "t=n", "n=t", "t!=n", "j=t", "t=j", "t=null", "t!=null", "t!=''", "t=''",
         "e='x@example.com'", "id='r10000000000000'", "id~'r1'", "id!=''", "t=true", "", " ", "//c", "()", "(n=1)", "((n=1))", "( n = 1 ) && ( b = true )", "n=1//c", "n=1 // c\n && b=true", "n=1 /* c */",
-        "n==1", "n=!1", "n<>1", "n=>1", "n=1 & b=1", "n=1 &&& b=1", "n=1 and b=1", "n=1 | b=1", "n=1 b=1", "n=1 (b=1)", "n=(b=1)", "!(n=1)", "not n=1", "n in (1)", "n", "n=", "=n", "n=1 &&", "&& n=1", "n=1)", "(n=1",
+        "n==1", "n=!1", "n<>1", "n=>1", "n=1 & b=1", "n=1 &&& b=1", "n=1 and b=1", "n=1 | b=1", "n=1 b=1", "!(n=1)", "not n=1", "n in (1)", "n", "n=", "=n", "n=1 &&", "&& n=1", "n=1)", "(n=1",
         "t='a", "t=\"a", "t='it\\'s \"q\" \\\\ \\n'", "t=\"it's \\\"q\\\" \\\\ \\n\"", "t='\\u0041'", "t='a\\tb'", "\tn\n=\n1", "n\r=1", "n=1;", "n=@request", "#n=1", "_=1", "n:=1", "n.=1", ".n=1", "n..x=1", "nope=1", "N=1",
         "t:nope='a'", "t:length=5", "t:each='5'", "t:isset=true", "t:changed=false", "t:lower:lower='5'", "n:lower='5'", "collectionId=''", "collectionName='scalars'", "expand=''", "h=''", "h='secret'", "t?='5'", "n?>1", "t?~'h'", "t?!~'h'",
         "t ~ 'hello' && n > 1 || b = true && n < 5", "(t ~ 'hello' || b = true) && n < 2", "t~n", "n~t", "n~null", "t~null", "t~true", "t=\"\"", "'' = t", "null=t", "5=n", "'5'=n", "n=n", "n!=n", "j=j", "s=s",
