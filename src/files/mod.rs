@@ -19,7 +19,7 @@ pub use sniff::mime_matches;
 use crate::error::Result;
 
 /// Types are told from this many first bytes.
-const HEAD: u64 = 3072;
+const HEAD: u64 = 16 << 10;
 
 /// A received file part, spooled to a temporary file that is removed on drop unless it was stored.
 #[derive(Debug)]

@@ -81,7 +81,7 @@ impl FieldType for Number {
         }
         if let Some(max) = self.max.filter(|&max| float > max) {
             let message = format!("Must be no greater than {max}.");
-            return Err(Leaf::new("validation_max_number_constraint", message).param("max", max));
+            return Err(Leaf::new("validation_max_number_constraint", message).param("max", settings::float_json(max)));
         }
         Ok(())
     }
@@ -107,7 +107,8 @@ fn only_int() -> Leaf {
 }
 
 fn too_small(min: f64) -> Leaf {
-    Leaf::new("validation_min_number_constraint", format!("Must be no less than {min}.")).param("min", min)
+    Leaf::new("validation_min_number_constraint", format!("Must be no less than {min}."))
+        .param("min", settings::float_json(min))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! `null` stands for the default everywhere, another JSON type is an error, numbers may be spelled as floats.
 
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Issues, Leaf};
 
@@ -31,13 +31,13 @@ pub fn integer<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Error> {
         .ok_or_else(|| serde::de::Error::custom("not a whole number"))
 }
 
-/// Whole floats are written without a fraction.
+/// A whole float without a fraction.
+pub fn float_json(float: f64) -> serde_json::Value {
+    if float.fract() == 0.0 && float.abs() < 9e15 { (float as i64).into() } else { float.into() }
+}
+
 pub fn write_float<S: Serializer>(float: &Option<f64>, out: S) -> Result<S::Ok, S::Error> {
-    match float {
-        Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => out.serialize_i64(*float as i64),
-        Some(float) => out.serialize_f64(*float),
-        None => out.serialize_none(),
-    }
+    float.map(float_json).serialize(out)
 }
 
 /// Adds an issue when `value` is not within `least` and `most`.

@@ -226,6 +226,15 @@ fn values_are_checked() {
 }
 
 #[test]
+fn params_are_as_short_as_settings() {
+    let number = Number { min: Some(5.0), max: Some(7.5), ..Number::default() };
+    for (value, params) in [(1, json!({"min": 5})), (9, json!({"max": 7.5}))] {
+        let leaf = number.check(false, &Value::Integer(value)).expect_err("out of bounds");
+        assert_eq!(serde_json::to_string(&leaf.params).expect("JSON"), params.to_string());
+    }
+}
+
+#[test]
 fn numbers_and_texts_know_their_modifiers() {
     let number = Number::default();
     for (stored, modifier, input, result) in [

@@ -1,8 +1,13 @@
 //! Types of contents: what a file is, whatever it is called.
 //!
-//! Binary types are `infer`'s under the names that the wire uses for them; text is told apart here.
+//! Binary types are `infer`'s under the names that the wire uses for them; text and containers are told apart here.
+
+mod container;
+mod text;
 
 use std::borrow::Cow;
+
+const UNKNOWN: &str = "application/octet-stream";
 
 /// A type with its file extension (dot included, blank when there is none).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +28,24 @@ const fn known(mime: &'static str, extension: &'static str, aliases: &'static [&
 }
 
 const TYPES: &[Known] = &[
+    known("application/epub+zip", ".epub", &[]),
     known("application/gzip", ".gz", &["application/x-gzip", "application/x-gunzip", "application/gzip-compressed"]),
+    known("application/java-archive", ".jar", &["application/jar", "application/x-java-archive", "application/x-jar"]),
     known("application/json", ".json", &[]),
     known("application/ogg", ".ogg", &["application/x-ogg", "audio/ogg"]),
     known("application/pdf", ".pdf", &["application/x-pdf"]),
     known("application/postscript", ".ps", &[]),
+    known("application/vnd.android.package-archive", ".apk", &[]),
+    known("application/vnd.oasis.opendocument.chart", ".odc", &[]),
+    known("application/vnd.oasis.opendocument.formula", ".odf", &[]),
+    known("application/vnd.oasis.opendocument.graphics", ".odg", &[]),
+    known("application/vnd.oasis.opendocument.presentation", ".odp", &[]),
+    known("application/vnd.oasis.opendocument.spreadsheet", ".ods", &[]),
+    known("application/vnd.oasis.opendocument.text", ".odt", &[]),
+    known("application/vnd.oasis.opendocument.text-template", ".ott", &[]),
+    known("application/vnd.openxmlformats-officedocument.presentationml.presentation", ".pptx", &[]),
+    known("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx", &[]),
+    known("application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx", &[]),
     known("application/vnd.rar", ".rar", &["application/x-rar", "application/x-rar-compressed"]),
     known("application/vnd.sqlite3", ".sqlite", &["application/x-sqlite3"]),
     known("application/x-7z-compressed", ".7z", &[]),
@@ -75,6 +93,7 @@ const TYPES: &[Known] = &[
     known("video/quicktime", ".mov", &[]),
     known("video/webm", ".webm", &["audio/webm"]),
     known("video/x-m4v", ".m4v", &[]),
+    known("video/x-matroska", ".mkv", &[]),
     known("video/x-msvideo", ".avi", &["video/avi", "video/msvideo"]),
 ];
 
@@ -95,8 +114,16 @@ pub fn detect(head: &[u8], cut: bool) -> Detected {
             return with_charset("text/plain", charset);
         }
     }
-    // Some binary formats begin with letters only, so text goes first.
-    if is_text(head) { detect_text(head, cut) } else { detect_binary(head) }
+    // Some binary formats begin with letters only, so text goes first, unless it is in an old charset: then it may be
+    // binary by accident without a byte that betrays it.
+    if !is_text(head) {
+        return detect_binary(head);
+    }
+    let is_unicode = std::str::from_utf8(head).map_or_else(|error| cut && error.error_len().is_none(), |_| true);
+    match (!is_unicode).then(|| detect_binary(head)) {
+        Some(binary) if binary.mime != UNKNOWN => binary,
+        _ => text::detect(head, cut),
+    }
 }
 
 /// No byte that text does not have (WHATWG MIME Sniffing §3, "binary data byte").
@@ -105,11 +132,13 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 fn detect_binary(head: &[u8]) -> Detected {
-    let unknown = Detected { mime: "application/octet-stream".into(), extension: "" };
-    if let Some(detected) = detect_media_file(head) {
+    let unknown = Detected { mime: UNKNOWN.into(), extension: "" };
+    if let Some(detected) = container::detect(head) {
         return detected;
     }
-    let Some(found) = infer::get(head) else { return unknown };
+    let Some(found) = infer::get(head).filter(|found| found.matcher_type() != infer::MatcherType::Text) else {
+        return unknown;
+    };
     let mime = match (found.mime_type(), found.extension()) {
         // Two letters and a few bytes prove nothing.
         (_, "obj") => return unknown,
@@ -138,31 +167,12 @@ fn detect_binary(head: &[u8]) -> Detected {
     named(mime)
 }
 
-/// Files of the ISO base media format say in their first box what they are.
-fn detect_media_file(head: &[u8]) -> Option<Detected> {
-    let brand = head.strip_prefix(head.get(..4)?)?.strip_prefix(b"ftyp")?.get(..4)?;
-    Some(named(match brand {
-        b"heic" | b"heix" | b"heim" | b"heis" => "image/heic",
-        b"mif1" | b"msf1" => "image/heif",
-        b"avif" | b"avis" => "image/avif",
-        b"qt  " => "video/quicktime",
-        b"M4A " | b"M4B " => "audio/x-m4a",
-        b"M4V " | b"M4VP" | b"M4VH" => "video/x-m4v",
-        [b'3', b'g', b'p', _] => "video/3gpp",
-        b"isom" | b"iso2" | b"iso4" | b"iso5" | b"iso6" | b"mp41" | b"mp42" | b"avc1" | b"dash" | b"MSNV" => {
-            "video/mp4"
-        }
-        _ => return None,
-    }))
-}
-
 /// `infer` names extensions without their dot.
 fn with_dot(extension: &'static str) -> &'static str {
     const DOTTED: &[&str] = &[
-        ".aac", ".aiff", ".amr", ".ape", ".avif", ".bz2", ".cab", ".cr2", ".crx", ".dcm", ".deb", ".djvu", ".doc",
-        ".docx", ".dsf", ".dwg", ".epub", ".exe", ".flv", ".gif", ".jp2", ".jpg", ".jxl", ".jxr", ".lz", ".lz4",
-        ".m4v", ".mkv", ".mobi", ".mov", ".mp4", ".mpg", ".odp", ".ods", ".odt", ".png", ".ppt", ".pptx", ".rpm",
-        ".swf", ".wasm", ".webp", ".wmv", ".xls", ".xlsx", ".xz", ".zst",
+        ".aac", ".aiff", ".amr", ".ape", ".bz2", ".cab", ".cr2", ".crx", ".dcm", ".deb", ".djvu", ".doc", ".dsf",
+        ".dwg", ".exe", ".flv", ".gif", ".jp2", ".jpg", ".jxl", ".jxr", ".lz", ".lz4", ".mobi", ".mpg", ".png", ".ppt",
+        ".rpm", ".swf", ".wasm", ".webp", ".wmv", ".xls", ".xz", ".zst",
     ];
     DOTTED.iter().find(|dotted| &dotted[1..] == extension).copied().unwrap_or("")
 }
@@ -170,174 +180,6 @@ fn with_dot(extension: &'static str) -> &'static str {
 /// A bitmap's header has the size of its second header, which is one of few.
 fn is_bitmap(head: &[u8]) -> bool {
     matches!(head.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
-}
-
-fn detect_text(head: &[u8], cut: bool) -> Detected {
-    let bytes = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let (text, charset) = decode(bytes, cut);
-    let start = text.trim_ascii_start();
-    if start.starts_with("%PDF-") {
-        return named("application/pdf");
-    }
-    if start.starts_with("%!PS-Adobe-") {
-        return named("application/postscript");
-    }
-    if let Some(mime) = markup(start) {
-        // An image has no charset, and neither has a program.
-        return if matches!(mime, "text/html" | "text/xml") { with_charset(mime, charset) } else { named(mime) };
-    }
-    let mime = script(start)
-        .or_else(|| start.starts_with("{\\rtf").then_some("text/rtf"))
-        .or_else(|| json(&text, cut))
-        .or_else(|| start.starts_with("BEGIN:VCARD").then_some("text/vcard"))
-        .or_else(|| start.starts_with("BEGIN:VCALENDAR").then_some("text/calendar"))
-        .or_else(|| start.starts_with("WEBVTT").then_some("text/vtt"))
-        .or_else(|| is_subtitle(start).then_some("application/x-subrip"))
-        .or_else(|| is_table(&text, cut, ',').then_some("text/csv"))
-        .or_else(|| is_table(&text, cut, '\t').then_some("text/tab-separated-values"));
-    match mime {
-        Some(mime) => named(mime),
-        None => with_charset("text/plain", charset),
-    }
-}
-
-/// The text and its charset. A character cut in two at the end is no reason to doubt UTF-8.
-fn decode(bytes: &[u8], cut: bool) -> (Cow<'_, str>, &'static str) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => (Cow::Borrowed(text), "utf-8"),
-        Err(error) if cut && error.error_len().is_none() => {
-            (String::from_utf8_lossy(&bytes[..error.valid_up_to()]), "utf-8")
-        }
-        Err(_) => {
-            let charset =
-                if bytes.iter().any(|byte| (0x80..0xa0).contains(byte)) { "windows-1252" } else { "iso-8859-1" };
-            (String::from_utf8_lossy(bytes), charset)
-        }
-    }
-}
-
-/// HTML, XML and what is written in it, PHP.
-fn markup(start: &str) -> Option<&'static str> {
-    // WHATWG MIME Sniffing §7.1.
-    const TAGS: [&str; 17] = [
-        "<!doctype html",
-        "<html",
-        "<head",
-        "<script",
-        "<iframe",
-        "<h1",
-        "<div",
-        "<font",
-        "<table",
-        "<a",
-        "<style",
-        "<title",
-        "<b",
-        "<body",
-        "<br",
-        "<p",
-        "<!--",
-    ];
-    if !start.starts_with('<') {
-        return None;
-    }
-    let lower = start.to_ascii_lowercase();
-    let has_svg = lower.contains("<svg");
-    if lower.starts_with("<?php") {
-        return Some("text/x-php");
-    }
-    if lower.starts_with("<svg") || lower.starts_with("<!doctype svg") {
-        return Some("image/svg+xml");
-    }
-    if lower.starts_with("<?xml") {
-        return Some(if has_svg {
-            "image/svg+xml"
-        } else if lower.contains("<rss") {
-            "application/rss+xml"
-        } else if lower.contains("<feed") {
-            "application/atom+xml"
-        } else {
-            "text/xml"
-        });
-    }
-    let is_html = TAGS.iter().any(|tag| {
-        lower.strip_prefix(tag).is_some_and(|rest| *tag == "<!--" || rest.starts_with([' ', '>', '\n', '\r', '\t']))
-    });
-    match is_html {
-        true if lower.starts_with("<!--") && has_svg && !lower.contains("<html") => Some("image/svg+xml"),
-        true => Some("text/html"),
-        false => None,
-    }
-}
-
-/// A program by its first line.
-fn script(start: &str) -> Option<&'static str> {
-    let line = start.strip_prefix("#!")?.lines().next()?;
-    let program = line
-        .split_ascii_whitespace()
-        .map(|word| word.rsplit('/').next().unwrap_or(word))
-        .find(|word| *word != "env")?;
-    [
-        ("python", "text/x-python"),
-        ("perl", "text/x-perl"),
-        ("lua", "text/x-lua"),
-        ("node", "text/javascript"),
-        ("tclsh", "text/x-tcl"),
-        ("ruby", "text/x-ruby"),
-        ("sh", "text/x-shellscript"),
-        ("bash", "text/x-shellscript"),
-        ("dash", "text/x-shellscript"),
-        ("zsh", "text/x-shellscript"),
-        ("ksh", "text/x-shellscript"),
-    ]
-    .into_iter()
-    .find(|(name, _)| program.starts_with(name))
-    .map(|(_, mime)| mime)
-}
-
-/// One JSON object or array, or one on each of several lines.
-fn json(text: &str, cut: bool) -> Option<&'static str> {
-    if !text.trim_ascii_start().starts_with(['{', '[']) {
-        return None;
-    }
-    let is_json = |text: &str, cut: bool| match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        Ok(_) => true,
-        Err(error) => cut && error.is_eof(),
-    };
-    if is_json(text, cut) {
-        return Some("application/json");
-    }
-    let mut lines: Vec<_> = text.lines().filter(|line| !line.trim_ascii().is_empty()).collect();
-    if cut {
-        lines.pop();
-    }
-    (lines.len() > 1 && lines.iter().all(|line| is_json(line, false))).then_some("application/x-ndjson")
-}
-
-/// A number, then `00:00:01,000 --> 00:00:02,000`.
-fn is_subtitle(start: &str) -> bool {
-    let mut lines = start.lines();
-    lines.next().is_some_and(|line| line.trim_ascii() == "1") && lines.next().is_some_and(|line| line.contains(" --> "))
-}
-
-/// At least two lines with the same number, more than one, of fields.
-fn is_table(text: &str, cut: bool, separator: char) -> bool {
-    let mut lines: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    if cut {
-        lines.pop();
-    }
-    let fields = |line: &str| {
-        let mut quoted = false;
-        1 + line
-            .chars()
-            .filter(|&c| {
-                quoted ^= c == '"';
-                !quoted && c == separator
-            })
-            .count()
-    };
-    let width = lines.first().map_or(0, |line| fields(line));
-    width > 1 && lines.len() > 1 && lines.iter().all(|line| fields(line) == width)
 }
 
 fn named(mime: &'static str) -> Detected {
@@ -399,6 +241,7 @@ mod tests {
             (b"\0asm\x01\0\0\0", "application/wasm", ".wasm"),
             (b"BM\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "application/octet-stream", ""),
             (b"\x01\x02\x03", "application/octet-stream", ""),
+            (b"\xff\xfb\x90\x44", "audio/mpeg", ".mp3"),
             (b"\0\0\0\0\0\0\0\0\0\0", "application/octet-stream", ""),
         ] {
             let detected = detect(content, false);
