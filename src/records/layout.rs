@@ -10,7 +10,7 @@ use crate::{
     db::{ReadTx, Row, Value, quote_ident},
     error::Result,
     rules::Sql,
-    schema::{Collection, Field, FieldKind},
+    schema::{Collection, Field, FieldKind, index::Index},
 };
 
 const COLLECTION_ID: &str = "collectionId";
@@ -201,7 +201,23 @@ impl Layout {
             layout.id = position("id").map(|field| layout.select(field));
             layout.email_visibility = position("emailVisibility").map(|field| layout.select(field));
         }
+        layout.avoid_covering_index(collection);
         layout
+    }
+
+    /// When all selected columns stand in one index, SQLite reads that instead of the table and hands the rows out in
+    /// its order. A list without `sort` would then depend on what is picked: a column of no index prevents it.
+    fn avoid_covering_index(&mut self, collection: &Collection) {
+        let indexes: Vec<Index> = collection.indexes.iter().filter_map(|text| Index::parse(text)).collect();
+        let in_no_index = |name: &str| {
+            name != "id" && !indexes.iter().any(|index| index.columns.iter().any(|column| column.name == name))
+        };
+        if self.selected.iter().any(|&field| in_no_index(&collection.fields[field].name)) {
+            return;
+        }
+        if let Some(field) = collection.fields.iter().position(|field| in_no_index(&field.name)) {
+            self.select(field);
+        }
     }
 
     fn push_field(&mut self, collection: &Collection, position: usize, audience: Audience) {

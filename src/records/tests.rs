@@ -352,6 +352,16 @@ async fn fields_are_picked_from_each_item() {
         let query = [("expand", expand), ("fields", fields), ("perPage", "1")];
         assert_eq!(gallery.list(&system, "arts", &query).await.unwrap()["items"][0], expected, "{fields}");
     }
+    for (id, kind) in [("a1", ErrorKind::Invalid), ("nope", ErrorKind::NotFound)] {
+        assert_eq!(gallery.view(&system, "arts", id, ("", "id:x()")).await.unwrap_err().kind, kind);
+    }
+    // Whatever is picked, records come as they were inserted.
+    for (fields, index) in [("id", json!([])), ("id,author", json!(["CREATE INDEX i2 ON arts (author, id)"]))] {
+        gallery.rules("arts", json!({"indexes": index})).await;
+        gallery.insert("arts", json!({"id": format!("a0{}", fields.len()), "author": "ann"})).await;
+        let page = gallery.list(&system, "arts", &[("fields", fields)]).await.unwrap();
+        assert!(ids(&page).starts_with("a1 a2 a3 a4 a0"), "{page}");
+    }
     // The address is judged although neither id nor emailVisibility are asked for.
     let page = gallery.list(&Caller::Guest, "auths", &[("fields", "email"), ("perPage", "2")]).await.unwrap();
     assert_eq!(page["items"], json!([{"email": "ann@x.co"}, {}]));

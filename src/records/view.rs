@@ -35,7 +35,15 @@ impl Records {
         let collection = catalog.find(collection).ok_or_else(Error::not_found)?.clone();
         refuse_locked(&request, collection.view_rule.as_deref())?;
         let table = self.tables.of(&collection);
-        let asked = Asked::new(&self.tables, catalog, request, shape)?;
+        let asked = match Asked::new(&self.tables, catalog.clone(), request.clone(), shape) {
+            Ok(asked) => asked,
+            Err(malformed) => {
+                // A record that cannot be seen is told first.
+                let plain = Shape::default();
+                Box::pin(self.view_once(request, catalog, &collection.id, id, &plain)).await?;
+                return Err(malformed);
+            }
+        };
         let rule = effective(&asked.request, collection.view_rule.as_deref());
         if !asked.streams(&table) {
             return self.view_in_snapshot(asked, table, id).await;
