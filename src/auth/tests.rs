@@ -32,7 +32,7 @@ async fn house() -> House {
     let options = Options { durability: Durability::Off, clock: clock.clone(), ..Options::default() };
     let db = Db::open(dir.path(), options).unwrap();
     let settings = settings::Store::open(db.clone(), None).unwrap();
-    let schema = Schema::open(db.clone(), Arc::new(Checker::default())).unwrap();
+    let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
     let storage = Storage::open(dir.path(), false).unwrap();
     let passwords = Passwords::new(Cost::Cheap);
     let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());

@@ -156,3 +156,45 @@ async fn serve(mut stream: UnixStream, app: &App) -> anyhow::Result<()> {
     output.write_all(&reply).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::Place, db::testing::TempDir};
+
+    fn create(email: &str) -> Ask {
+        Ask::Create { email: email.into(), password: "longenough1".into() }
+    }
+
+    #[tokio::test]
+    async fn a_running_server_is_asked_and_a_dead_one_is_noticed() {
+        // Longer than a socket's path may be.
+        let place = TempDir::new();
+        let dir = place.path().join("d".repeat(120));
+        fs::create_dir(&dir).unwrap();
+        assert_eq!(ask(&dir, &create("a@x.co")).await.unwrap(), None, "nobody is there");
+
+        let config = Place { dir: dir.clone(), encryption_key: None }.config();
+        let app = App::open(crate::app::Config { temporary: true, ..config }).unwrap();
+        let control = Control::listen(app.clone()).unwrap();
+        assert_eq!(fs::metadata(dir.join(NAME)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(ask(&dir, &create("a@x.co")).await.unwrap().unwrap().contains("a@x.co"));
+        assert!(app.auth.superuser("a@x.co").await.unwrap().is_some());
+        let refused = ask(&dir, &create("a@x.co")).await.unwrap_err().to_string();
+        assert!(refused.contains("email"), "{refused}");
+
+        let mut stream = UnixStream::connect(address(&File::open(&dir).unwrap(), &dir)).await.unwrap();
+        stream.write_all(b"{\"action\":\"format\"}\n").await.unwrap();
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).await.unwrap();
+        assert!(reply.contains("\"ok\":false"), "{reply}");
+
+        drop(control);
+        assert!(!dir.join(NAME).exists());
+        // What a killed server leaves: a socket file that nobody listens on.
+        drop(UnixListener::bind(address(&File::open(&dir).unwrap(), &dir)).unwrap());
+        assert!(dir.join(NAME).exists());
+        assert_eq!(ask(&dir, &create("b@x.co")).await.unwrap(), None);
+        app.db.close().await;
+    }
+}

@@ -91,3 +91,50 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
 fn is_upload(relative: &Path) -> bool {
     relative.components().count() == 3 && relative.extension().is_none_or(|extension| extension != "attrs")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::fs::symlink,
+        time::{Duration, SystemTime},
+    };
+
+    use super::*;
+    use crate::db::testing::TempDir;
+
+    #[test]
+    fn the_tree_is_copied_with_its_times_and_only_uploads_are_counted() {
+        let place = TempDir::new();
+        let (from, to) = (place.path().join("from"), place.path().join("to"));
+        let record = from.join("c/r");
+        fs::create_dir_all(record.join("thumbs_a.png")).unwrap();
+        fs::create_dir_all(from.join("c/empty")).unwrap();
+        for (name, content) in [("a.png", "png"), ("a.png.attrs", "{}"), ("thumbs_a.png/100x100_a.png", "small")] {
+            fs::write(record.join(name), content).unwrap();
+        }
+        let elsewhere = place.path().join("elsewhere.txt");
+        fs::write(&elsewhere, "linked").unwrap();
+        symlink(&elsewhere, record.join("b.txt")).unwrap();
+        symlink("/nonexistent", record.join("broken")).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+        File::options().write(true).open(record.join("a.png")).unwrap().set_modified(time).unwrap();
+
+        let copied = copy(&from, &to, &Progress::new()).unwrap();
+        assert_eq!(copied, Copied { files: 2, bytes: 16, skipped: vec![record.join("broken")] });
+        assert_eq!(fs::read(to.join("c/r/thumbs_a.png/100x100_a.png")).unwrap(), b"small");
+        assert_eq!(fs::metadata(to.join("c/r/a.png")).unwrap().modified().unwrap(), time);
+        assert!(to.join("c/empty").is_dir());
+        assert!(fs::symlink_metadata(to.join("c/r/b.txt")).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_loop_of_links_ends_and_no_storage_is_an_empty_one() {
+        let place = TempDir::new();
+        let from = place.path().join("from");
+        assert_eq!(copy(&from, &place.path().join("to"), &Progress::new()).unwrap(), Copied::default());
+        fs::create_dir(&from).unwrap();
+        symlink(&from, from.join("again")).unwrap();
+        let error = copy(&from, &place.path().join("to"), &Progress::new()).unwrap_err();
+        assert!(error.to_string().contains("too deeply"), "{error}");
+    }
+}

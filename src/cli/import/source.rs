@@ -122,3 +122,47 @@ fn copy_if_exists(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut source, &mut File::create(to)?)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::db::testing::TempDir;
+
+    #[test]
+    fn what_is_only_in_the_wal_comes_along_and_the_user_is_noticed() {
+        let place = TempDir::new();
+        let (from, to) = (place.path().join("pb_data"), place.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        fs::create_dir(&to).unwrap();
+        assert!(Source::open(&from).unwrap_err().to_string().contains("no data.db"));
+        let live = Connection::open(from.join("data.db")).unwrap();
+        live.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (42)").unwrap();
+        assert!(Source::open(place.path()).unwrap_err().to_string().contains("did you mean"));
+
+        let source = Source::open(&from).unwrap();
+        let before = source.fingerprint().unwrap();
+        source.copy_database(&to).unwrap();
+        assert_eq!(source.fingerprint().unwrap(), before);
+        let copy = Connection::open(to.join("data.db")).unwrap();
+        assert_eq!(copy.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 42);
+        drop((copy, live));
+        assert_eq!(source.user(), None);
+    }
+
+    #[test]
+    fn what_stays_behind_is_named() {
+        let place = TempDir::new();
+        let from = place.path().join("pb_data");
+        fs::create_dir_all(place.path().join("pb_hooks")).unwrap();
+        fs::create_dir_all(place.path().join("pb_public")).unwrap();
+        fs::create_dir_all(from.join("backups")).unwrap();
+        fs::write(place.path().join("pb_hooks/main.pb.js"), "").unwrap();
+        fs::write(from.join("data.db"), "").unwrap();
+        fs::write(from.join("auxiliary.db"), "").unwrap();
+        let left = Source::open(&from).unwrap().left_behind().join("\n");
+        assert!(left.contains("pb_hooks") && left.contains("auxiliary.db"), "{left}");
+        assert!(!left.contains("pb_public") && !left.contains("backups"), "empty folders are nobody's loss: {left}");
+    }
+}
