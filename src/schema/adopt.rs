@@ -20,10 +20,12 @@ pub(super) const OLD_ALERT: &str = "<p>Hello,</p>\n<p>We noticed a login to your
                          immediately change your {APP_NAME} account password to revoke access from all other \
                          locations.</strong></p>\n<p>\n  Thanks,<br/>\n  {APP_NAME} team\n</p>";
 
+type Step = fn(&mut WriteTx<'_>) -> Result<()>;
+
 /// Applies what is not `done` yet.
 pub(super) fn migrate(tx: &mut WriteTx<'_>, done: &[String]) -> Result<()> {
     let [.., lock_rules, fixed_ids, sent_to, alerts, indexes] = MIGRATIONS;
-    let steps: [(&str, fn(&mut WriteTx<'_>) -> Result<()>); 5] = [
+    let steps: [(&str, Step); 5] = [
         (lock_rules, lock_delete_rules),
         (fixed_ids, fix_system_ids),
         (sent_to, add_sent_to),

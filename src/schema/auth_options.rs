@@ -208,6 +208,8 @@ fn merge(base: &mut Json, patch: Map<String, Json>) {
         };
         match value {
             Json::Null if NULLABLE.contains(&key.as_str()) => *old = Json::Null,
+            // A free map, not a group with fixed keys.
+            Json::Null if key == "extra" => *old = Json::Object(Map::new()),
             Json::Null => *old = zero(old),
             Json::Object(patch) if old.is_object() => merge(old, patch),
             Json::Array(list) if key == "providers" => *old = merge_providers(old, list),

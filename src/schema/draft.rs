@@ -77,8 +77,8 @@ impl Draft {
             let text = |entry: &Json| entry.as_str().map(str::to_owned).ok_or_else(malformed);
             collection.indexes = indexes.iter().map(text).collect::<Result<_>>()?;
         }
-        if let Some(created) = body.get("created") {
-            collection.created = match Date::default().normalise(created) {
+        if let Some(created) = read_text(body, "created")? {
+            collection.created = match Date::default().normalise(&created.into()) {
                 Value::Text(text) => text,
                 _ => String::new(),
             };
@@ -102,6 +102,10 @@ impl Draft {
         }
         collection.updated = now.to_string();
         collection.fields = fields_list::reduce(std::mem::take(&mut collection.fields));
+        if original.is_none() && self.issues.contains("type") {
+            // Nobody knows what system fields a collection of no type has.
+            return;
+        }
         fields_list::complete(collection);
         settle_auth(collection);
         settle_indexes(collection);

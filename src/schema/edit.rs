@@ -92,10 +92,11 @@ impl<'t, 'c> Edit<'t, 'c> {
         let check = Check { original, new: &new, catalog: &catalog, rules: self.rules, saved: false, view_issue };
         let mut issues = check.run(self.tx)?;
         let moves = original.is_none_or(|original| !original.name.eq_ignore_ascii_case(&new.name));
-        if moves && !issues.contains("name") {
-            if let Err(leaf) = validate::free_table_name(self.tx, &new.name)? {
-                issues.insert("name", leaf);
-            }
+        if moves
+            && !issues.contains("name")
+            && let Err(leaf) = validate::free_table_name(self.tx, &new.name)?
+        {
+            issues.insert("name", leaf);
         }
         found.merge(issues);
         found.into_result(message)?;

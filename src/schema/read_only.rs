@@ -6,7 +6,7 @@
 
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
-    ptr::{null, null_mut},
+    ptr::null_mut,
 };
 
 use rusqlite::{Connection, ffi};
@@ -36,7 +36,7 @@ unsafe extern "C" fn authorize(
     _: *const c_char,
 ) -> c_int {
     // SAFETY: SQLite hands over null or a NUL-terminated text that outlives the call.
-    let text = |pointer: *const c_char| match pointer == null() {
+    let text = |pointer: *const c_char| match pointer.is_null() {
         true => String::new(),
         false => unsafe { CStr::from_ptr(pointer) }.to_string_lossy().to_ascii_lowercase(),
     };

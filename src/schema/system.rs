@@ -21,7 +21,7 @@ pub(super) fn collections() -> Vec<Collection> {
 
 fn mfas() -> Collection {
     let mut collection = referring("_mfas", [required("method")]);
-    collection.indexes = vec![index("", "idx_mfas_collectionRef_recordRef", "_mfas", "collectionRef, recordRef")];
+    collection.indexes = vec![index("", "idx_mfas_collectionRef_recordRef", "_mfas", "collectionRef,recordRef")];
     collection
 }
 

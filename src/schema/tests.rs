@@ -201,6 +201,10 @@ async fn every_refusal_has_its_code() {
     for (body, expected) in [
         (json!({}), "name=validation_required"),
         (json!({"name": "a", "type": "zzz"}), "type=validation_in_invalid"),
+        (
+            json!({"name": "a", "type": "zzz", "fields": [text("x")]}),
+            "fields=validation_missing_primary_key type=validation_in_invalid",
+        ),
         (json!({"name": "a b"}), "name=validation_match_invalid"),
         (json!({"name": "a_VIA_b c"}), "name=validation_found_via"),
         (json!({"name": "a".repeat(256)}), "name=validation_length_out_of_range"),
@@ -674,8 +678,8 @@ async fn directories_of_older_versions_are_brought_up_to_date() {
          CREATE UNIQUE INDEX twice ON staff (email);
          CREATE INDEX extra ON staff (verified);
          UPDATE _collections SET indexes = replace(indexes, 'ON `staff`', 'ON `gone`') WHERE name = 'staff';
-         UPDATE _collections SET options = json_set(options, '$.authAlert.emailTemplate.body', {alert}) WHERE name = 'staff'",
-        alert = format!("'{}'", adopt::OLD_ALERT.replace('\'', "''")),
+         UPDATE _collections SET options = json_set(options, '$.authAlert.emailTemplate.body', '{alert}') WHERE name = 'staff'",
+        alert = adopt::OLD_ALERT.replace('\'', "''"),
     ));
     let house = house.again().await;
     assert_eq!(house.rows("SELECT count(*) FROM _migrations"), ["8"]);

@@ -186,8 +186,8 @@ fn otp(options: &Otp) -> Issues {
         if let Err(leaf) = number(options.duration, 10, 86_400) {
             issues.insert("duration", leaf);
         }
-        // The upper end is ours: a password of more digits than bcrypt reads is no use.
-        if let Err(leaf) = number(options.length, 4, 71) {
+        // The upper end is ours.
+        if let Err(leaf) = number(options.length, 4, 255) {
             issues.insert("length", leaf);
         }
     }

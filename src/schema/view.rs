@@ -72,7 +72,7 @@ pub(super) fn sample(tx: &ReadTx<'_>, derived: &Derived) -> Result<Result<Vec<Ro
     let rows = guarded(tx, |connection| {
         let sql = format!("SELECT * FROM ({}) LIMIT {SAMPLE}", derived.select);
         let mut statement = connection.prepare(&sql)?;
-        let columns = statement.column_names().into_iter().map(Into::into).collect::<Vec<_>>().into();
+        let columns = statement.column_names().map(Into::into).collect::<Vec<_>>().into();
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
