@@ -12,6 +12,7 @@ use super::{
 use crate::{
     db::{Db, Kind, LogEntry, Value, quote_ident},
     error::{Error, Issues, Leaf, Result},
+    files::mime_matches,
     schema::{Field, FieldKind, FieldType, field},
 };
 
@@ -184,9 +185,10 @@ fn check_upload(kind: &field::File, staged: &Staged) -> Result<(), Leaf> {
         let leaf = Leaf::new("validation_file_size_limit", "The file is too large.");
         return Err(leaf.param("file", shown).param("maxSize", max_size));
     }
-    if !kind.mime_types.is_empty() && !kind.mime_types.contains(&staged.mime) {
-        let leaf = Leaf::new("validation_invalid_mime_type", "The file is of a type that is not allowed.");
-        return Err(leaf.param("file", shown).param("mimeTypes", kind.mime_types.clone()));
+    let is_allowed = |allowed: &String| mime_matches(&staged.mime, allowed);
+    if !kind.mime_types.is_empty() && !kind.mime_types.iter().any(is_allowed) {
+        let message = format!("{shown} is not of a type that is allowed.");
+        return Err(Leaf::new("validation_invalid_mime_type", message));
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ async fn house() -> House {
         {"name": "one", "type": "file", "maxSelect": 1, "maxSize": 10},
         {"name": "many", "type": "file", "maxSelect": 3},
         {"name": "image", "type": "file", "mimeTypes": ["image/png"]},
+        {"name": "note", "type": "file", "mimeTypes": ["text/plain"]},
         {"name": "t", "type": "text", "max": 5},
     ]);
     house.collection(json!({"name": "docs", "fields": fields, "createRule": ""})).await;
@@ -90,6 +91,8 @@ async fn what_is_wrong_with_files() {
         let error = update(&house, &key, values.clone(), uploads).await.unwrap_err();
         assert_eq!(codes(&error).join(" "), expected, "{values}");
     }
+    // A charset does not make it another type.
+    update(&house, &key, json!({}), vec![house.upload("note", "note.txt", b"plain")]).await.unwrap();
     // Under keys that are no file field's they are nobody's.
     update(&house, &key, json!({}), vec![house.upload("t", "aaa.txt", b"x"), house.upload("zz", "b.txt", b"x")])
         .await
