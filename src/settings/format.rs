@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-/// A web address, leniently: `example.com`, `localhost:8090` and `ftp://x.y` pass; `x`, `/path` and `http://` fail.
+/// A web address, leniently: `example.com`, `localhost:8090`, `http://minio` and `ftp://x.y` pass; `x`, `/path` and
+/// `http://` fail.
 pub fn is_url(text: &str) -> bool {
     const SCHEMES: [&str; 7] = ["http", "https", "ftp", "tcp", "udp", "ws", "wss"];
     if text.len() < 3 || text.len() >= 2083 || text.starts_with('.') || text.chars().any(is_blank) {
@@ -21,7 +22,8 @@ pub fn is_url(text: &str) -> bool {
         None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
     };
     let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let named = host == "localhost" || host.contains('.') && is_dns_name(host);
+    // Without a scheme or a port a bare word may be anything.
+    let named = is_dns_name(host) && (host == "localhost" || host.contains('.') || text.contains(':'));
     port_fits && (named || host.parse::<IpAddr>().is_ok())
 }
 
@@ -97,6 +99,8 @@ mod tests {
                     "http://127.0.0.1:8090",
                     "http://u:p@a.b",
                     "http://[::1]:80",
+                    "http://minio",
+                    "minio:9000",
                 ],
                 &[
                     "x",

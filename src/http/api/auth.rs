@@ -23,11 +23,13 @@ pub async fn with_password(mut call: Call, collection: &str) -> Result<Reply> {
     app.auth.with_password(request, collection, received.body.values, params.shape(), address).await.map(Reply::json)
 }
 
-/// `POST /api/collections/{collection}/auth-refresh`; the body is read, so that a broken one fails, and ignored.
+/// `POST /api/collections/{collection}/auth-refresh`. The body is read, so that a broken one fails, and ignored; whether
+/// the caller may do this at all is told first.
 pub async fn refresh(mut call: Call, collection: &str) -> Result<Reply> {
     let params = call.query()?;
-    body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
     let request = call.rule_request(Context::Default, &params);
     let token = call.header(AUTHORIZATION.as_str()).unwrap_or_default();
-    call.app().auth.refresh(request, collection, token, params.shape()).await.map(Reply::json)
+    let answer = call.app().auth.refresh(request, collection, token, params.shape()).await?;
+    body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
+    Ok(Reply::json(answer))
 }

@@ -14,11 +14,11 @@ const PROVIDERS: [(&str, &str); 32] = [
     ("gitlab", "GitLab"),
     ("bitbucket", "Bitbucket"),
     ("gitee", "Gitee"),
-    ("gitea", "Gitea"),
+    ("gitea", "Gitea/Forgejo"),
     ("discord", "Discord"),
-    ("twitter", "Twitter"),
+    ("twitter", "X/Twitter"),
     ("kakao", "Kakao"),
-    ("vk", "VK"),
+    ("vk", "ВКонтакте"),
     ("linear", "Linear"),
     ("notion", "Notion"),
     ("monday", "monday.com"),
@@ -33,9 +33,9 @@ const PROVIDERS: [(&str, &str); 32] = [
     ("livechat", "LiveChat"),
     ("mailcow", "mailcow"),
     ("planningcenter", "Planning Center"),
-    ("oidc", "OpenID Connect"),
-    ("oidc2", "OpenID Connect (2)"),
-    ("oidc3", "OpenID Connect (3)"),
+    ("oidc", "OIDC"),
+    ("oidc2", "OIDC"),
+    ("oidc3", "OIDC"),
 ];
 
 #[derive(Debug, Serialize)]
