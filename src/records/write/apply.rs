@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     again::Again,
-    files::{Orphan, Placed, Sweeper},
+    draft::names,
+    files::{Folder, Orphan, Placed, Sweeper},
     image,
     judge::{Allowed, Judgement, Save, is_superusers},
     plan::{Plan, Plans, text},
@@ -15,7 +16,7 @@ use crate::{
     db::{Actor, Change, Kind, Row, Value, WriteTx},
     error::{Error, Result},
     files::Storage,
-    schema::{Catalog, FieldKind},
+    schema::{Catalog, FieldKind, FieldType},
 };
 
 /// Rows that one transaction may touch when it is alone.
@@ -86,10 +87,11 @@ impl<'a, 'c> Apply<'a, 'c> {
             return;
         }
         self.tx.after_commit(move || {
+            // In this order, and with the uploads still alive: where they have moved in, no folder is removed.
+            sweeper.sweep(&storage, orphans);
             if let Some(placed) = placed {
                 placed.keep();
             }
-            sweeper.sweep(&storage, orphans);
         });
     }
 
@@ -110,9 +112,9 @@ impl<'a, 'c> Apply<'a, 'c> {
         let new = self.rewrite(plan, old, values)?;
         let record = plan.id_of(&new);
         self.clear_account_rows(&outdated, &plan.collection.id, record)?;
-        for name in &save.removed {
-            let collection = plan.collection.id.clone();
-            self.orphans.push(Orphan::File { collection, record: record.to_owned(), name: name.clone() });
+        if !save.removed.is_empty() {
+            let folder = Folder { collection: plan.collection.id.clone(), record: record.to_owned() };
+            self.orphans.push(Orphan { folder, files: save.removed.clone(), whole: false });
         }
         Ok(new)
     }
@@ -128,8 +130,13 @@ impl<'a, 'c> Apply<'a, 'c> {
     /// Takes one row away; its references are the caller's business.
     pub fn erase(&mut self, plan: &Plan, old: &Arc<Row>) -> Result<()> {
         self.write_row(plan, Write::Delete(old))?;
-        let (collection, record) = (plan.collection.id.clone(), plan.id_of(old).to_owned());
-        self.orphans.push(Orphan::Record { collection, record });
+        let fields = plan.collection.fields.iter().zip(&old.values);
+        let files = fields.filter_map(|(field, value)| match &field.kind {
+            FieldKind::File(kind) => Some(names(kind, &kind.normalise_stored(value.into()))),
+            _ => None,
+        });
+        let folder = Folder { collection: plan.collection.id.clone(), record: plan.id_of(old).to_owned() };
+        self.orphans.push(Orphan { folder, files: files.flatten().collect(), whole: true });
         Ok(())
     }
 

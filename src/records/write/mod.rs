@@ -32,7 +32,7 @@ use self::{
     again::Again,
     apply::{Apply, Bounds},
     facts::{Facts, Need},
-    files::{Placed, Sweeper},
+    files::{Folder, Placed, Sweeper},
     judge::{Ground, Judgement, judge},
     plan::Plans,
     task::Task,
@@ -198,7 +198,8 @@ impl Records {
                 }
                 Need::Place { item, upload, collection, record } => {
                     if let (Some(placed), Some(task)) = (placed, tasks.get(item)) {
-                        placed.put(task, upload, &collection, &record).await?;
+                        let folder = Folder { collection: collection.into(), record };
+                        placed.put(task, upload, folder).await?;
                     }
                     facts.learn_placed(item, upload);
                 }

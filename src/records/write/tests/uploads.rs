@@ -159,3 +159,16 @@ async fn a_client_that_leaves_takes_no_file_away() {
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert!(house.has_file("docs", &key, name, true).await);
 }
+
+#[tokio::test]
+async fn an_id_that_is_used_again_at_once_keeps_its_new_file() {
+    let house = house().await;
+    let key = "e".repeat(15);
+    for round in 0..30 {
+        let made = create(&house, json!({"id": key}), vec![house.upload("one", "aaa.txt", b"x")]).await.unwrap();
+        let name = made["one"].as_str().unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        assert!(house.has_file("docs", &key, name, true).await, "round {round}");
+        house.delete(&superuser(), "docs", &key).await.unwrap();
+    }
+}
