@@ -192,6 +192,9 @@ fn note_settings(connection: &Connection, settings: &Json, notes: &mut Vec<Strin
     if on("/smtp/enabled") {
         notes.push("The mail server is kept in the settings, but this version sends no mail.".into());
     }
+    if on("/rateLimits/enabled") {
+        notes.push("Rate limits are kept in the settings, but this version does not enforce them.".into());
+    }
     Ok(s3)
 }
 
