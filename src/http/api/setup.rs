@@ -44,6 +44,7 @@ mod tests {
             ("", "text/html; charset=utf-8"),
             ("setup.js", "text/javascript; charset=utf-8"),
             ("setup.css", "text/css; charset=utf-8"),
+            ("icon.svg", "image/svg+xml"),
         ] {
             let reply = file(name).unwrap();
             assert_eq!(reply.content_type.unwrap(), content_type);
