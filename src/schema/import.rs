@@ -10,7 +10,7 @@ use super::{
     draft::{self, Draft},
     edit::{Edit, invalid_query},
     fields_list,
-    validate::{self, Check},
+    validate::{self, Check, MAX_COLLECTIONS},
     view,
 };
 use crate::error::{Error, Issues, Kind, Leaf, Result};
@@ -26,6 +26,9 @@ struct Entry {
 
 /// Imports all of them or fails as a whole.
 pub(super) fn run(edit: &mut Edit<'_, '_>, bodies: &[Map<String, Json>], delete_missing: bool) -> Result<()> {
+    if bodies.len() > MAX_COLLECTIONS {
+        return Err(Error::invalid(format!("There must be no more than {MAX_COLLECTIONS} collections.")));
+    }
     let mut entries = Vec::with_capacity(bodies.len());
     for body in bodies {
         entries.push(read(edit, body, delete_missing)?);

@@ -286,6 +286,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Whatever is sent is parsed or refused, and what was parsed is parsed again from its canonical form.
+        #[test]
+        fn no_text_breaks_the_parser(text in "(?i)create (unique )?index [ `\"'a-zé\\[\\]().,]{0,40} on [ `\"'a-zé\\[\\]().,]{0,60}") {
+            if let Some(index) = Index::parse(&text) {
+                let canonical = index.to_string();
+                if let Some(again) = Index::parse(&canonical) {
+                    proptest::prop_assert_eq!(again.to_string(), canonical);
+                }
+            }
+        }
+    }
+
     #[test]
     fn definitions_are_compared_without_names() {
         let parse = |text: &str| Index::parse(text).expect("an index");

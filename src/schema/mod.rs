@@ -6,7 +6,6 @@
 //! indexes), checked as a whole, and only then an `Edit` touches tables and `_collections`; all in one transaction
 //! that no other write shares.
 
-mod adopt;
 pub mod auth_options;
 mod bootstrap;
 pub mod catalog;
@@ -21,19 +20,13 @@ mod ids;
 mod import;
 pub mod index;
 pub mod pattern;
-mod read_only;
 mod store;
-mod system;
 mod table;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod validate;
-mod validate_auth;
-mod validate_fields;
-mod validate_indexes;
 mod view;
-mod view_query;
 
 use std::{
     collections::HashMap,
@@ -155,7 +148,7 @@ impl Schema {
                 Ok(derived) => derived,
                 Err(reason) => return Ok(Err(reason)),
             };
-            if let Some(reason) = view::lacks_id(&derived).or_else(|| validate_fields::bad_name(&derived.fields)) {
+            if let Some(reason) = view::lacks_id(&derived).or_else(|| validate::bad_name(&derived.fields)) {
                 return Ok(Err(reason));
             }
             Ok(view::sample(tx, &derived)?.map(|rows| (derived.fields, rows)))

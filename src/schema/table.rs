@@ -2,7 +2,7 @@
 //!
 //! Everything happens inside the caller's transaction: in SQLite a failed change of the schema is undone with it.
 
-use super::{Collection, Field, index::Index, validate_indexes};
+use super::{Collection, Field, index::Index, validate};
 use crate::{
     db::{WriteTx, quote_ident},
     error::{Error, Issues, Kind, Leaf, Result},
@@ -182,7 +182,7 @@ fn create_indexes(tx: &mut WriteTx<'_>, indexes: &[String], chosen: impl Fn(&Str
             let message = format!("The index \"{}\" could not be created: {reason}.", index.name);
             let mut issues = Issues::default();
             let leaf = Leaf::new("validation_invalid_index_expression", message);
-            issues.insert("indexes", validate_indexes::at(position, leaf));
+            issues.insert("indexes", validate::index_issue(position, leaf));
             return Err(Error::issues("The indexes could not be created.", issues));
         }
     }

@@ -1,7 +1,10 @@
 //! A new directory gets its fixed tables and system collections; one of an older PocketBase ≥ 0.23 is brought up to
 //! date (`docs/wire/records-storage.md` §2, §6). All of it in one transaction.
 
-use super::{Catalog, CheckRule, adopt, draft::Draft, edit::Edit, system, validate};
+pub(super) mod adopt;
+mod system;
+
+use super::{Catalog, CheckRule, draft::Draft, edit::Edit, validate};
 use crate::{
     db::{ReadTx, WriteTx},
     error::{Error, Issues, Result},

@@ -1,6 +1,6 @@
 //! The collections that every new directory starts with (`docs/wire/records-storage.md` §6, `auth.md` §1.4, §1.5, §5).
 
-use super::{
+use crate::schema::{
     Collection, CollectionType, Field, FieldKind,
     auth_options::AuthOptions,
     collection::Options,

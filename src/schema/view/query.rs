@@ -218,6 +218,13 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(query in "(select|from|join|as|on|union|--|/\\*|\\*/|[ ,.()`\"'\\[\\]*;aé\n]){0,40}") {
+            let _ = ViewQuery::parse(&query);
+        }
+    }
+
     #[test]
     fn refused_queries() {
         for query in ["select * from t", "select id, t.* from t", "select id from a union select id from b"] {

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use rusqlite::Connection;
 
+mod query;
+mod read_only;
+
+use self::query::{Named, ViewQuery};
 use super::{
     Catalog, Collection, Field, FieldKind,
     field::{Bool, JsonField, Number, Relation, Text},
-    fields_list, ids, read_only,
+    fields_list, ids,
     validate::MAX_EXPRESSION,
-    view_query::{self, Named, ViewQuery},
 };
 use crate::{
     db::{ReadTx, Row, quote_ident},
@@ -30,7 +33,7 @@ pub(super) struct Derived {
 
 /// The fields of a query. The inner error says, for people, why it cannot be a view.
 pub(super) fn derive(tx: &ReadTx<'_>, catalog: &Catalog, query: &str) -> Result<Result<Derived, String>> {
-    let query = view_query::trim(query);
+    let query = query::trim(query);
     if query.len() > MAX_EXPRESSION {
         return Ok(Err("the query is too long".to_owned()));
     }

@@ -1,10 +1,7 @@
 //! Whether a list of indexes may be stored (`docs/wire/records-collections.md` §5).
 
-use super::{
-    Collection,
-    index::Index,
-    validate::{Check, MAX_EXPRESSION},
-};
+use super::{Check, MAX_EXPRESSION};
+use crate::schema::{Collection, index::Index};
 use crate::{
     db::ReadTx,
     error::{Issue, Issues, Leaf, Result},
@@ -35,7 +32,7 @@ pub(super) fn check(check: &Check<'_>, tx: &ReadTx<'_>) -> Result<Result<(), Iss
 }
 
 /// An issue of one entry.
-pub(super) fn at(position: usize, leaf: Leaf) -> Issue {
+pub(in crate::schema) fn at(position: usize, leaf: Leaf) -> Issue {
     let mut list = Issues::default();
     list.insert(&position.to_string(), leaf);
     list.into()

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{
+use super::{Check, MAX_EXPRESSION};
+use crate::schema::{
     auth_options::{AuthOptions, EmailTemplate, Mfa, OAuth2, Otp, PROVIDERS, PasswordAuth, Provider, TokenOptions},
     field::{FieldType, Url},
-    validate::{Check, MAX_EXPRESSION},
 };
 use crate::{
     db::Value,

@@ -4,8 +4,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde_json::json;
 
-use super::{Collection, Field, FieldKind, field::Relation, validate::Check};
+use super::Check;
 use crate::error::{Issue, Issues, Leaf};
+use crate::schema::{Collection, Field, FieldKind, field::Relation};
 
 /// SQLite's tables end at 2000 columns.
 const MAX_FIELDS: usize = 1000;
@@ -144,7 +145,7 @@ fn settings(check: &Check<'_>, field: &Field) -> Issues {
 }
 
 /// The first field whose name none can have, for people.
-pub(super) fn bad_name(fields: &[Field]) -> Option<String> {
+pub(in crate::schema) fn bad_name(fields: &[Field]) -> Option<String> {
     let bad = |field: &&Field| field.check_settings().contains("name");
     fields.iter().find(bad).map(|field| format!("\"{}\" is no valid name of a column", field.name))
 }

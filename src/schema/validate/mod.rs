@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
-use super::{
-    Catalog, CheckRule, Collection, Rule, collection::Options, validate_auth, validate_fields, validate_indexes,
-};
+mod auth;
+mod fields;
+mod indexes;
+
+pub(super) use self::{fields::bad_name, indexes::at as index_issue};
+use super::{Catalog, CheckRule, Collection, Rule, collection::Options};
 use crate::{
     db::ReadTx,
     error::{Issues, Leaf, Result},
@@ -13,7 +16,7 @@ use crate::{
 /// A rule or query longer than this many bytes is refused.
 pub(super) const MAX_EXPRESSION: usize = 65_536;
 /// More collections than this are refused.
-const MAX_COLLECTIONS: usize = 10_000;
+pub(super) const MAX_COLLECTIONS: usize = 2000;
 
 /// One collection under validation.
 pub(super) struct Check<'a> {
@@ -44,18 +47,18 @@ impl Check<'_> {
         for (key, rule) in self.new.rules() {
             note(key, self.api_rule(key, rule));
         }
-        let fields = validate_fields::check(self);
-        let bad_fields = fields.is_err();
-        match fields {
+        let listed = fields::check(self);
+        let bad_fields = listed.is_err();
+        match listed {
             Ok(()) => {}
             Err(issue) => issues.insert("fields", issue),
         }
-        if let Err(issue) = validate_indexes::check(self, tx)? {
+        if let Err(issue) = indexes::check(self, tx)? {
             issues.insert("indexes", issue);
         }
         match &self.new.options {
             Options::Base => {}
-            Options::Auth(options) => issues.merge(validate_auth::check(self, options)),
+            Options::Auth(options) => issues.merge(auth::check(self, options)),
             Options::View { query } => {
                 if let Some(leaf) = self.query(query, bad_fields) {
                     issues.insert("viewQuery", leaf);

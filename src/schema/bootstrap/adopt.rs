@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{
-    CollectionType, FieldKind, bootstrap::MIGRATIONS, delete::REFERRING, draft::auth_indexes, field::Text, ids,
-    index::Index, system, table, templates,
+use super::{MIGRATIONS, system};
+use crate::schema::{
+    CollectionType, FieldKind, delete::REFERRING, draft::auth_indexes, field::Text, ids, index::Index, table, templates,
 };
 use crate::{
     db::{ReadTx, WriteTx, quote_ident},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The login alert as it was before it told where the login came from.
-pub(super) const OLD_ALERT: &str = "<p>Hello,</p>\n<p>We noticed a login to your {APP_NAME} account from a new location.</p>\n<p>If \
+pub(in crate::schema) const OLD_ALERT: &str = "<p>Hello,</p>\n<p>We noticed a login to your {APP_NAME} account from a new location.</p>\n<p>If \
                          this was you, you may disregard this email.</p>\n<p><strong>If this wasn't you, you should \
                          immediately change your {APP_NAME} account password to revoke access from all other \
                          locations.</strong></p>\n<p>\n  Thanks,<br/>\n  {APP_NAME} team\n</p>";
