@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 /// How much is told; `RUST_LOG` overrules it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// For commands that answer by themselves.
-    Warnings,
+    /// For commands that report by themselves.
+    Quiet,
     Normal,
     /// `--dev`
     Verbose,
@@ -17,7 +17,7 @@ pub enum Level {
 /// Starts the log: for people on a terminal, as JSON lines otherwise.
 pub fn start(level: Level) {
     let level = match level {
-        Level::Warnings => "warn",
+        Level::Quiet => "error",
         Level::Normal => "warn,conch=info",
         Level::Verbose => "info,conch=debug",
     };

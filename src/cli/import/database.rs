@@ -22,8 +22,6 @@ pub struct Surveyed {
 #[derive(Debug)]
 pub struct Survey {
     pub collections: Vec<Surveyed>,
-    /// Records with files in object storage cannot bring them.
-    pub files_in_s3: bool,
     /// What comes along, but is not used or not complete, for people.
     pub notes: Vec<String>,
 }
@@ -44,13 +42,14 @@ impl Survey {
         refuse_old(&connection)?;
         refuse_foreign(&connection)?;
         let mut notes = Vec::new();
-        let settings = read_settings(&connection, has_key, &mut notes)?;
-        let files_in_s3 = note_settings(&connection, &settings, &mut notes)?;
+        if !has_key {
+            remove_encrypted_settings(&connection, &mut notes)?;
+        }
         let collections = collections(&connection, &mut notes)?;
         note_triggers(&connection, &mut notes)?;
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
         connection.close().map_err(|(_, error)| error)?;
-        Ok(Self { collections, files_in_s3, notes })
+        Ok(Self { collections, notes })
     }
 
     /// Fails unless every table still has as many records as the survey saw.
@@ -148,59 +147,21 @@ fn refuse_foreign(connection: &Connection) -> anyhow::Result<()> {
     }
 }
 
-/// The settings if they can be read here. `Null` when they are encrypted or missing.
-fn read_settings(connection: &Connection, has_key: bool, notes: &mut Vec<String>) -> anyhow::Result<Json> {
+/// Nobody could open a directory whose settings nobody can read.
+fn remove_encrypted_settings(connection: &Connection, notes: &mut Vec<String>) -> anyhow::Result<()> {
     // PocketBase binds the value as bytes.
     let sql = "SELECT CAST(value AS TEXT) FROM _params WHERE id = 'settings'";
     let stored: Option<Option<String>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    let Some(stored) = stored.flatten() else { return Ok(Json::Null) };
-    if let Ok(settings) = serde_json::from_str::<Json>(&stored)
-        && settings.is_object()
-    {
-        return Ok(settings);
+    let is_plain = |text: &str| serde_json::from_str::<Json>(text).is_ok_and(|settings| settings.is_object());
+    if stored.flatten().is_none_or(|text| is_plain(&text)) {
+        return Ok(());
     }
-    if !has_key {
-        connection.execute("DELETE FROM _params WHERE id = 'settings'", [])?;
-        notes.push(
-            "The settings are encrypted and were not brought: import again with --encryption-key (the value of the \
-             variable that PocketBase's --encryptionEnv names), or set them anew."
-                .into(),
-        );
-    }
-    Ok(Json::Null)
-}
-
-/// Says which settings have no effect, and switches object storage off. True when files are there.
-fn note_settings(connection: &Connection, settings: &Json, notes: &mut Vec<String>) -> anyhow::Result<bool> {
-    let on = |pointer: &str| settings.pointer(pointer).and_then(Json::as_bool).unwrap_or(false);
-    let s3 = on("/s3/enabled");
-    if s3 {
-        notes.push(
-            "Files are kept in S3, which Conch cannot read yet. The setting was switched off; copy the bucket's content \
-             into the storage folder to bring the files."
-                .into(),
-        );
-        switch_off(connection, "$.s3.enabled")?;
-    }
-    if on("/backups/s3/enabled") {
-        notes.push("Backups went to S3, which Conch cannot do yet. The setting was switched off.".into());
-        switch_off(connection, "$.backups.s3.enabled")?;
-    }
-    if settings.pointer("/backups/cron").and_then(Json::as_str).is_some_and(|cron| !cron.is_empty()) {
-        notes.push("Scheduled backups are set up, but this version makes none: keep your own.".into());
-    }
-    if on("/smtp/enabled") {
-        notes.push("The mail server is kept in the settings, but this version sends no mail.".into());
-    }
-    if on("/rateLimits/enabled") {
-        notes.push("Rate limits are kept in the settings, but this version does not enforce them.".into());
-    }
-    Ok(s3)
-}
-
-fn switch_off(connection: &Connection, path: &str) -> anyhow::Result<()> {
-    let sql = "UPDATE _params SET value = json_set(CAST(value AS TEXT), ?1, json('false')) WHERE id = 'settings'";
-    connection.execute(sql, [path])?;
+    connection.execute("DELETE FROM _params WHERE id = 'settings'", [])?;
+    notes.push(
+        "The settings are encrypted and were not brought: import again with --encryption-key (the value of the variable \
+         that PocketBase's --encryptionEnv names), or set them anew."
+            .into(),
+    );
     Ok(())
 }
 
@@ -314,17 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_settings_need_a_key() {
-        for (value, has_key, left, notes) in
-            [(r#"{"meta":{}}"#, false, 1, 0), ("bm90IGpzb24=", false, 0, 1), ("bm90IGpzb24=", true, 1, 0)]
-        {
+    fn only_encrypted_settings_are_taken_out() {
+        for (value, left) in [(r#"{"meta":{}}"#, 1), ("bm90IGpzb24=", 0), ("null", 0)] {
             let connection = Connection::open_in_memory().unwrap();
             connection.execute_batch("CREATE TABLE _params (id, value)").unwrap();
-            connection.execute("INSERT INTO _params VALUES ('settings', ?1)", [value]).unwrap();
-            let mut noted = Vec::new();
-            read_settings(&connection, has_key, &mut noted).unwrap();
-            assert_eq!(count(&connection, "_params").unwrap(), left);
-            assert_eq!(noted.len(), notes);
+            connection.execute("INSERT INTO _params VALUES ('settings', ?1)", [value.as_bytes()]).unwrap();
+            let mut notes = Vec::new();
+            remove_encrypted_settings(&connection, &mut notes).unwrap();
+            assert_eq!((count(&connection, "_params").unwrap(), notes.is_empty()), (left, left == 1), "{value}");
         }
     }
 }

@@ -11,14 +11,17 @@ mod report;
 mod source;
 mod staging;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use self::{database::Survey, progress::Progress, report::Report, source::Source, staging::Staging};
 use super::Place;
-use crate::app::App;
+use crate::{app::App, settings::Settings};
 
 /// `conch import`
 #[derive(Debug, Args)]
@@ -45,7 +48,7 @@ impl Import {
     /// Prints a report of what came along and what could not.
     pub fn run(self, place: Place) -> anyhow::Result<()> {
         let From::Pocketbase { source } = self.from;
-        super::log::start(super::log::Level::Warnings);
+        super::log::start(super::log::Level::Quiet);
         let report = import(&source, &place)?;
         print!("{report}");
         Ok(())
@@ -65,25 +68,27 @@ fn import(source: &Path, place: &Place) -> anyhow::Result<Report> {
     let copied = files::copy(&source.path().join("storage"), &staging.path().join("storage"), &progress)?;
 
     progress.say("Taking over");
-    adopt(staging.path(), place, &survey)?;
+    let settings = adopt(staging.path(), place, &survey)?;
     let missing = survey.missing_files(&staging.path().join("data.db"), &staging.path().join("storage"))?;
     staging.publish().with_context(|| format!("cannot move the copy to {}", place.dir.display()))?;
-    Ok(Report::new(&place.dir, &source, &survey, copied, missing))
+    Ok(Report::new(&place.dir, &source, &survey, &settings, copied, missing))
 }
 
 /// Opens the copy as Conch's own, which migrates it, and compares what is in it then.
-fn adopt(dir: &Path, place: &Place, survey: &Survey) -> anyhow::Result<()> {
+fn adopt(dir: &Path, place: &Place, survey: &Survey) -> anyhow::Result<Arc<Settings>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let settings = runtime.block_on(async {
         let config = Place { dir: dir.to_owned(), ..place.clone() }.config();
         let app = App::open(crate::app::Config { adopt: true, ..config }).context("the copy cannot be opened")?;
         let kept = app.schema.catalog().all().len();
+        let settings = app.settings.current();
         app.db.close().await;
         drop(app);
         if kept != survey.collections.len() {
             bail!("{} collections were copied, but {kept} could be read", survey.collections.len());
         }
-        Ok(())
+        Ok(settings)
     })?;
-    survey.compare(&dir.join("data.db"))
+    survey.compare(&dir.join("data.db"))?;
+    Ok(settings)
 }

@@ -10,6 +10,7 @@ use super::{
     files::Copied,
     source::Source,
 };
+use crate::settings::Settings;
 
 #[derive(Debug)]
 pub struct Report {
@@ -21,10 +22,18 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(target: &Path, source: &Source, survey: &Survey, copied: Copied, missing: Missing) -> Self {
+    pub fn new(
+        target: &Path,
+        source: &Source,
+        survey: &Survey,
+        settings: &Settings,
+        copied: Copied,
+        missing: Missing,
+    ) -> Self {
         let mut notes = survey.notes.clone();
+        notes.extend(without_effect(settings).map(str::to_owned));
         if missing.files > 0 {
-            let why = if survey.files_in_s3 { " (they are in S3)" } else { "" };
+            let why = if settings.s3.enabled { " (they are in S3)" } else { "" };
             let examples = missing.examples.join(", ");
             notes.push(format!(
                 "{} files that records name are not in storage{why}, such as {examples}.",
@@ -40,6 +49,22 @@ impl Report {
         }
         Self { target: target.to_owned(), collections: survey.collections.clone(), copied, notes }
     }
+}
+
+/// Settings that came along, but that this version does not act on.
+fn without_effect(settings: &Settings) -> impl Iterator<Item = &'static str> {
+    [
+        (
+            settings.s3.enabled,
+            "Files are kept in S3, which this version cannot read: copy the bucket's content into the storage folder.",
+        ),
+        (settings.backups.s3.enabled, "Backups went to S3, which this version cannot do."),
+        (!settings.backups.cron.is_empty(), "Backups are scheduled, but this version makes none: keep your own."),
+        (settings.smtp.enabled, "A mail server is set up, but this version sends no mail."),
+        (settings.rate_limits.enabled, "Rate limits are set up, but this version does not enforce them."),
+    ]
+    .into_iter()
+    .filter_map(|(on, note)| on.then_some(note))
 }
 
 impl fmt::Display for Report {
