@@ -1,9 +1,16 @@
 //! `~` and `!~`: how a value becomes a pattern (`records-filter.md` §5.4), and SQLite's LIKE in memory.
 
+/// Longer patterns are an error to SQLite (its `SQLITE_MAX_LIKE_PATTERN_LENGTH`), in bytes.
+pub(super) const MAX_PATTERN: usize = 50_000;
+
+/// A pattern that matches nothing: it ends in its escape character. It takes the place of one that is too long.
+pub(super) const NEVER: &str = "\\";
+
 /// The LIKE pattern (escape character `\`) of a bound value's text. A text with an unescaped `%` is a pattern already;
 /// any other is looked for literally, anywhere.
 pub(super) fn pattern(text: &str) -> String {
-    if has_wildcard(text) { text.to_owned() } else { format!("%{}%", escape(text)) }
+    let pattern = if has_wildcard(text) { text.to_owned() } else { format!("%{}%", escape(text)) };
+    if pattern.len() > MAX_PATTERN { NEVER.to_owned() } else { pattern }
 }
 
 /// True when a `%` stands outside of an escape pair.

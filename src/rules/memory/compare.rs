@@ -97,7 +97,10 @@ fn is_blank(value: &Value) -> bool {
 fn like(left: &Value, right: &Side, right_value: &Value) -> Result<Option<bool>, Uncertain> {
     let pattern = match right.bound {
         true => pattern_text(right_value).map(|text| like::pattern(&text)),
-        false => value::text(right_value)?.map(|text| format!("%{text}%")),
+        false => value::text(right_value)?.map(|text| match text.len() > like::MAX_PATTERN - 2 {
+            true => like::NEVER.to_owned(),
+            false => format!("%{text}%"),
+        }),
     };
     Ok(value::text(left)?.zip(pattern).map(|(text, pattern)| like::matches(&text, &pattern)))
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::rules::{
     class::{Affinity, Class},
+    like::{MAX_PATTERN, NEVER},
     parse::expr::Sign,
 };
 
@@ -80,7 +81,14 @@ fn blank(column: &Frag, equal: bool) -> Cond {
 fn like(left: &Term, right: &Term, operator: &str) -> Cond {
     let pattern = match &right.bound {
         Some(slot) => Frag::slot(Slot::Pattern(Box::new(slot.clone()))),
-        None => Frag::fill("('%' || {0} || '%')", &[&right.sql]),
+        // A pattern that SQLite would refuse matches nothing.
+        None => Frag::fill(
+            &format!(
+                r"CASE WHEN octet_length({{0}}) > {} THEN '{NEVER}' ELSE '%' || {{0}} || '%' END",
+                MAX_PATTERN - 2
+            ),
+            &[&right.sql],
+        ),
     };
     Cond::leaf(&format!("{{0}} {operator} {{1}} ESCAPE '\\'"), &[&left.sql, &pattern])
 }

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    rules::{Verdict, judge},
+};
 
 #[test]
 fn relations_and_multi_match() {
@@ -204,6 +207,13 @@ fn scalars_compare_as_the_table_says() {
         ("strftime('%Y',strftime('%Y'))='x'", "invalid"),
         ("strftime('%Y',d,'1','2','3','4','5','6','7','8','9')='x'", "invalid"),
         ("j..a=1", "invalid"),
+        ("j.:.a=1", "invalid"),
+        ("j.99999999999999999999=1", ""),
+        ("j.arr.00000000001=2", "r1"),
+        ("j:lower='text'", "r3"),
+        ("g:lower~'lon'", "r1 r2 r3 r4 r5 r6 r7"),
+        ("t~null", ""),
+        ("null~t", ""),
     ] {
         let found = fixture.filter("scalars", filter, &request).unwrap_or_else(|_| "invalid".to_owned());
         assert_eq!(found, expected, "{filter}");
@@ -292,6 +302,26 @@ fn create_rules() {
         ("@request.body.owner.name='u1'", json!({ "owner": "u1" }), true),
         ("@request.body.owner.name='u1'", json!({ "owner": "u2" }), false),
         ("@request.body.owner.name=''", json!({}), true),
+        ("@request.body.owner.name=''", json!({ "owner": "" }), true),
+        ("@request.body.owner.friend.name='u2'", json!({ "owner": "u1" }), true),
+        ("@request.body.owner.id='u9'", json!({ "owner": "u9" }), false),
+        ("@request.body.owner:length=0", json!({}), true),
+        ("@request.body.owner:length=1", json!({ "owner": "" }), true),
+        ("@request.body.owner:each=''", json!({ "owner": "" }), true),
+        ("@request.body.owner:each=''", json!({}), false),
+        ("@request.body.owner:each!='x'", json!({}), true),
+        ("@request.body.s='[]'", json!({}), false),
+        ("@request.body.s=''", json!({}), true),
+        ("@request.body.s.0='a'", json!({ "s": ["a"] }), true),
+        ("@request.body.n~'3'", json!({ "n": 3.0 }), true),
+        ("@request.body.n:lower='3'", json!({ "n": 3.0 }), true),
+        ("@request.body.zz='1'", json!({ "zz": 1 }), false),
+        ("@request.body.zz:isset=true", json!({ "zz": null }), true),
+        ("@request.body.zz.a:isset=true", json!({ "zz": { "a": null } }), true),
+        ("@request.body.zz.a:isset=false", json!({ "zz": {} }), true),
+        ("@request.body.j:changed=false", json!({ "j": { "a": 1 } }), true),
+        ("j.a=1", json!({ "j": { "a": 1 } }), true),
+        ("s~'b'", json!({ "s": ["a", "b"] }), true),
         ("@request.body.readers.name='u1'", json!({ "readers": ["u1", "u2"] }), false),
         ("@request.body.readers.name?='u2'", json!({ "readers": ["u1", "u2"] }), true),
         ("@request.body.t:lower='abc'", json!({ "t": "ABC" }), true),
@@ -376,6 +406,12 @@ fn rules_about_the_caller() {
         ("readers ~ @request.auth.id", false, true, true),
         ("@request.auth.level > 4 && @request.auth.collectionName = 'users'", false, true, true),
         ("@request.auth.level = '5'", false, true, true),
+        ("@request.auth.level ~ '5'", false, true, true),
+        ("@request.auth.verified = false", false, true, true),
+        ("@request.auth.verified = '0'", false, false, false),
+        ("@request.auth.id:isset = true", false, false, false),
+        ("'u1' ~ @request.auth.name", false, true, false),
+        ("@request.auth.tags = '[\"x\"]'", false, true, false),
         ("@request.auth.tags:each ?= 'y'", false, false, true),
         ("@request.auth.tags:length = 1", false, true, false),
         ("@request.auth.friend = ''", true, false, true),
@@ -419,5 +455,28 @@ fn rules_are_checked_when_a_collection_is_saved() {
     ] {
         let checked = crate::schema::CheckRule::check(&Checker, &fixture.catalog, fixture.base("posts"), rule);
         assert_eq!(checked.is_ok(), valid, "{rule}: {checked:?}");
+    }
+}
+
+/// SQLite refuses patterns over 50000 bytes; here they match nothing.
+#[test]
+fn patterns_that_are_too_long_match_nothing() {
+    let fixture = posts();
+    let long = "x".repeat(60_000);
+    fixture.insert("posts", json!({ "id": "p2", "t": long }));
+    let body = json!({ "t": long }).as_object().unwrap().clone();
+    let request = Request { body, ..Request::default() };
+    let row = fixture.row("posts", "p2");
+    for (rule, expected) in [
+        ("t ~ @request.body.t", false),
+        ("t !~ @request.body.t", true),
+        ("t ~ t", false),
+        ("'x' !~ t", true),
+        ("t = @request.body.t", true),
+        ("t ~ 'xxx'", true),
+    ] {
+        assert_eq!(fixture.rule("posts", "p2", rule, &request).unwrap(), expected, "{rule}");
+        let judged = judge(rule, &fixture.catalog, fixture.base("posts"), &row, &request);
+        assert_eq!(judged == Verdict::Match, expected, "{rule}");
     }
 }
