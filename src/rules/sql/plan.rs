@@ -201,7 +201,7 @@ impl Plan {
 /// A one-row table of parameters. They have no affinity, as §9.2 wants it.
 fn new_row(read: &[Box<str>], selected: &[&str]) -> Frag {
     let mut columns: Vec<&str> = read.iter().map(|column| &**column).collect();
-    columns.extend(selected.iter().filter(|column| !read.iter().any(|known| &***column == &**known)));
+    columns.extend(selected.iter().filter(|column| !read.iter().any(|known| **column == &**known)));
     let values: Vec<Frag> = columns
         .iter()
         .map(|column| {

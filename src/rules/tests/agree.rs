@@ -44,6 +44,10 @@ const TEXTS: &[&str] = &[
     "now",
 ];
 
+/// Values that meet each other often: equal in one type, not in the other.
+const CORE: &[&str] = &["", "a", "5", "5.0", "1"];
+const CORE_NUMBERS: &[f64] = &[0.0, 1.0, 5.0];
+
 const MULTI: &[&str] = &[
     "[]",
     "[\"a\"]",
@@ -122,11 +126,14 @@ struct Case {
 }
 
 fn stored(kind: &Json) -> BoxedStrategy<Value> {
-    let text = |pool: &'static [&'static str]| select(pool).prop_map(|text| Value::Text(text.to_owned()));
+    let text = |pool: &'static [&'static str]| {
+        prop_oneof![select(CORE), select(pool)].prop_map(|text| Value::Text(text.to_owned()))
+    };
     let number = prop_oneof![
-        select(NUMBERS).prop_map(Value::Real),
-        (-3_i64..12).prop_map(Value::Integer),
-        Just(Value::Integer(9_007_199_254_740_993))
+        3 => select(CORE_NUMBERS).prop_map(Value::Real),
+        1 => select(NUMBERS).prop_map(Value::Real),
+        1 => (-3_i64..12).prop_map(Value::Integer),
+        1 => Just(Value::Integer(9_007_199_254_740_993))
     ];
     let multiple = kind["maxSelect"].as_i64().unwrap_or(1) > 1;
     match kind["type"].as_str().unwrap_or_default() {
@@ -146,8 +153,10 @@ fn stored(kind: &Json) -> BoxedStrategy<Value> {
 
 fn sent() -> BoxedStrategy<Json> {
     prop_oneof![
-        4 => select(TEXTS).prop_map(|text| json!(text)),
-        2 => select(NUMBERS).prop_map(|number| json!(number)),
+        3 => select(CORE).prop_map(|text| json!(text)),
+        2 => select(TEXTS).prop_map(|text| json!(text)),
+        2 => select(CORE_NUMBERS).prop_map(|number| json!(number)),
+        1 => select(NUMBERS).prop_map(|number| json!(number)),
         1 => any::<bool>().prop_map(|flag| json!(flag)),
         1 => Just(Json::Null),
         2 => vec(select(&["a", "b", "c", "", "5"][..]), 0..4).prop_map(|list| json!(list)),
@@ -199,9 +208,11 @@ fn operand(fields: usize) -> BoxedStrategy<String> {
     prop_oneof![
         6 => (field.clone(), modifier).prop_map(|(field, modifier)| format!("{field}{modifier}")),
         2 => (field.clone(), below).prop_map(|(field, path)| format!("{field}.{path}")),
-        4 => select(TEXTS).prop_map(|text| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))),
-        2 => select(TEXTS).prop_map(|text| format!("\"{}\"", text.replace('"', "\\\""))),
-        3 => select(NUMBERS).prop_map(|number| number.to_string()),
+        3 => select(CORE).prop_map(|text| format!("'{text}'")),
+        2 => select(TEXTS).prop_map(|text| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))),
+        1 => select(TEXTS).prop_map(|text| format!("\"{}\"", text.replace('"', "\\\""))),
+        2 => select(CORE_NUMBERS).prop_map(|number| number.to_string()),
+        1 => select(NUMBERS).prop_map(|number| number.to_string()),
         1 => select(&["null", "true", "false", "@now", "@year", "@todayStart"][..]).prop_map(str::to_owned),
         4 => request.prop_map(|path| format!("@request.{path}")),
         1 => (field.clone(), field).prop_map(|(a, b)| format!("geoDistance({a}.lon, {b}.lat, 23, 42.5)")),
@@ -232,7 +243,7 @@ fn case() -> impl Strategy<Value = Case> {
         let row: Vec<_> = kinds.iter().map(stored).collect();
         let caller = proptest::option::of((stored(&json!({ "type": "text" })), stored(&json!({ "type": "number" }))));
         let pairs = || vec((0..fields + 2, sent()), 0..4);
-        (Just(kinds), row, caller, pairs(), pairs(), vec(rule(fields), 6))
+        (Just(kinds), row, caller, pairs(), pairs(), vec(rule(fields), 10))
             .prop_map(|(kinds, row, caller, query, body, rules)| Case { kinds, row, caller, query, body, rules })
     })
 }
@@ -298,7 +309,7 @@ fn request(case: &Case, fixture: &Fixture) -> Request {
 
 #[test]
 fn sql_and_memory_agree() {
-    let cases = std::env::var("CONCH_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
+    let cases = std::env::var("CONCH_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let (decided, matched, asked) = (Cell::new(0_u32), Cell::new(0_u32), Cell::new(0_u32));
     let checked = TestRunner::new(config).run(&case(), |case| {

@@ -17,7 +17,7 @@ use crate::{
     db::{Row, Value, quote_ident},
     error::Result,
     identity::{AuthRecord, Caller},
-    schema::{Catalog, Collection, Field, auth_options::AuthOptions, collection::Options},
+    schema::{Catalog, Collection, Field, collection::Options},
 };
 
 /// A catalog with its tables in memory.
@@ -58,7 +58,7 @@ impl Fixture {
     pub fn row(&self, collection: &str, id: &str) -> Row {
         let sql = format!("SELECT * FROM {} WHERE id = ?", quote_ident(collection));
         let mut statement = self.connection.prepare(&sql).unwrap();
-        let columns: Arc<[Arc<str>]> = statement.column_names().into_iter().map(Arc::from).collect();
+        let columns: Arc<[Arc<str>]> = statement.column_names().map(Arc::from).collect();
         let values = statement
             .query_row([id], |row| (0..columns.len()).map(|index| row.get(index)).collect::<rusqlite::Result<_>>())
             .unwrap();
@@ -148,7 +148,7 @@ pub(super) fn auth(name: &str, fields: Json) -> Collection {
         { "name": "tokenKey", "type": "text", "hidden": true },
     ]);
     all.as_array_mut().unwrap().extend(fields.as_array().unwrap().iter().cloned());
-    collection(name, Options::Auth(Box::new(AuthOptions::default())), all)
+    collection(name, Options::Auth(Box::default()), all)
 }
 
 /// A request by a superuser.
