@@ -1,5 +1,8 @@
 //! The `fields` parameter: which keys of an answer the client wants (`docs/wire/records-api.md` §7).
 
+mod entities;
+mod excerpt;
+
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{
@@ -8,7 +11,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::excerpt::{self, Excerpt};
+use self::excerpt::Excerpt;
 use crate::error::{Error, Result};
 
 /// A path that goes deeper than any JSON that the house writes.

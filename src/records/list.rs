@@ -95,7 +95,7 @@ impl Page {
 
     /// Items and total of one snapshot.
     fn read(&self, tx: &ReadTx<'_>) -> Result<Rendered> {
-        let mut out = Vec::with_capacity(8 * 1024);
+        let mut out = Vec::with_capacity(16 * 1024);
         out.extend_from_slice(b"{\"items\":[");
         let found = match self.streamed {
             true => self.stream(tx, &self.asked.layout(&self.table), &mut out)?,

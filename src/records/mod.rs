@@ -6,8 +6,6 @@
 mod answer;
 mod cache;
 mod counts;
-mod entities;
-mod excerpt;
 mod expand;
 mod fields;
 mod layout;
