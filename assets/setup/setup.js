@@ -83,7 +83,7 @@ async function submit(event) {
         const fields = Object.entries(answer.body.data ?? {}).map(([name, problem]) => [name, problem.message]);
         if (show(Object.fromEntries(fields))) return;
         say(answer.status === 401 || answer.status === 403
-            ? "This link is no longer valid. Restart the server for a new one."
+            ? "This link is no longer valid: it was used already, or it has expired."
             : answer.body.message || "The superuser could not be created.", true);
     } catch {
         say("The server could not be reached.", true);

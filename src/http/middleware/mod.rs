@@ -15,7 +15,10 @@ use std::{rc::Rc, time::Instant};
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::Payload,
-    http::{Method, header::AUTHORIZATION},
+    http::{
+        ConnectionType, Method,
+        header::{AUTHORIZATION, UPGRADE},
+    },
 };
 
 use self::request_id::RequestId;
@@ -47,12 +50,17 @@ pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Http
         return response;
     }
 
+    let closes = http.headers().contains_key(UPGRADE);
     let outcome = panic::caught(guarded(wire.clone(), http.clone(), payload)).await;
     log::finished(&http, id.as_str(), started, &outcome);
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
         Err(failure) => error::reply(&failure).into_response(),
     };
+    if closes {
+        // We switch to nothing. actix ends such a connection after the answer, so the client has to be told.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     security_headers::set(&mut response);
     cors::set(&wire.origins, &http, &mut response);
     id.set(&mut response);
