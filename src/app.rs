@@ -64,7 +64,7 @@ impl App {
             },
         )?;
         let settings = settings::Store::open(db.clone(), config.encryption_key)?;
-        let schema = Schema::open(db.clone(), Arc::new(rules::Checker::default()))?;
+        let schema = Schema::open(db.clone(), Arc::new(rules::Checker))?;
         let labels = settings.clone();
         schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));
         let storage = Storage::open(&config.dir, durability != Durability::Off)?;
