@@ -18,7 +18,7 @@ pub enum Level {
 pub fn start(level: Level) {
     let level = match level {
         Level::Quiet => "error",
-        Level::Normal => "warn,conch=info",
+        Level::Normal => "warn,actix_http=off,conch=info",
         Level::Verbose => "info,conch=debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
