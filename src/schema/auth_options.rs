@@ -173,7 +173,7 @@ impl AuthOptions {
     /// the stored one of the same name had. A value of a wrong JSON type is an error.
     pub fn merged(&self, body: &Map<String, Json>) -> Result<Self, String> {
         let mut stored = self.to_stored();
-        let known = |key: &String| stored.get(key).is_some();
+        let known = |key: &str| stored.as_object().is_some_and(|it| it.keys().any(|it| it.eq_ignore_ascii_case(key)));
         let patch =
             body.iter().filter(|(key, _)| known(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
         merge(&mut stored, patch);
@@ -202,6 +202,8 @@ const NULLABLE: [&str; 3] = ["authRule", "manageRule", "pkce"];
 fn merge(base: &mut Json, patch: Map<String, Json>) {
     let Json::Object(base) = base else { return };
     for (key, value) in patch {
+        // Keys are known in any case (`docs/wire/auth.md` §0.2).
+        let key = base.keys().find(|known| known.eq_ignore_ascii_case(&key)).cloned().unwrap_or(key);
         let Some(old) = base.get_mut(&key) else {
             base.insert(key, value);
             continue;

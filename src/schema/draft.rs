@@ -211,9 +211,14 @@ fn malformed() -> Error {
     Error::invalid("The submitted data has a wrong format.")
 }
 
+/// A value by key, in any case (`docs/wire/auth.md` §0.2).
+pub(super) fn get<'a>(body: &'a Map<String, Json>, key: &str) -> Option<&'a Json> {
+    body.get(key).or_else(|| body.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value))
+}
+
 /// A text by key; JSON `null` is the blank text.
 fn read_text(body: &Map<String, Json>, key: &str) -> Result<Option<String>> {
-    match body.get(key) {
+    match get(body, key) {
         None => Ok(None),
         Some(Json::Null) => Ok(Some(String::new())),
         Some(Json::String(text)) => Ok(Some(text.clone())),
@@ -222,7 +227,7 @@ fn read_text(body: &Map<String, Json>, key: &str) -> Result<Option<String>> {
 }
 
 fn read_bool(body: &Map<String, Json>, key: &str) -> Result<Option<bool>> {
-    match body.get(key) {
+    match get(body, key) {
         None => Ok(None),
         Some(Json::Null) => Ok(Some(false)),
         Some(Json::Bool(value)) => Ok(Some(*value)),
@@ -231,7 +236,7 @@ fn read_bool(body: &Map<String, Json>, key: &str) -> Result<Option<bool>> {
 }
 
 fn read_rule(body: &Map<String, Json>, key: &str, rule: &mut Rule) -> Result<()> {
-    match body.get(key) {
+    match get(body, key) {
         None => {}
         Some(Json::Null) => *rule = None,
         Some(Json::String(text)) => *rule = Some(text.clone()),
@@ -242,7 +247,7 @@ fn read_rule(body: &Map<String, Json>, key: &str, rule: &mut Rule) -> Result<()>
 
 /// A list by key; JSON `null` is the empty list.
 fn read_list<'a>(body: &'a Map<String, Json>, key: &str) -> Result<Option<&'a [Json]>> {
-    match body.get(key) {
+    match get(body, key) {
         None => Ok(None),
         Some(Json::Null) => Ok(Some(&[])),
         Some(Json::Array(list)) => Ok(Some(list)),

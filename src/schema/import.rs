@@ -75,7 +75,7 @@ pub(super) fn failure(error: Error) -> Error {
 
 /// Steps 1 to 3: the entry over what is stored or over its scaffold, with the fields that must not get lost.
 fn read(edit: &Edit<'_, '_>, body: &Map<String, Json>, delete_missing: bool) -> Result<Entry> {
-    let text = |key: &str| body.get(key).and_then(Json::as_str).filter(|text| !text.is_empty());
+    let text = |key: &str| draft::get(body, key).and_then(Json::as_str).filter(|text| !text.is_empty());
     let original = match (text("id"), text("name")) {
         (Some(id), _) => edit.catalog.by_id(id).cloned(),
         (None, Some(name)) => edit.catalog.by_name(name).cloned(),

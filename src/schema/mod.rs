@@ -95,14 +95,14 @@ impl Schema {
 
     /// Creates a collection from the wire's JSON, over the scaffold of its type.
     pub async fn create(&self, body: Map<String, Json>) -> Result<Arc<Collection>> {
-        let tried = self.try_query(body.get("viewQuery").and_then(Json::as_str)).await?;
+        let tried = self.try_query(draft::get(&body, "viewQuery").and_then(Json::as_str)).await?;
         self.edit(move |edit| edit.create(&body, tried.as_ref())).await
     }
 
     /// Changes a collection; the body's objects are merged, its lists replace the stored ones.
     pub async fn update(&self, id_or_name: &str, body: Map<String, Json>) -> Result<Arc<Collection>> {
         let stored = self.find(id_or_name)?;
-        let query = body.get("viewQuery").and_then(Json::as_str).or(stored.view_query());
+        let query = draft::get(&body, "viewQuery").and_then(Json::as_str).or(stored.view_query());
         let tried = self.try_query(query.filter(|_| stored.is_view())).await?;
         let id = stored.id.clone();
         self.edit(move |edit| edit.update(&id, &body, tried.as_ref())).await

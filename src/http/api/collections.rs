@@ -158,10 +158,10 @@ pub async fn dry_run_view(mut call: Call) -> Result<Reply> {
     picked(rendered(&fields, &rows)?, &call.query()?)
 }
 
-/// `{"fields":[…],"sample":[…]}`; the sample's records belong to no collection.
+/// `{"fields":[…],"sample":[…]}`; the sample's records belong to no collection and show no hidden field.
 fn rendered(fields: &[Field], rows: &[Row]) -> Result<Vec<u8>> {
     let definitions: Vec<Json> = fields.iter().map(Field::to_json).collect();
-    let mut sorted: Vec<&Field> = fields.iter().collect();
+    let mut sorted: Vec<&Field> = fields.iter().filter(|field| !field.hidden).collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
 
     let mut out = br#"{"fields":"#.to_vec();

@@ -112,13 +112,16 @@ fn types_stay(original: &Collection, fields: &[Field]) -> Result<(), Issue> {
 }
 
 fn reserved(fields: &[Field]) -> Result<(), Issue> {
+    let mut list = Issues::default();
     for (position, field) in fields.iter().enumerate() {
         if matches!(field.name.as_str(), "passwordConfirm" | "oldPassword") {
             let leaf = Leaf::new("validation_reserved_field_name", "The name is reserved in auth collections.");
-            return Err(at(position, "name", leaf));
+            let mut issues = Issues::default();
+            issues.insert("name", leaf);
+            list.nest(&position.to_string(), issues);
         }
     }
-    Ok(())
+    if list.is_empty() { Ok(()) } else { Err(list.into()) }
 }
 
 /// The checks of one field: its own ones first, then those that need the collection or other ones.

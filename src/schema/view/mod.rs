@@ -160,7 +160,9 @@ fn infer(catalog: &Catalog, query: &ViewQuery, column: &Named) -> Field {
         (Some(source), None, None) => (query.tables.first(), source),
         _ => return fallback(name),
     };
-    let Some(collection) = table.and_then(|table| catalog.by_name(&table.original)) else { return fallback(name) };
+    // The reference knows tables by their exact names only.
+    let known = |table: &Named| catalog.by_name(&table.original).filter(|found| *found.name == *table.original);
+    let Some(collection) = table.and_then(known) else { return fallback(name) };
     copied(collection, source, name).unwrap_or_else(|| fallback(name))
 }
 

@@ -60,7 +60,7 @@ impl ViewQuery {
 
     /// The table or alias of this name.
     pub fn table(&self, alias: &str) -> Option<&Named> {
-        self.tables.iter().find(|table| table.alias.eq_ignore_ascii_case(alias))
+        self.tables.iter().find(|table| table.alias == alias)
     }
 }
 
