@@ -18,7 +18,10 @@ pub(super) enum Class {
 /// The affinity of an operand: what SQLite converts the *other* side of a comparison to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Affinity {
+    /// An expression: the other side's affinity decides.
     None,
+    /// A column without a type, such as the elements of a list: converts nothing, and is converted by numbers only.
+    Blob,
     Text,
     Numeric,
 }

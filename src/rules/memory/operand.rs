@@ -148,7 +148,8 @@ impl<'r> Reader<'r> {
             Some(Modifier::Each) if shape.is_list() => {
                 let list = json::elements(stored)?.unwrap_or_else(|| vec![stored.clone()]);
                 let source = self.list(format!(".{}", field.name), list);
-                Side { source, multi: shape == Shape::Many, ..Side::computed(Value::Null) }
+                let multi = shape == Shape::Many;
+                Side { source, multi, affinity: Affinity::Blob, ..Side::computed(Value::Null) }
             }
             Some(Modifier::Length) if shape.is_list() => {
                 let length = match json::elements(stored)? {
@@ -216,7 +217,7 @@ impl<'r> Reader<'r> {
                 let elements = json::elements(&Value::Text(list))?.ok_or(Uncertain)?;
                 let source = self.list(format!("@request.body.{name}"), elements);
                 let multi = shape == Some(Shape::Many);
-                Ok(Side { source, bound: false, multi, ..Side::known(Value::Null) })
+                Ok(Side { source, bound: false, multi, affinity: Affinity::Blob, ..Side::known(Value::Null) })
             }
             (None, Some(field)) if !rest.is_empty() && matches!(field.kind, FieldKind::Relation(_)) => {
                 Modifier::split(rest.last().ok_or(Uncertain)?).map_err(|_| Uncertain)?;

@@ -16,7 +16,7 @@ pub(in crate::rules) fn compare(
         (_, Affinity::Numeric) => (to_numeric(left), right.clone()),
         (Affinity::Text, Affinity::None) => (left.clone(), to_text_affinity(right)?),
         (Affinity::None, Affinity::Text) => (to_text_affinity(left)?, right.clone()),
-        (Affinity::Text, Affinity::Text) | (Affinity::None, Affinity::None) => (left.clone(), right.clone()),
+        _ => (left.clone(), right.clone()),
     };
     Ok(order(&left, &right))
 }

@@ -186,7 +186,8 @@ impl<'a> Compiler<'a> {
         let step = Step { key: format!("{}.{}[]", place.key, field.name), prefix: 'e', many: true, collection: None };
         let (alias, uses) = self.join(step, sink, |alias| explode(alias, &column))?;
         let multi = place.multi || shape == Shape::Many;
-        Ok(Target { multi, ..self.computed(place, Frag::column(&alias, "value", uses)) })
+        let element = self.computed(place, Frag::column(&alias, "value", uses));
+        Ok(Target { multi, affinity: Affinity::Blob, ..element })
     }
 
     /// The remaining segments as a JSON path: whole numbers are array indexes, colons are dropped.
