@@ -46,6 +46,7 @@ pub fn run(
     options: Options,
     ready: impl AsyncFnOnce(App) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    raise_file_limit();
     System::new().block_on(async move {
         let worker_app = app.clone();
         let server = HttpServer::new(move || {
@@ -78,6 +79,18 @@ pub fn run(
         announced?;
         served.context("the server failed")
     })
+}
+
+/// Lets this process hold as many connections as the system permits it: the usual soft limit is 1024 open files.
+fn raise_file_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read or write only `limit`, which lives here. Failing changes nothing.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
 }
 
 /// Completes when the process is asked to stop. Listens from this call on, not from the first poll.

@@ -232,7 +232,7 @@ async fn superusers_come_from_listed_addresses_only() {
 async fn batches_have_to_be_enabled() {
     let server = Server::start().await;
     let create = json!({"method": "POST", "url": "/api/collections/users/records", "body": {}});
-    let body = json!({"requests": [create]});
+    let body = json!({"requests": [create.clone()]});
     assert_eq!(server.admin(Method::POST, "/api/batch", body.clone()).await.status, 403);
     let enable = json!({"batch": {"enabled": true}});
     assert_eq!(server.admin(Method::PATCH, "/api/settings", enable).await.status, 200);
@@ -240,6 +240,17 @@ async fn batches_have_to_be_enabled() {
     let failed = &answer.json()["data"]["requests"]["0"];
     assert_eq!((answer.status.as_u16(), &failed["code"]), (400, &json!("batch_request_failed")));
     assert_eq!(failed["response"]["data"]["password"]["code"], "validation_required");
+
+    // The first bad item is told, also when a later one is no record write at all.
+    for (requests, first) in [
+        (json!([create, {"method": "GET", "url": "/api/health"}]), "0"),
+        (json!([{"method": "POST", "url": "/api/collections/nope/records/"}, create]), "0"),
+        (json!([{"method": "POST", "url": "/api/collections/nope/records"}, create]), "0"),
+    ] {
+        let answer = server.admin(Method::POST, "/api/batch", json!({"requests": requests})).await.json();
+        let failed = answer["data"]["requests"].as_object().unwrap();
+        assert_eq!(failed.keys().collect::<Vec<_>>(), [first], "{requests}");
+    }
 }
 
 #[actix_web::test]

@@ -88,8 +88,14 @@ pub struct BatchItem {
 pub enum BatchAction {
     Create,
     Upsert,
-    Update { id: String },
-    Delete { id: String },
+    Update {
+        id: String,
+    },
+    Delete {
+        id: String,
+    },
+    /// What no batch can do: it fails when its turn comes, so that the first bad item is the one that is told.
+    Unsupported,
 }
 
 /// All actions on records. Cheap to clone.

@@ -40,11 +40,7 @@ pub async fn run(mut call: Call) -> Result<Reply> {
     check(&entries, batch.max_requests)?;
 
     let outer = call.rule_request(Context::Batch, &Params::default());
-    let items = entries
-        .into_iter()
-        .enumerate()
-        .map(|(index, entry)| item(&call, &outer, entry).map_err(|error| failed(Some(index), error)))
-        .collect::<Result<Vec<BatchItem>>>()?;
+    let items = entries.into_iter().map(|entry| item(&call, &outer, entry)).collect();
     let timeout = u64::try_from(batch.timeout).ok().filter(|&seconds| seconds > 0);
     let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
     match call.app().records.batch(items, timeout).await {
@@ -143,38 +139,39 @@ fn check(entries: &[Entry], max: i64) -> Result<()> {
 }
 
 /// What the records room is to do for `entry`, which runs as the outer caller.
-fn item(call: &Call, outer: &Request, entry: Entry) -> Result<BatchItem> {
+fn item(call: &Call, outer: &Request, entry: Entry) -> BatchItem {
     let (path, query) = entry.url.split_once('?').unwrap_or((&entry.url, ""));
-    let params = Params::parse(query)?;
-    let (action, collection) = action(&entry.method, path)?;
+    let params = Params::parse(query);
+    let (action, collection) = match params {
+        Ok(_) => action(&entry.method, path),
+        Err(_) => (BatchAction::Unsupported, String::new()),
+    };
+    let params = params.unwrap_or_default();
     let request = Request {
         query: if call.wire.asked.borrow().query { params.to_map() } else { Map::new() },
         headers: headers(&outer.headers, entry.headers),
         method: entry.method,
         ..outer.clone()
     };
-    Ok(BatchItem { action, collection, body: entry.body, shape: params.shape(), request })
+    BatchItem { action, collection, body: entry.body, shape: params.shape(), request }
 }
 
-/// One of the four executable shapes; everything else is that item's 400.
-fn action(method: &str, path: &str) -> Result<(BatchAction, String)> {
-    let unsupported = || Error::invalid("This request cannot be part of a batch.");
-    if !path.starts_with('/') {
-        return Err(unsupported());
-    }
-    let segments = Segments::parse(path)?;
-    let (action, collection) = match (method, segments.names().as_slice()) {
-        ("POST", ["api", "collections", c, "records"]) => (BatchAction::Create, *c),
-        ("PUT", ["api", "collections", c, "records"]) => (BatchAction::Upsert, *c),
-        ("PATCH", ["api", "collections", c, "records", id]) if !id.is_empty() => {
-            (BatchAction::Update { id: (*id).to_owned() }, *c)
-        }
-        ("DELETE", ["api", "collections", c, "records", id]) if !id.is_empty() => {
-            (BatchAction::Delete { id: (*id).to_owned() }, *c)
-        }
-        _ => return Err(unsupported()),
+/// One of the four executable shapes, and its collection.
+fn action(method: &str, path: &str) -> (BatchAction, String) {
+    let segments = Segments::parse(path).unwrap_or_default();
+    let names = segments.names();
+    let ["api", "collections", collection, "records", rest @ ..] = names.as_slice() else {
+        return (BatchAction::Unsupported, String::new());
     };
-    Ok((action, collection.to_owned()))
+    let action = match (method, rest) {
+        _ if !path.starts_with('/') => BatchAction::Unsupported,
+        ("POST", []) => BatchAction::Create,
+        ("PUT", []) => BatchAction::Upsert,
+        ("PATCH", [id]) if !id.is_empty() => BatchAction::Update { id: (*id).to_owned() },
+        ("DELETE", [id]) if !id.is_empty() => BatchAction::Delete { id: (*id).to_owned() },
+        _ => BatchAction::Unsupported,
+    };
+    (action, (*collection).to_owned())
 }
 
 /// The outer headers with the item's own over them; who asks is not the item's to say.
@@ -249,8 +246,9 @@ mod tests {
             ("POST", "http://h/api/collections/a/records", None),
             ("POST", "/api/batch", None),
         ] {
-            let found = action(method, path).ok();
-            assert_eq!(found, expected.map(|action| (action, "a".to_owned())), "{method} {path}");
+            let (found, collection) = action(method, path);
+            assert_eq!(found, expected.clone().unwrap_or(BatchAction::Unsupported), "{method} {path}");
+            assert!(expected.is_none() || collection == "a", "{method} {path}");
         }
     }
 

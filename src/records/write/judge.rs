@@ -88,6 +88,10 @@ impl Judgement {
 
 /// Judges one task. Fails with what the wire answers.
 pub(super) fn judge(ground: &Ground<'_>, task: &Task) -> Result<Judgement> {
+    let unsupported = || Error::invalid("This request cannot be part of a batch.");
+    if task.action == BatchAction::Unsupported {
+        return Err(unsupported());
+    }
     let collection = ground.catalog.find(&task.collection).ok_or_else(Error::not_found)?;
     if collection.is_view() {
         return Err(Error::invalid("Records of a view cannot be changed."));
@@ -97,6 +101,7 @@ pub(super) fn judge(ground: &Ground<'_>, task: &Task) -> Result<Judgement> {
         BatchAction::Create => Judge::new(*ground, task, plan, RuleKind::Create)?.create(),
         BatchAction::Update { id } => Judge::new(*ground, task, plan, RuleKind::Update)?.update(id),
         BatchAction::Delete { id } => Judge::new(*ground, task, plan, RuleKind::Delete)?.delete(id),
+        BatchAction::Unsupported => Err(unsupported()),
         BatchAction::Upsert => {
             let id = task.values.get("id").map(plain_text).unwrap_or_default();
             if !id.is_empty() && plan.load(ground.tx, &id)?.is_some() {
