@@ -24,7 +24,7 @@ struct Shared {
 }
 
 enum Write {
-    Create { id: String, title: String, likes: i64, author: String },
+    Create { id: String, title: String, body: String, likes: i64, author: String },
     Update { id: String, likes: i64 },
 }
 
@@ -166,6 +166,7 @@ async fn create(shared: Data<Shared>, payload: Payload) -> HttpResponse {
     let id = conch::random::record_id();
     let write = Write::Create {
         title: body["title"].as_str().unwrap_or_default().to_owned(),
+        body: body["body"].as_str().unwrap_or_default().to_owned(),
         likes: body["likes"].as_i64().unwrap_or_default(),
         author: body["author"].as_str().unwrap_or_default().to_owned(),
         id: id.clone(),
@@ -193,9 +194,12 @@ fn write_in_groups(database: &std::path::Path, mut writes: mpsc::Receiver<(Write
         let time = now.now().to_string();
         for (write, _) in &group {
             match write {
-                Write::Create { id, title, likes, author } => connection
-                    .prepare_cached("INSERT INTO events (id, title, likes, author, created) VALUES (?, ?, ?, ?, ?)")
-                    .and_then(|mut statement| statement.execute(params![id, title, likes, author, time])),
+                Write::Create { id, title, body, likes, author } => connection
+                    .prepare_cached(
+                        "INSERT INTO events (id, title, body, category, likes, public, author, created, updated) \
+                         VALUES (?1, ?2, ?3, 'news', ?4, 1, ?5, ?6, ?6)",
+                    )
+                    .and_then(|mut statement| statement.execute(params![id, title, body, likes, author, time])),
                 Write::Update { id, likes } => connection
                     .prepare_cached("UPDATE posts SET likes = ?, updated = ? WHERE id = ?")
                     .and_then(|mut statement| statement.execute(params![likes, time, id])),

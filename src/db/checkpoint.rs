@@ -18,8 +18,9 @@ use rusqlite::{Connection, Result};
 
 use super::connect::BUSY;
 
-/// New pages that are worth a checkpoint: 8 MiB.
-const STEP: i32 = 2000;
+/// New pages that are worth a checkpoint: 16 MiB. The longer the wait, the more pages were written again meanwhile and
+/// are copied once.
+const STEP: i32 = 4000;
 /// Pages from which on the writer waits longer: 32 MiB.
 const ESCALATE: i32 = 8000;
 /// How long the writer waits for the readers of old snapshots: point reads and short lists are over by then.

@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use rusqlite::params_from_iter;
+
 use super::{
     again::Again,
     draft::names,
@@ -143,18 +145,16 @@ impl<'a, 'c> Apply<'a, 'c> {
     /// Writes one row and tells the log. Nothing else writes records.
     fn write_row(&mut self, plan: &Plan, write: Write<'_>) -> Result<()> {
         self.count()?;
-        let (sql, params, kind, old, new) = match write {
-            Write::Insert(new) => (&plan.insert, new.values.as_slice(), Kind::Create, None, Some(new)),
-            Write::Update { old, new } => (&plan.update, new.values.as_slice(), Kind::Update, Some(old), Some(new)),
-            Write::Delete(old) => (&plan.delete, &[][..], Kind::Delete, Some(old), None),
+        let (kind, old, new) = match write {
+            Write::Insert(new) => (Kind::Create, None, Some(new)),
+            Write::Update { old, new } => (Kind::Update, Some(old), Some(new)),
+            Write::Delete(old) => (Kind::Delete, Some(old), None),
         };
-        let key = old.map(|old| &old.values[plan.id]);
-        let changed = self.tx.execute(sql, rusqlite::params_from_iter(params.iter().chain(key)));
-        let changed = changed.map_err(|error| unique::explain(&plan.collection, error))?;
-        if changed != 1 {
+        let touched = self.execute(plan, &write).map_err(|error| unique::explain(&plan.collection, error))?;
+        if touched != 1 {
             // The row was read in this very transaction.
             return Err(Error::internal(anyhow::anyhow!(
-                "{kind:?} in {} touched {changed} rows",
+                "{kind:?} in {} touched {touched} rows",
                 plan.collection.name
             )));
         }
@@ -170,6 +170,23 @@ impl<'a, 'c> Apply<'a, 'c> {
             mutation: None,
         })?;
         Ok(())
+    }
+
+    /// Returns the number of rows that were written.
+    fn execute(&mut self, plan: &Plan, write: &Write<'_>) -> Result<usize> {
+        match write {
+            Write::Insert(new) => self.tx.execute(&plan.insert, params_from_iter(&new.values)),
+            Write::Update { old, new } => {
+                let differs = |&column: &usize| old.values[column] != new.values[column];
+                let changed: Vec<usize> = (0..plan.columns.len()).filter(differs).collect();
+                if changed.is_empty() {
+                    return Ok(1);
+                }
+                let values = changed.iter().map(|&column| &new.values[column]);
+                self.tx.execute(&plan.update(&changed), params_from_iter(values.chain([&old.values[plan.id]])))
+            }
+            Write::Delete(old) => self.tx.execute(&plan.delete, [&old.values[plan.id]]),
+        }
     }
 
     fn count(&mut self) -> Result<()> {

@@ -27,8 +27,10 @@ pub(super) struct Plan {
     pub select: String,
     by_id: String,
     pub insert: String,
-    /// All columns, then the id.
-    pub update: String,
+    /// `UPDATE <table> SET `, to be continued.
+    update: String,
+    /// `<column> = ?` of each column.
+    settings: Vec<String>,
     pub delete: String,
     /// The columns that the change log may hold, and their field ids.
     pub logged: Vec<usize>,
@@ -80,7 +82,8 @@ impl Plan {
         Self {
             by_id: format!("{select} WHERE `id` = ?1"),
             insert: format!("INSERT INTO {table} ({}) VALUES ({places})", names.join(", ")),
-            update: format!("UPDATE {table} SET {} WHERE `id` = ?", settings.join(", ")),
+            update: format!("UPDATE {table} SET "),
+            settings,
             delete: format!("DELETE FROM {table} WHERE `id` = ?1"),
             logged_ids: logged.iter().map(|&index| Arc::from(fields[index].id.as_str())).collect(),
             logged,
@@ -102,6 +105,18 @@ impl Plan {
     pub fn read(&self, row: &rusqlite::Row<'_>) -> Row {
         let values = (0..self.columns.len()).map(|index| owned(row.get_ref(index).unwrap_or(ValueRef::Null)));
         Row { columns: self.columns.clone(), values: values.collect() }
+    }
+
+    /// Sets these columns, then asks for the id. Only what changes is written: an index over other columns need not
+    /// be touched.
+    pub fn update(&self, changed: &[usize]) -> String {
+        let mut sql = self.update.clone();
+        for (place, &column) in changed.iter().enumerate() {
+            sql.push_str(if place == 0 { "" } else { ", " });
+            sql.push_str(&self.settings[column]);
+        }
+        sql.push_str(" WHERE `id` = ?");
+        sql
     }
 
     /// Values under this collection's column names.
