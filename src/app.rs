@@ -29,10 +29,27 @@ pub struct Config {
     pub clock: Clock,
     /// A temporary server: nothing is synchronised, hashing is cheap.
     pub temporary: bool,
-    /// `--dev`: verbose log, outside effects captured.
-    pub dev: bool,
+    /// Changes that the log keeps at least; 0 keeps all.
+    pub log_retention: u64,
     /// Takes over a copied PocketBase database; otherwise one is refused.
     pub adopt: bool,
+}
+
+impl Config {
+    /// A directory to be kept, with the defaults of the command line.
+    pub fn new(dir: PathBuf) -> Self {
+        let defaults = db::Options::default();
+        Self {
+            dir,
+            durability: defaults.durability,
+            query_timeout: defaults.query_timeout,
+            encryption_key: None,
+            clock: defaults.clock,
+            temporary: false,
+            log_retention: defaults.log_retention,
+            adopt: false,
+        }
+    }
 }
 
 /// The opened data directory with all rooms over it. Cheap to clone.
@@ -58,6 +75,7 @@ impl App {
                 durability,
                 clock: config.clock.clone(),
                 query_timeout: config.query_timeout,
+                log_retention: config.log_retention,
                 adopt: config.adopt,
                 functions: vec![rules::register],
                 ..db::Options::default()

@@ -1,5 +1,4 @@
 //! Who is asking, and how passwords are kept: what records and auth both need.
-
 //!
 //! May touch `db` types. Main types: [`Caller`] and [`Passwords`].
 

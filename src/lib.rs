@@ -1,4 +1,16 @@
 //! Conch: a whole backend in one executable.
+//!
+//! The house has floors; a module imports only from those below its own. From the top:
+//!
+//! - [`cli`]: the command line, one file per subcommand.
+//! - [`http`]: the wire, and nothing but the wire.
+//! - [`app`]: what requests and background tasks share, built once.
+//! - [`auth`] over [`records`] over [`files`] over [`rules`] over [`schema`] over [`identity`]: the domain.
+//! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
+//! - [`error`], [`clock`], [`random`]: what everybody stands on.
+//!
+//! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
+//! specification that comments cite.
 
 pub mod app;
 pub mod auth;

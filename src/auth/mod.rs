@@ -1,6 +1,6 @@
 //! Accounts: tokens and login flows (`docs/wire/auth.md`).
 //!
-//! May touch `records`, `schema`, `settings` and `identity`. Main type: [`Auth`].
+//! May touch `records`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
 
 mod answer;
 mod known;

@@ -147,7 +147,7 @@ async fn serve(mut stream: UnixStream, app: &App) -> anyhow::Result<()> {
     let answer = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) => match superuser::perform(app, ask).await {
             Ok(message) => Answer { ok: true, message },
-            Err(error) => Answer { ok: false, message: superuser::told(&error) },
+            Err(error) => Answer { ok: false, message: super::told(&error) },
         },
         Err(_) => Answer { ok: false, message: "The running server does not know this command.".into() },
     };

@@ -19,7 +19,7 @@ pub fn start(level: Level) {
     let level = match level {
         Level::Quiet => "error",
         Level::Normal => "warn,actix_http=off,conch=info",
-        Level::Verbose => "info,conch=debug",
+        Level::Verbose => "warn,actix_http=off,conch=debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

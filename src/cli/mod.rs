@@ -10,11 +10,14 @@ mod serve;
 mod superuser;
 mod temporary;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{app::Config, clock::Clock, db::Durability};
+use crate::{
+    app::Config,
+    error::{Error, Kind},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +30,7 @@ Every option can also be given as an environment variable, named in its help.";
 
 /// A whole backend in one executable: database, REST API and accounts out of one SQLite file.
 #[derive(Debug, Parser)]
-#[command(name = "conch", version, propagate_version = true, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(name = "conch", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     place: Place,
@@ -38,7 +41,7 @@ struct Cli {
 /// Where the data lives and how it is unlocked: every subcommand needs it.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
-    /// The data directory; created if it is missing
+    /// The data directory; created if it is missing (an import wants one without data)
     #[arg(long, env = "CONCH_DIR", default_value = "data", global = true, value_name = "DIR")]
     pub dir: PathBuf,
     /// 32 characters that encrypt the stored settings (they hold secrets); prefer the environment variable
@@ -49,16 +52,7 @@ pub struct Place {
 impl Place {
     /// How a command that is no server opens the directory.
     fn config(self) -> Config {
-        Config {
-            dir: self.dir,
-            durability: Durability::Full,
-            query_timeout: Duration::from_secs(30),
-            encryption_key: self.encryption_key,
-            clock: Clock::system(),
-            temporary: false,
-            dev: false,
-            adopt: false,
-        }
+        Config { encryption_key: self.encryption_key, ..Config::new(self.dir) }
     }
 }
 
@@ -87,6 +81,27 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a person has to know of a failure: for each field what is wrong with it. The cause is told only where the
+/// message does not tell it already.
+fn told(error: &Error) -> String {
+    let fields = serde_json::to_value(&error.issues).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten();
+    let mut text = error.message.to_string();
+    for (name, issue) in fields {
+        let reason = issue.get("message").and_then(|message| message.as_str()).unwrap_or("not valid");
+        text.push_str(&format!(" {name}: {reason}"));
+    }
+    match &error.source {
+        Some(source) if error.kind == Kind::Internal => format!("{text} ({source:#})"),
+        _ => text,
+    }
+}
+
+/// A domain's failure as a command's.
+fn in_words(error: Error) -> anyhow::Error {
+    anyhow::Error::msg(told(&error))
 }
 
 #[cfg(test)]

@@ -8,18 +8,17 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, builder::FalseyValueParser};
+use clap::{Args, ValueEnum, builder::FalseyValueParser};
 
 use super::{
     Place,
     control::Control,
-    log,
+    in_words, log,
     temporary::{self, Temporary},
 };
 use crate::{
     app::{App, Config},
-    clock::Clock,
-    db::Durability,
+    db::{self, Durability},
     http::server,
     random,
 };
@@ -34,7 +33,8 @@ const TEMPORARY_EMAIL: &str = "admin@example.com";
 #[command(after_help = "\
 Examples:
   conch serve --http 0.0.0.0:8090 --dir /var/lib/conch
-  conch serve --temp      prints one JSON line when it is ready: {\"event\":\"ready\",\"url\":…,\"token\":…,\"dir\":…,\"pid\":…}")]
+  conch serve --temp      prints one JSON line when it is ready: {\"event\":\"ready\",\"url\":…,\"token\":…,\"dir\":…,\"pid\":…,
+                          \"email\":…,\"password\":…}")]
 pub struct Serve {
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8090, with --temp 127.0.0.1:0]
     #[arg(long, env = "CONCH_HTTP", value_name = "HOST:PORT")]
@@ -44,18 +44,27 @@ pub struct Serve {
     origins: Vec<String>,
     /// When a commit reaches the disk: `full` survives a power cut, `normal` may lose the last commits in one
     #[arg(long, env = "CONCH_SYNC", default_value = "full", value_enum, value_name = "MODE")]
-    sync: Durability,
+    sync: Sync,
     /// A read that takes longer than this many seconds is interrupted
     #[arg(long, env = "CONCH_QUERY_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     query_timeout: u64,
-    /// Verbose log, and outside effects (mail, pushes) captured instead of sent
+    /// The change log keeps at least so many of the newest changes; 0 keeps all
+    #[arg(long, env = "CONCH_LOG_RETENTION", default_value_t = db::Options::default().log_retention, value_name = "CHANGES")]
+    log_retention: u64,
+    /// Verbose log
     #[arg(long, env = "CONCH_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
     /// For tests: an empty directory that is removed at exit, also when the parent process dies; a superuser is created
     /// and told in one JSON line on stdout. Nothing is synchronised to the disk; --dir and --sync do not count
     #[arg(long, env = "CONCH_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Sync {
+    Full,
+    Normal,
 }
 
 impl Serve {
@@ -71,7 +80,7 @@ impl Serve {
         let address = self.http.as_deref().unwrap_or(if self.temp { TEMPORARY_ADDRESS } else { ADDRESS });
         let listener = server::listen(address)?;
         let url = url(listener.local_addr().context("cannot read the address that was bound")?);
-        let app = App::open(self.config(dir, place.encryption_key))?;
+        let app = App::open(self.config(dir, place.encryption_key)).map_err(in_words)?;
 
         // The socket lives as long as the server does.
         let mut control = None;
@@ -83,14 +92,16 @@ impl Serve {
 
     fn config(&self, dir: &Path, encryption_key: Option<String>) -> Config {
         Config {
-            dir: dir.to_owned(),
-            durability: if self.temp { Durability::Off } else { self.sync },
+            durability: match self.sync {
+                _ if self.temp => Durability::Off,
+                Sync::Full => Durability::Full,
+                Sync::Normal => Durability::Normal,
+            },
             query_timeout: Duration::from_secs(self.query_timeout),
             encryption_key,
-            clock: Clock::system(),
             temporary: self.temp,
-            dev: self.dev,
-            adopt: false,
+            log_retention: self.log_retention,
+            ..Config::new(dir.to_owned())
         }
     }
 }

@@ -9,10 +9,10 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, builder::FalseyValueParser};
 use serde::{Deserialize, Serialize};
 
-use super::{Place, control};
+use super::{Place, control, in_words};
 use crate::{
     app::App,
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     identity::{Caller, SUPERUSERS_ID},
     records::{Body, Shape},
     rules::Request,
@@ -20,6 +20,12 @@ use crate::{
 
 /// `conch superuser`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  conch superuser create me@example.com correct-horse
+  pass show conch | conch superuser upsert me@example.com --password-stdin --dir /var/lib/conch
+
+A server that runs on the directory does it itself and need not be stopped.")]
 pub struct Superuser {
     #[command(subcommand)]
     action: Action,
@@ -34,11 +40,15 @@ enum Action {
     /// Set the password of a superuser; all of its sessions end
     Update(Credentials),
     /// Delete a superuser; the last one cannot be deleted
-    Delete { email: String },
+    Delete {
+        /// The e-mail address that it signs in with
+        email: String,
+    },
 }
 
 #[derive(Debug, Args)]
 struct Credentials {
+    /// The e-mail address to sign in with
     email: String,
     /// At least 8 characters; other users of this machine can see it while the command runs
     password: Option<String>,
@@ -74,10 +84,10 @@ impl Superuser {
             if matches!(ask, Ask::Update { .. } | Ask::Delete { .. }) && !place.dir.join("data.db").exists() {
                 bail!("there is no data in {}: nothing to change", place.dir.display());
             }
-            let app = App::open(place.config())?;
+            let app = App::open(place.config()).map_err(in_words)?;
             let done = perform(&app, ask).await;
             app.db.close().await;
-            done.map_err(|error| anyhow::Error::msg(told(&error)))
+            done.map_err(in_words)
         })?;
         println!("{done}");
         Ok(())
@@ -134,21 +144,6 @@ pub async fn perform(app: &App, ask: Ask) -> Result<String> {
     }
 }
 
-/// What a person has to know of a failure: for each field what is wrong with it.
-pub fn told(error: &Error) -> String {
-    let fields = serde_json::to_value(&error.issues).unwrap_or_default();
-    let fields = fields.as_object().into_iter().flatten();
-    let mut text = error.message.to_string();
-    for (name, issue) in fields {
-        let reason = issue.get("message").and_then(|message| message.as_str()).unwrap_or("not valid");
-        text.push_str(&format!(" {name}: {reason}"));
-    }
-    match &error.source {
-        Some(source) if error.kind == Kind::Internal => format!("{text} ({source:#})"),
-        _ => text,
-    }
-}
-
 async fn set_password(app: &App, id: &str, email: &str, password: &str) -> Result<String> {
     let values = [("password", password), ("passwordConfirm", password)];
     let values = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
@@ -164,6 +159,7 @@ fn request(app: &App, method: &str) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::told;
     use crate::error::Leaf;
 
     #[test]

@@ -65,14 +65,13 @@ use crate::{
 };
 
 /// When a commit reaches the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Every acknowledged write survives a power cut.
     Full,
     /// A power cut may lose the last commits, never the database's integrity.
     Normal,
     /// Nothing is synchronised: for temporary directories only.
-    #[value(skip)]
     Off,
 }
 

@@ -34,6 +34,9 @@ pub fn listen(address: &str) -> anyhow::Result<TcpListener> {
         std::io::ErrorKind::AddrInUse => {
             anyhow::anyhow!("{address} is already in use: stop what listens there or choose another with --http")
         }
+        std::io::ErrorKind::InvalidInput => {
+            anyhow::anyhow!("cannot listen on '{address}': give HOST:PORT, such as 127.0.0.1:8090")
+        }
         _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
     })
 }

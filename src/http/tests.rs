@@ -51,7 +51,7 @@ impl Server {
             encryption_key: None,
             clock: Clock::system(),
             temporary: true,
-            dev: false,
+            log_retention: 0,
             adopt: false,
         })
         .unwrap();

@@ -1,6 +1,6 @@
 //! Collections: their fields, options and tables, and the catalog that everybody reads.
 //!
-//! May touch `db` and `settings`. Its main types are [`Schema`] (the store) and [`Catalog`] (a snapshot).
+//! May touch `db`, and `identity` for the constants of accounts. Its main types are [`Schema`] (the store) and [`Catalog`] (a snapshot).
 //!
 //! A request becomes a `Draft` (body over scaffold or stored collection), is settled (ids, system fields, automatic
 //! indexes), checked as a whole, and only then an `Edit` touches tables and `_collections`; all in one transaction

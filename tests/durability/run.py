@@ -29,7 +29,7 @@ from storm import MARK, Storm, path, record_id  # noqa: E402
 
 SHORT, LONG = 8, 50
 # Bytes: more than the write-ahead log of small writes ever has, and what a big write exceeds by itself.
-SPACE, BIGS = 13_000_000, 4
+SPACE, BIGS = 24_000_000, 4
 
 
 class Disk:

@@ -140,8 +140,11 @@ fn refuse_foreign(connection: &Connection) -> anyhow::Result<()> {
         .query_row("SELECT name FROM sqlite_master WHERE lower(name) GLOB '__conch_*' LIMIT 1", [], |row| row.get(0))
         .optional()?;
     match taken {
+        Some(name) if name == "__conch_meta" || name == "__conch_log" => {
+            bail!("this is a Conch directory already: serve it with conch serve --dir")
+        }
         Some(name) => {
-            bail!("data.db has something called {name}, a name that Conch needs: it is Conch's already, or rename it")
+            bail!("data.db has something called {name}, a name that Conch needs: rename it first")
         }
         None => Ok(()),
     }

@@ -142,7 +142,8 @@ impl<'a, 'c> Apply<'a, 'c> {
         Ok(())
     }
 
-    /// Writes one row and tells the log. Nothing else writes records.
+    /// Writes one row and tells the log. Nothing else writes records, but for two by-ways: a deleted collection's rows in
+    /// the system tables (`schema::delete`, logged there) and the upgrade of a password hash (`auth::password`, no change).
     fn write_row(&mut self, plan: &Plan, write: Write<'_>) -> Result<()> {
         self.count()?;
         let (kind, old, new) = match write {

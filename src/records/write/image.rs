@@ -1,4 +1,4 @@
-//! What the change log is told of a row: values under field ids, without secrets (DESIGN.md, `Change`).
+//! What the change log is told of a row: values under field ids, without secrets (`docs/ARCHITECTURE.md`).
 
 use std::sync::Arc;
 
