@@ -154,6 +154,7 @@ async fn health_tells_superusers_more() {
 
     let asked = TestRequest::with_uri("/api/health")
         .insert_header(("Authorization", format!("bearer {}", server.token)))
+        .insert_header(("CF-Connecting-IP", ""))
         .insert_header(("X-Forwarded-For", "1.2.3.4"));
     let data = server.ask(asked).await.json()["data"].clone();
     assert_eq!(data, json!({"canBackup": true, "realIP": "127.0.0.1", "possibleProxyHeader": "X-Forwarded-For"}));

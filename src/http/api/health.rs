@@ -23,7 +23,8 @@ pub fn check(call: Call) -> Result<Reply> {
     }
     let settings = call.app().settings.current();
     let trusted = settings.trusted_proxy.headers.iter().map(String::as_str);
-    let proxy = trusted.chain(USUAL_PROXY_HEADERS).find(|name| call.http.headers().contains_key(*name));
+    let filled = |name: &&str| call.http.headers().get(*name).is_some_and(|value| !value.is_empty());
+    let proxy = trusted.chain(USUAL_PROXY_HEADERS).find(filled);
     let data = json!({
         "canBackup": true,
         "realIP": client_address::expanded(call.client_ip()),

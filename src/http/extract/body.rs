@@ -219,6 +219,9 @@ mod tests {
             // A file input without a file is a blank text.
             (Case::new(FORM, form(&[("a", Some(""), "")])), r#"{"a":""}"#),
             (Case::new(FORM, "--XX--\r\n"), "{}"),
+            // Nameless parts are passed over.
+            (Case::new(FORM, form(&[("", None, "x"), ("a", None, "1")])), r#"{"a":1}"#),
+            (Case::new(FORM, "--XX\r\nContent-Type: text/plain\r\n\r\nx\r\n--XX--\r\n"), "{}"),
         ] {
             let received = case.receive(&storage).await.unwrap_or_else(|error| panic!("{expected}: {error}"));
             assert_eq!(Json::Object(received.body.values).to_string(), expected);
@@ -239,6 +242,9 @@ mod tests {
             (Case::new("", "{}"), Kind::Invalid),
             (Case::new("multipart/form-data", complete.clone()), Kind::Invalid),
             (Case::new(FORM, "nonsense"), Kind::Invalid),
+            (Case::new(FORM, form(&[("@jsonPayload", None, "")])), Kind::Invalid),
+            (Case::new(FORM, form(&[("@jsonPayload", None, "{} x")])), Kind::Invalid),
+            (Case::new("application/x-www-form-urlencoded", "t=%zz"), Kind::Invalid),
             (Case::new(FORM, &complete[..complete.len() - 8]), Kind::Invalid),
             (Case::new(FORM, &complete[..complete.len() / 2]), Kind::Invalid),
             (Case::new(FORM, form(&vec![("a", None, ""); 80])), Kind::TooLarge),
@@ -261,6 +267,16 @@ mod tests {
             uploads.iter().map(|file| (file.key.as_str(), file.client_name.as_str(), file.size)).collect();
         assert_eq!(seen, [("f", "ä b.txt", 3), ("f+", "x", 3)]);
         assert_eq!(std::fs::read_to_string(&uploads[1].path).unwrap(), "two");
+
+        for (file, name) in [
+            (r#"filename="x"; filename*=UTF-8''%C3%A4.txt"#, "ä.txt"),
+            (r#"filename="a/b/c.txt""#, "c.txt"),
+            (r#"filename="C:\d\f.txt""#, r"C:\d\f.txt"),
+        ] {
+            let text = form(&[("f", Some("NAME"), "one")]).replace(r#"filename="NAME""#, file);
+            let received = Case::new(FORM, text).receive(&storage).await.unwrap();
+            assert_eq!(received.body.uploads[0].client_name, name, "{file}");
+        }
 
         let spool = uploads[0].path.parent().unwrap().to_owned();
         drop(received);

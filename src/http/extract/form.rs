@@ -41,7 +41,7 @@ impl Parts {
     /// Adds an admitted text part: a second one under the same name makes an array.
     pub fn text(&mut self, name: String, text: &str) -> Result<()> {
         if name == JSON_PAYLOAD {
-            self.payloads.push(json::object(text.as_bytes())?);
+            self.payloads.push(json::whole_object(text.as_bytes())?);
             return Ok(());
         }
         let value = if self.kind == Form::Texts { Json::from(text) } else { guess(text) };
@@ -68,8 +68,17 @@ impl Parts {
     }
 }
 
+/// False for a broken percent escape or a raw `;`, which some take for a separator.
+pub fn is_well_formed(pairs: &[u8]) -> bool {
+    let is_escape = |after: &[u8]| after.iter().take(2).filter(|byte| byte.is_ascii_hexdigit()).count() == 2;
+    !pairs.contains(&b';') && pairs.split(|&byte| byte == b'%').skip(1).all(is_escape)
+}
+
 /// An `application/x-www-form-urlencoded` body.
 pub fn urlencoded(bytes: &[u8], kind: Form) -> Result<Map<String, Json>> {
+    if !is_well_formed(bytes) {
+        return Err(Error::invalid("The form has a broken percent escape or a semicolon."));
+    }
     let mut form = Parts::new(kind);
     for (name, value) in url::form_urlencoded::parse(bytes) {
         form.admit(&name)?;
@@ -157,7 +166,9 @@ mod tests {
         let texts = urlencoded(b"a=1&a=true&@jsonPayload={\"b\":1}", Form::Texts).unwrap();
         assert_eq!(serde_json::to_string(&texts).unwrap(), r#"{"a":["1","true"],"b":1}"#);
         assert!(urlencoded(b"@jsonPayload=[1]", Form::Values).is_err());
-        assert!(urlencoded(b"@jsonPayload={", Form::Values).is_err());
+        for body in ["@jsonPayload={", "@jsonPayload={} x", "@jsonPayload=", "t=%zz", "t=%", "t=%4", "t=1;n=2"] {
+            assert!(urlencoded(body.as_bytes(), Form::Values).is_err(), "{body}");
+        }
     }
 
     #[test]

@@ -16,8 +16,16 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Json>> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    match Strict::deserialize(&mut reader) {
+    taken(Strict::deserialize(&mut serde_json::Deserializer::from_slice(bytes)))
+}
+
+/// The same for a part of a form: not blank, and nothing follows.
+pub fn whole_object(bytes: &[u8]) -> Result<Map<String, Json>> {
+    taken(serde_json::from_slice(bytes))
+}
+
+fn taken(parsed: serde_json::Result<Strict>) -> Result<Map<String, Json>> {
+    match parsed {
         Ok(Strict(Json::Object(object))) => Ok(object),
         Ok(Strict(Json::Null)) => Ok(Map::new()),
         Ok(_) => Err(Error::invalid("The request's JSON has to be an object.")),

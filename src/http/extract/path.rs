@@ -70,7 +70,8 @@ pub fn cleaned(path: &str) -> Option<String> {
         }
     }
     let slash = if kept.is_empty() { "" } else { slash };
-    Some(format!("/{}{slash}", kept.join("/")))
+    // Browsers take a raw backslash in a location for a slash.
+    Some(format!("/{}{slash}", kept.join("/").replace('\\', "%5C")))
 }
 
 #[cfg(test)]
@@ -111,6 +112,7 @@ mod tests {
             ("/..", Some("/")),
             ("/../..//x/", Some("/x/")),
             ("//evil.example/..//", Some("/")),
+            ("//\\evil.example/x", Some("/%5Cevil.example/x")),
             ("/%2e%2e/x", None),
         ] {
             assert_eq!(cleaned(path).as_deref(), clean, "{path}");
