@@ -68,6 +68,8 @@ pub struct App {
 impl App {
     /// Opens the directory and every room over it, from the ground up.
     pub fn open(config: Config) -> Result<Self> {
+        // First of all: an unusable key should leave no directory behind.
+        let cipher = config.encryption_key.as_deref().map(settings::Cipher::new).transpose()?;
         let durability = if config.temporary { Durability::Off } else { config.durability };
         let db = Db::open(
             &config.dir,
@@ -81,7 +83,7 @@ impl App {
                 ..db::Options::default()
             },
         )?;
-        let settings = settings::Store::open(db.clone(), config.encryption_key)?;
+        let settings = settings::Store::open(db.clone(), cipher)?;
         let schema = Schema::open(db.clone(), Arc::new(rules::Checker))?;
         let labels = settings.clone();
         schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));

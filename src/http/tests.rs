@@ -1,10 +1,10 @@
 //! The wire in one process: requests go through the whole of [`middleware::answer`], without a socket.
 
-use std::{rc::Rc, time::Duration};
+use std::{path::Path, rc::Rc, time::Duration};
 
 use actix_web::{
     body::to_bytes,
-    http::{Method, StatusCode, header::HeaderMap},
+    http::{ConnectionType, Method, StatusCode, header::HeaderMap},
     test::TestRequest,
 };
 use serde_json::{Value as Json, json};
@@ -41,20 +41,23 @@ impl Answer {
     }
 }
 
+fn config(dir: &Path) -> Config {
+    Config {
+        dir: dir.to_owned(),
+        durability: Durability::Off,
+        query_timeout: Duration::from_secs(5),
+        encryption_key: None,
+        clock: Clock::system(),
+        temporary: true,
+        log_retention: 0,
+        adopt: false,
+    }
+}
+
 impl Server {
     async fn start() -> Self {
         let dir = TempDir::new();
-        let app = App::open(Config {
-            dir: dir.path().to_owned(),
-            durability: Durability::Off,
-            query_timeout: Duration::from_secs(5),
-            encryption_key: None,
-            clock: Clock::system(),
-            temporary: true,
-            log_retention: 0,
-            adopt: false,
-        })
-        .unwrap();
+        let app = App::open(config(dir.path())).unwrap();
         app.auth.create_superuser(ADMIN, "1234567890").await.unwrap();
         let token = app.auth.superuser_token(ADMIN).await.unwrap();
         let wire = Rc::new(Wire::new(app, &Options { origins: vec!["*".to_owned()] }));
@@ -141,6 +144,44 @@ async fn unclean_paths_and_preflights_end_early() {
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
     assert_eq!(answer.header("access-control-allow-methods"), Some("GET,HEAD,PUT,PATCH,POST,DELETE"));
     assert_eq!(answer.header("x-frame-options"), None);
+}
+
+#[actix_web::test]
+async fn what_is_no_path_is_not_redirected() {
+    let server = Server::start().await;
+    for (method, uri, status) in [(Method::OPTIONS, "*", 204), (Method::CONNECT, "example.com:80", 404)] {
+        let answer = server.ask(TestRequest::with_uri(uri).method(method.clone())).await;
+        assert_eq!(answer.status, status, "{method} {uri}");
+    }
+}
+
+#[actix_web::test]
+async fn who_wants_another_protocol_is_told_that_the_connection_closes() {
+    let server = Server::start().await;
+    for (method, uri, upgrade, kind) in [
+        (Method::GET, "/api/health", "h2c", ConnectionType::Close),
+        (Method::GET, "//api/health", "h2c", ConnectionType::Close),
+        (Method::OPTIONS, "/api/health", "websocket", ConnectionType::Close),
+        (Method::CONNECT, "example.com:80", "", ConnectionType::Close),
+        (Method::GET, "/api/health", "", ConnectionType::KeepAlive),
+    ] {
+        let mut request = TestRequest::with_uri(uri).method(method.clone());
+        if !upgrade.is_empty() {
+            request = request.insert_header(("Upgrade", upgrade));
+        }
+        let (http, payload) = request.to_http_parts();
+        let response = middleware::answer(server.wire.clone(), http, payload).await;
+        assert_eq!(response.head().connection_type(), kind, "{method} {uri}");
+    }
+}
+
+#[test]
+fn an_unusable_key_leaves_no_directory_behind() {
+    let place = TempDir::new();
+    let dir = place.path().join("new");
+    let config = Config { encryption_key: Some("short".to_owned()), ..config(&dir) };
+    assert!(App::open(config).is_err_and(|error| error.message.contains("5 bytes")));
+    assert!(!dir.exists());
 }
 
 #[actix_web::test]
@@ -235,7 +276,8 @@ async fn batches_have_to_be_enabled() {
     let create = json!({"method": "POST", "url": "/api/collections/users/records", "body": {}});
     let body = json!({"requests": [create.clone()]});
     assert_eq!(server.admin(Method::POST, "/api/batch", body.clone()).await.status, 403);
-    let enable = json!({"batch": {"enabled": true}});
+    // A time that no clock can count to bounds nothing and breaks nothing.
+    let enable = json!({"batch": {"enabled": true, "timeout": i64::MAX}});
     assert_eq!(server.admin(Method::PATCH, "/api/settings", enable).await.status, 200);
     let answer = server.admin(Method::POST, "/api/batch", body).await;
     let failed = &answer.json()["data"]["requests"]["0"];

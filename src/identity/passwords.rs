@@ -33,6 +33,9 @@ const BCRYPT_LIMIT: usize = 72;
 /// An imported hash that asks for more than this (KiB, passes, lanes) is an attack, not a password.
 const MAX_ARGON2: (u32, u32, u32) = (1 << 20, 64, 16);
 
+/// A bcrypt hash that costs more than 2 to this power would keep a thread busy for a minute and longer: it never matches.
+const MAX_BCRYPT: u32 = 18;
+
 /// Salts of some old writers have stray bits behind their last character; every bcrypt ignores them.
 const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(
     &BCRYPT,
@@ -169,6 +172,8 @@ fn verify(cost: Cost, plain: &str, hash: &str) -> bool {
         if let Some(matches) = verify_bcrypt(plain, hash) {
             return matches;
         }
+    } else if hash.starts_with("$2") {
+        tracing::warn!(max_cost = MAX_BCRYPT, "a stored bcrypt hash is broken or too costly and never matches");
     } else if argon2_params(hash).is_some()
         && let Ok(parsed) = PasswordHash::new(hash)
     {
@@ -198,7 +203,7 @@ fn is_bcrypt(hash: &str) -> bool {
     bcrypt_parts(hash).is_some()
 }
 
-/// (cost, salt, encoded digest) of a bcrypt hash.
+/// (cost, salt, encoded digest) of a bcrypt hash with bearable costs.
 fn bcrypt_parts(hash: &str) -> Option<(u32, &str, &str)> {
     let rest = hash.strip_prefix("$2")?;
     let rest = rest.strip_prefix(['a', 'b', 'x', 'y']).unwrap_or(rest).strip_prefix('$')?;
@@ -206,7 +211,7 @@ fn bcrypt_parts(hash: &str) -> Option<(u32, &str, &str)> {
     if cost.len() != 2 || rest.len() != 53 || !rest.is_ascii() {
         return None;
     }
-    let cost = cost.parse().ok().filter(|cost| (4..=31).contains(cost))?;
+    let cost = cost.parse().ok().filter(|cost| (4..=MAX_BCRYPT).contains(cost))?;
     let (salt, digest) = rest.split_at(22);
     Some((cost, salt, digest))
 }
@@ -260,8 +265,22 @@ mod tests {
         let accented = format!("{}é{}", &LONGENOUGH1[..20], &LONGENOUGH1[22..]);
         let greedy =
             "$argon2id$v=19$m=4294967295,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        for hash in ["", "x", "longenough1", truncated, &accented, "$2a$99$", "$argon2id$", greedy, "$argon2i$v=19$m=8"]
-        {
+        let [dear, dearest] = ["19", "31"].map(|cost| LONGENOUGH1.replacen("10", cost, 1));
+        assert!(is_bcrypt(&LONGENOUGH1.replacen("10", "18", 1)));
+        for hash in [
+            "",
+            "x",
+            "longenough1",
+            truncated,
+            &accented,
+            "$2a$99$",
+            &dear,
+            &dearest,
+            "$argon2id$",
+            greedy,
+            "$argon2i$v=19$m=8",
+        ] {
+            assert!(!is_bcrypt(hash), "{hash}");
             assert!(!verify(Cost::Cheap, "longenough1", hash), "{hash}");
             assert!(!verify(Cost::Cheap, hash, hash), "{hash}");
         }

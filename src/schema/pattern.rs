@@ -21,6 +21,9 @@ use crate::{
 
 /// Compiled patterns may not need more than this, in bytes.
 const MAX_COMPILED: usize = 2 << 20;
+/// Characters and classes that a pattern may have with its repeats written out: matching takes up to as many steps for
+/// each character of the text.
+const MAX_POSITIONS: usize = 5000;
 /// Compiled patterns that are kept.
 const MAX_CACHED: usize = 128;
 /// Repeats without an end stop here, or at their least number.
@@ -49,10 +52,31 @@ pub fn compile(pattern: &str) -> Compiled {
 
 fn compile_uncached(pattern: &str) -> Compiled {
     let translated = re2::translate(pattern)?;
+    // What cannot be parsed is for the compiler to explain.
+    if regex_syntax::parse(&translated).is_ok_and(|hir| positions(&hir) > MAX_POSITIONS) {
+        return Err("The pattern is too large.".to_owned());
+    }
     regex::RegexBuilder::new(&translated).size_limit(MAX_COMPILED).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "The pattern is too large.".to_owned(),
         error => format!("Not a regular expression: {}", error.to_string().lines().last().unwrap_or_default().trim()),
     })
+}
+
+/// The depth is bounded by the parser's nest limit.
+fn positions(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => 1,
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            positions(&repetition.sub).saturating_mul(usize::try_from(times).unwrap_or(usize::MAX))
+        }
+        HirKind::Capture(capture) => positions(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(positions).fold(0, usize::saturating_add)
+        }
+    }
 }
 
 /// A text that `pattern` describes, every choice made at random. Fails for patterns that cannot be read as a
@@ -216,6 +240,8 @@ mod tests {
             ("(?i)ABC", "xabcx", true),
             ("^(?P<n>a)(?<m>b)$", "ab", true),
             ("a.c", "a\nc", false),
+            ("^[a-z0-9_-]{1,1000}$", "a-b", true),
+            (r"^\pL{2,20}$", "éé", true),
         ] {
             let regex = compile(pattern).unwrap_or_else(|reason| panic!("{pattern}: {reason}"));
             assert_eq!(regex.is_match(text), matches, "{pattern} on {text:?}");
@@ -226,6 +252,7 @@ mod tests {
             "[",
             "[b-a]",
             "a{1001}",
+            "(a{1000}){6}",
             r"\1",
             r"\q",
             r"\Z",

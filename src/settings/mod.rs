@@ -11,6 +11,7 @@ mod store;
 mod tree;
 mod validate;
 
+pub use cipher::Cipher;
 pub use merge::nest_form;
 pub use store::Store;
 pub use tree::{Backups, Batch, Logs, Meta, RateLimitRule, RateLimits, S3, Settings, Smtp, TrustedProxy};

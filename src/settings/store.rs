@@ -38,10 +38,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Loads the settings, creating the defaults. `key`: 32 bytes; a wrong or missing one for encrypted settings fails,
-    /// one for plain settings encrypts them at the next save.
-    pub fn open(db: Db, key: Option<String>) -> Result<Self> {
-        let cipher = key.as_deref().map(Cipher::new).transpose()?.map(Arc::new);
+    /// Loads the settings, creating the defaults. A wrong or missing cipher for encrypted settings fails, one for plain
+    /// settings encrypts them at the next save.
+    pub fn open(db: Db, cipher: Option<Cipher>) -> Result<Self> {
+        let cipher = cipher.map(Arc::new);
         let stored = db.read_blocking(|tx| {
             let exists = tx.query_one("SELECT 1 FROM sqlite_schema WHERE `name` = '_params'", [], |_| Ok(()))?;
             match exists {
@@ -220,13 +220,13 @@ mod tests {
         Store::open(db.clone(), None).unwrap();
         assert!(stored(&db).unwrap().starts_with('{'));
 
-        let store = Store::open(db.clone(), Some(KEY.to_owned())).unwrap();
+        let store = Store::open(db.clone(), Cipher::new(KEY).ok()).unwrap();
         store.patch(body(r#"{"meta":{"appName":"Z"}}"#)).await.unwrap();
         assert!(!stored(&db).unwrap().contains("meta"));
 
         assert!(Store::open(db.clone(), None).is_err());
-        assert!(Store::open(db.clone(), Some(KEY.replace('0', "x"))).is_err());
-        let again = Store::open(db.clone(), Some(KEY.to_owned())).unwrap();
+        assert!(Store::open(db.clone(), Cipher::new(&KEY.replace('0', "x")).ok()).is_err());
+        let again = Store::open(db.clone(), Cipher::new(KEY).ok()).unwrap();
         assert_eq!(again.current().meta.app_name, "Z");
         db.close().await;
     }

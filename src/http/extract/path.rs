@@ -52,13 +52,13 @@ pub fn decode(segment: &str) -> Result<Cow<'_, str>> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Error::not_found())
 }
 
-/// The path that a client should have asked for, when `path` has empty, `.` or `..` segments; `None` when it is clean.
-/// A final slash is kept.
+/// The path that a client should have asked for, when `path` has empty, `.` or `..` segments; `None` when it is clean
+/// and for what is no path (`OPTIONS *`, the host of a `CONNECT`). A final slash is kept.
 pub fn cleaned(path: &str) -> Option<String> {
-    let inner = path.strip_prefix('/').unwrap_or(path);
+    let inner = path.strip_prefix('/')?;
     let (inner, slash) = inner.strip_suffix('/').map_or((inner, ""), |inner| (inner, "/"));
     let dirty = |segment: &str| matches!(segment, "" | "." | "..");
-    if path.starts_with('/') && (inner.is_empty() && slash.is_empty() || !inner.split('/').any(dirty)) {
+    if inner.is_empty() && slash.is_empty() || !inner.split('/').any(dirty) {
         return None;
     }
     let mut kept: Vec<&str> = Vec::new();
@@ -100,6 +100,8 @@ mod tests {
     fn unclean_paths_have_a_clean_twin() {
         for (path, clean) in [
             ("/", None),
+            ("", None),
+            ("*", None),
             ("/api", None),
             ("/api/", None),
             ("/api/a.b/..c", None),

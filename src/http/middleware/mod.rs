@@ -35,6 +35,21 @@ use crate::{
 
 /// Answers one request; never fails and never panics.
 pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
+    let closes = switches(&http);
+    let mut response = answered(wire, http, payload).await;
+    if closes {
+        // We switch to nothing. actix ends such a connection after the answer, so the client has to be told.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
+}
+
+/// Whether the client wants to go on in another protocol.
+fn switches(http: &HttpRequest) -> bool {
+    http.head().upgrade() || http.headers().contains_key(UPGRADE) || http.method() == Method::CONNECT
+}
+
+async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let id = RequestId::next();
     let started = Instant::now();
     // Before everything else, so without CORS and security headers (§1.2).
@@ -50,17 +65,12 @@ pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Http
         return response;
     }
 
-    let closes = http.headers().contains_key(UPGRADE);
     let outcome = panic::caught(guarded(wire.clone(), http.clone(), payload)).await;
     log::finished(&http, id.as_str(), started, &outcome);
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
         Err(failure) => error::reply(&failure).into_response(),
     };
-    if closes {
-        // We switch to nothing. actix ends such a connection after the answer, so the client has to be told.
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
     security_headers::set(&mut response);
     cors::set(&wire.origins, &http, &mut response);
     id.set(&mut response);

@@ -38,12 +38,15 @@ impl From<Error> for BatchFailure {
     }
 }
 
+/// No batch runs longer, whatever the settings say: the clock cannot count to every number that they may hold.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// No item is being worked on.
 const NO_ITEM: usize = usize::MAX;
 
 impl Records {
     /// All or nothing in one transaction: the body of each item (`None` for a delete), or the first bad item.
     pub async fn batch(&self, items: Vec<BatchItem>, timeout: Duration) -> Result<Vec<Option<Rendered>>, BatchFailure> {
+        let timeout = timeout.min(MAX_TIMEOUT);
         let mut tasks = Vec::with_capacity(items.len());
         for (index, mut item) in items.into_iter().enumerate() {
             item.request.context = Context::Batch;
