@@ -1,4 +1,7 @@
-//! The SQL function behind `geoDistance` (`records-filter.md` §4), for every connection that runs compiled filters.
+//! The SQL functions behind `geoDistance` and `~` (`records-filter.md` §4, §5.4), for every connection that runs compiled
+//! filters.
+
+use std::{borrow::Cow, convert::Infallible};
 
 use rusqlite::{
     Connection,
@@ -6,12 +9,12 @@ use rusqlite::{
     types::{Value, ValueRef},
 };
 
-use super::memory::value::to_numeric;
+use super::{like::Pattern, memory::value::to_numeric};
 
 /// Kilometres.
 const EARTH_RADIUS: f64 = 6371.0;
 
-/// Makes `geo_distance(lonA, latA, lonB, latB)` known to a connection.
+/// Makes `geo_distance(lonA, latA, lonB, latB)` and `conch_like(text, pattern)` known to a connection.
 pub fn register(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("geo_distance", 4, flags, |context| {
@@ -25,7 +28,26 @@ pub fn register(connection: &Connection) -> rusqlite::Result<()> {
             };
         }
         Ok(geo_distance(&point))
+    })?;
+    connection.create_scalar_function("conch_like", 2, flags, |context| {
+        let Some(subject) = text(context.get_raw(0)) else { return Ok(None) };
+        if context.get_raw(1) == ValueRef::Null {
+            return Ok(None);
+        }
+        // SQLite keeps what was made of a pattern that is the same on every row.
+        let pattern = context.get_or_create_aux(1, |pattern| -> Result<_, Infallible> {
+            Ok(Pattern::new(&text(pattern).unwrap_or_default()))
+        })?;
+        Ok(Some(pattern.matches(&subject)))
     })
+}
+
+/// A text's characters; `None` for what is no text (a compiled filter hands over texts and NULL only).
+fn text(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes)),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => None,
+    }
 }
 
 /// The spherical law of cosines; `None` when an argument is NULL or no number.
@@ -63,5 +85,15 @@ mod tests {
             let found: Option<f64> = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
             assert_eq!(found, expected, "{arguments}");
         }
+    }
+
+    #[test]
+    fn patterns_are_matched_row_by_row() {
+        let connection = Connection::open_in_memory().expect("memory is always there");
+        register(&connection).unwrap();
+        let sql = "WITH t (a, b) AS (VALUES ('Abc', '%b%'), ('abc', '%d%'), (NULL, '%'), ('x', NULL), (15.5, '1_.%'))
+                   SELECT group_concat(coalesce(conch_like(CAST(a AS TEXT), b), '-') || coalesce(conch_like(CAST(a AS TEXT), ?), '-'), ' ') FROM t";
+        let found: String = connection.query_row(sql, ["%B_"], |row| row.get(0)).unwrap();
+        assert_eq!(found, "11 01 -- -0 10");
     }
 }

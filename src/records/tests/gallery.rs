@@ -32,7 +32,8 @@ impl Drop for Gallery {
 impl Gallery {
     pub(super) async fn open() -> Self {
         let dir = std::env::temp_dir().join(format!("conch-reads-{}", random::record_id()));
-        let options = Options { durability: Durability::Off, ..Options::default() };
+        let options =
+            Options { durability: Durability::Off, functions: vec![crate::rules::register], ..Options::default() };
         let db = Db::open(&dir, options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
         let storage = Storage::open(&dir, false).unwrap();

@@ -37,7 +37,12 @@ impl House {
         let dir = std::env::temp_dir().join(format!("conch-writes-{}", random::record_id()));
         std::fs::create_dir_all(&dir).unwrap();
         let clock = Clock::manual(Timestamp(1_800_000_000_000));
-        let options = Options { durability: Durability::Off, clock: clock.clone(), ..Options::default() };
+        let options = Options {
+            durability: Durability::Off,
+            clock: clock.clone(),
+            functions: vec![crate::rules::register],
+            ..Options::default()
+        };
         let db = Db::open(&dir, options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
         let storage = Storage::open(&dir, false).unwrap();

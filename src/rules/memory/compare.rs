@@ -10,7 +10,7 @@ use crate::{
     db::Value,
     rules::{
         class::{Affinity, Class},
-        like,
+        like::{self, Pattern},
         parse::expr::Sign,
         request::pattern_text,
     },
@@ -97,10 +97,7 @@ fn is_blank(value: &Value) -> bool {
 fn like(left: &Value, right: &Side, right_value: &Value) -> Result<Option<bool>, Uncertain> {
     let pattern = match right.bound {
         true => pattern_text(right_value).map(|text| like::pattern(&text)),
-        false => value::text(right_value)?.map(|text| match text.len() > like::MAX_PATTERN - 2 {
-            true => like::NEVER.to_owned(),
-            false => format!("%{text}%"),
-        }),
+        false => value::text(right_value)?.map(|text| format!("%{text}%")),
     };
-    Ok(value::text(left)?.zip(pattern).map(|(text, pattern)| like::matches(&text, &pattern)))
+    Ok(value::text(left)?.zip(pattern).map(|(text, pattern)| Pattern::new(&pattern).matches(&text)))
 }

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::rules::{
     class::{Affinity, Class},
-    like::{MAX_PATTERN, NEVER},
     parse::expr::Sign,
 };
 
@@ -16,8 +15,8 @@ pub(super) fn compare(left: &Term, sign: Sign, right: &Term) -> Cond {
     match sign {
         Sign::Equal => equality(left, right, true),
         Sign::NotEqual => equality(left, right, false),
-        Sign::Like => like(left, right, "LIKE"),
-        Sign::NotLike => like(left, right, "NOT LIKE"),
+        Sign::Like => like(left, right, ""),
+        Sign::NotLike => like(left, right, " = 0"),
         ordering => Cond::leaf(&format!("{{0}} {} {{1}}", ordering.as_str()), &[&left.sql, &right.sql]),
     }
 }
@@ -77,20 +76,13 @@ fn blank(column: &Frag, equal: bool) -> Cond {
     }
 }
 
-/// §5.4
-fn like(left: &Term, right: &Term, operator: &str) -> Cond {
+/// §5.4, by a function of ours: see `like`. It has no way to print a float as SQLite does, hence the cast.
+fn like(left: &Term, right: &Term, outcome: &str) -> Cond {
     let pattern = match &right.bound {
         Some(slot) => Frag::slot(Slot::Pattern(Box::new(slot.clone()))),
-        // A pattern that SQLite would refuse matches nothing.
-        None => Frag::fill(
-            &format!(
-                r"CASE WHEN octet_length({{0}}) > {} THEN '{NEVER}' ELSE '%' || {{0}} || '%' END",
-                MAX_PATTERN - 2
-            ),
-            &[&right.sql],
-        ),
+        None => Frag::fill("'%' || {0} || '%'", &[&right.sql]),
     };
-    Cond::leaf(&format!("{{0}} {operator} {{1}} ESCAPE '\\'"), &[&left.sql, &pattern])
+    Cond::leaf(&format!("conch_like(CAST({{0}} AS TEXT), {{1}}){outcome}"), &[&left.sql, &pattern])
 }
 
 impl Term {

@@ -172,6 +172,7 @@ fn limits_of_client_texts() {
 #[test]
 fn plain_tables_have_columns_only() {
     let connection = Connection::open_in_memory().expect("memory is always there");
+    register(&connection).unwrap();
     connection.execute_batch("CREATE TABLE _collections (id, name, system); INSERT INTO _collections VALUES ('1', 'a', 0), ('2', 'b', 1)").unwrap();
     let fixture = Fixture { catalog: Catalog::new(1, Vec::new()), connection };
     let request = superuser();
