@@ -12,6 +12,7 @@
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
 //! specification that comments cite.
 
+pub mod address;
 pub mod app;
 pub mod auth;
 pub mod cli;

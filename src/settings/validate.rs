@@ -8,7 +8,10 @@ use super::{
     cron, format, network,
     tree::{Backups, Batch, Logs, Meta, RateLimitRule, RateLimits, S3, Settings, Smtp},
 };
-use crate::error::{Issues, Leaf, Result};
+use crate::{
+    address,
+    error::{Issues, Leaf, Result},
+};
 
 /// Checks `next`; `current` tells what was switched on before.
 pub fn check(current: &Settings, next: &Settings) -> Result<()> {
@@ -104,11 +107,11 @@ fn formatted(text: &str, fits: fn(&str) -> bool, code: &'static str, message: &'
 }
 
 fn url(text: &str) -> Option<Leaf> {
-    formatted(text, format::is_url, "validation_is_url", "Has to be a web address.")
+    formatted(text, address::is_url, "validation_is_url", "Has to be a web address.")
 }
 
 fn host(text: &str) -> Option<Leaf> {
-    formatted(text, format::is_host, "validation_is_host", "Has to be an IP address or a host name.")
+    formatted(text, address::is_host, "validation_is_host", "Has to be an IP address or a host name.")
 }
 
 fn networks(list: &[String]) -> Issues {
@@ -127,7 +130,7 @@ fn networks(list: &[String]) -> Issues {
 }
 
 fn meta(meta: &Meta) -> Issues {
-    let color_length = (!meta.accent_color.is_empty() && meta.accent_color.chars().count() != 7).then(|| {
+    let color_length = (!meta.accent_color.is_empty() && meta.accent_color.len() != 7).then(|| {
         Leaf::new("validation_length_invalid", "Has to have exactly 7 characters.").param("min", 7).param("max", 7)
     });
     let color = formatted(
@@ -137,7 +140,7 @@ fn meta(meta: &Meta) -> Issues {
         "Has to be a colour like #1055c9.",
     );
     let address =
-        formatted(&meta.sender_address, format::is_email, "validation_is_email", "Has to be an e-mail address.");
+        formatted(&meta.sender_address, address::is_email, "validation_is_email", "Has to be an e-mail address.");
     let mut checks = Checks::default();
     checks
         .field("accentColor", [color_length, color])
@@ -233,7 +236,8 @@ fn rate_limit_rule(rule: &RateLimitRule) -> Issues {
     checks.0
 }
 
-/// Two rules conflict when they have one label and a common audience.
+/// Two rules conflict when they have one label and a common audience. Only the first that conflicts with an earlier one
+/// is told.
 fn conflicts(rules: &[RateLimitRule]) -> Issues {
     let mut seen: HashSet<(&str, &str)> = HashSet::new();
     let mut issues = Issues::default();
@@ -252,6 +256,7 @@ fn conflicts(rules: &[RateLimitRule]) -> Issues {
                 group.insert("label", leaf.param("label", Json::from(label)));
                 group
             });
+            break;
         }
         seen.insert((label, rule.audience.as_str()));
     }
@@ -289,6 +294,10 @@ mod tests {
             (r##"{"meta":{"accentColor":"#12345"}}"##, vec!["meta.accentColor validation_length_invalid"]),
             (r##"{"meta":{"accentColor":"#12345g"}}"##, vec!["meta.accentColor validation_is_hex_color"]),
             (r#"{"meta":{"accentColor":""}}"#, vec![]),
+            // Seven bytes, six letters.
+            (r##"{"meta":{"accentColor":"#1234é"}}"##, vec!["meta.accentColor validation_is_hex_color"]),
+            (r#"{"meta":{"appURL":"HTTP://X.Y"}}"#, vec!["meta.appURL validation_is_url"]),
+            (r#"{"meta":{"appURL":"https://example.com:99999"}}"#, vec![]),
             (r#"{"meta":{"appURL":"x"}}"#, vec!["meta.appURL validation_is_url"]),
             (r#"{"meta":{"senderAddress":"a@b"}}"#, vec!["meta.senderAddress validation_is_email"]),
             (
@@ -315,7 +324,7 @@ mod tests {
                 ],
             ),
             (
-                r#"{"smtp":{"host":"a b","port":-1,"authMethod":"X","localName":"a b"}}"#,
+                r#"{"smtp":{"host":"ü.de","port":-1,"authMethod":"X","localName":"a b"}}"#,
                 vec![
                     "smtp.authMethod validation_in_invalid",
                     "smtp.host validation_is_host",
@@ -323,7 +332,7 @@ mod tests {
                     "smtp.port validation_min_greater_equal_than_required",
                 ],
             ),
-            (r#"{"s3":{"endpoint":"x"}}"#, vec!["s3.endpoint validation_is_url"]),
+            (r#"{"s3":{"endpoint":"x.y"}}"#, vec!["s3.endpoint validation_is_url"]),
             (
                 r#"{"backups":{"cron":"* * *","cronMaxKeep":0}}"#,
                 vec!["backups.cron validation_invalid_cron", "backups.cronMaxKeep validation_required"],
@@ -334,7 +343,7 @@ mod tests {
                 vec!["backups.cronMaxKeep validation_min_greater_equal_than_required"],
             ),
             (
-                r#"{"backups":{"s3":{"enabled":true,"bucket":"b","region":"r","endpoint":"e.f","accessKey":"k"}}}"#,
+                r#"{"backups":{"s3":{"enabled":true,"bucket":"b","region":"r","endpoint":"e.fgh","accessKey":"k"}}}"#,
                 vec!["backups.s3.enabled validation_invalid_value", "backups.s3.secret validation_required"],
             ),
             (
@@ -365,6 +374,13 @@ mod tests {
                     "rateLimits.rules.0.label validation_match_invalid",
                     "rateLimits.rules.0.maxRequests validation_min_greater_equal_than_required",
                 ],
+            ),
+            (
+                concat!(
+                    r#"{"rateLimits":{"rules":[{"label":"/a","duration":1,"maxRequests":1},"#,
+                    r#"{"label":"/a","duration":1,"maxRequests":1},{"label":"/a","duration":1,"maxRequests":1}]}}"#
+                ),
+                vec!["rateLimits.rules.1.label validation_conflicting_rate_limit_rule"],
             ),
             (
                 r#"{"rateLimits":{"excludedIPs":["q"]}}"#,

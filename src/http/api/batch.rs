@@ -13,13 +13,13 @@ use crate::{
         extract::{
             Call,
             body::{self, Form, Received},
-            path::Segments,
+            form, path,
             query::Params,
             rule_request::snake_name,
         },
         reply::Reply,
     },
-    records::{BatchAction, BatchFailure, BatchItem, Body, Rendered},
+    records::{BatchAction, BatchFailure, BatchItem, Body, Picker, Rendered},
     rules::{Context, Request},
 };
 
@@ -31,6 +31,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 pub async fn run(mut call: Call) -> Result<Reply> {
     let settings = call.app().settings.current();
     let batch = &settings.batch;
+    let params = call.query()?;
     if !batch.enabled || batch.max_requests <= 0 {
         return Err(Error::forbidden("Batch requests are not enabled."));
     }
@@ -38,13 +39,21 @@ pub async fn run(mut call: Call) -> Result<Reply> {
     let received = body::read(&mut call, limit, Form::Record).await?;
     let entries = entries(received)?;
     check(&entries, batch.max_requests)?;
+    // A bad one has to be told before anything is written.
+    let picker = params.get("fields").map(Picker::parse).transpose()?;
 
     let outer = call.rule_request(Context::Batch, &Params::default());
     let items = entries.into_iter().map(|entry| item(&call, &outer, entry)).collect();
     let timeout = u64::try_from(batch.timeout).ok().filter(|&seconds| seconds > 0);
     let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
     match call.app().records.batch(items, timeout).await {
-        Ok(bodies) => Ok(Reply::json(rendered(bodies))),
+        Ok(bodies) => {
+            let answer = rendered(bodies);
+            Ok(Reply::json(match picker {
+                Some(picker) => picker.apply(&answer, false)?,
+                None => answer,
+            }))
+        }
         Err(BatchFailure { index, error }) => Err(failed(index, error)),
     }
 }
@@ -143,8 +152,8 @@ fn item(call: &Call, outer: &Request, entry: Entry) -> BatchItem {
     let (path, query) = entry.url.split_once('?').unwrap_or((&entry.url, ""));
     let params = Params::parse(query);
     let (action, collection) = match params {
-        Ok(_) => action(&entry.method, path),
-        Err(_) => (BatchAction::Unsupported, String::new()),
+        Ok(_) if form::is_well_formed(query.as_bytes()) => action(&entry.method, path),
+        _ => (BatchAction::Unsupported, String::new()),
     };
     let params = params.unwrap_or_default();
     let request = Request {
@@ -156,22 +165,31 @@ fn item(call: &Call, outer: &Request, entry: Entry) -> BatchItem {
     BatchItem { action, collection, body: entry.body, shape: params.shape(), request }
 }
 
-/// One of the four executable shapes, and its collection.
+/// One of the four executable shapes, and its collection, whose name is taken as it is; only ids are decoded.
 fn action(method: &str, path: &str) -> (BatchAction, String) {
-    let segments = Segments::parse(path).unwrap_or_default();
-    let names = segments.names();
-    let ["api", "collections", collection, "records", rest @ ..] = names.as_slice() else {
+    let segments: Vec<&str> = path.split('/').collect();
+    let ["", "api", "collections", collection, "records", rest @ ..] = segments.as_slice() else {
         return (BatchAction::Unsupported, String::new());
     };
     let action = match (method, rest) {
-        _ if !path.starts_with('/') => BatchAction::Unsupported,
+        _ if collection.is_empty() || segments.iter().any(|segment| is_broken(segment)) => BatchAction::Unsupported,
         ("POST", []) => BatchAction::Create,
         ("PUT", []) => BatchAction::Upsert,
-        ("PATCH", [id]) if !id.is_empty() => BatchAction::Update { id: (*id).to_owned() },
-        ("DELETE", [id]) if !id.is_empty() => BatchAction::Delete { id: (*id).to_owned() },
+        ("PATCH", [id]) if !id.is_empty() => BatchAction::Update { id: decoded(id) },
+        ("DELETE", [id]) if !id.is_empty() => BatchAction::Delete { id: decoded(id) },
         _ => BatchAction::Unsupported,
     };
     (action, (*collection).to_owned())
+}
+
+/// An id; what is not UTF-8 names no record as it stands.
+fn decoded(id: &str) -> String {
+    path::decode(id).map_or_else(|_| id.to_owned(), |id| id.into_owned())
+}
+
+/// True for a segment with a broken percent escape.
+fn is_broken(segment: &str) -> bool {
+    path::decode(segment).is_err_and(|error| error.kind == Kind::Invalid)
 }
 
 /// The outer headers with the item's own over them; who asks is not the item's to say.
@@ -237,6 +255,9 @@ mod tests {
             ("POST", "/api/collections/a/records", Some(BatchAction::Create)),
             ("PUT", "/api/collections/a/records", Some(BatchAction::Upsert)),
             ("PATCH", "/api/collections/a/records/x%2Fy", Some(update("x/y"))),
+            ("PATCH", "/api/collections/a/records/x%zz", None),
+            ("POST", "/api/collections//records", None),
+            ("POST", "/api/collections/a/records#x", None),
             ("DELETE", "/api/collections/a/records/x", Some(BatchAction::Delete { id: "x".to_owned() })),
             ("GET", "/api/collections/a/records", None),
             ("PUT", "/api/collections/a/records/x", None),

@@ -6,9 +6,10 @@ use serde_json::Value as Json;
 
 use super::{
     Field, FieldType, settings,
-    value::{address, render, scalar},
+    value::{render, scalar},
 };
 use crate::{
+    address,
     db::Value,
     error::{Issues, Leaf},
 };

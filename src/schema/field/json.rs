@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     Field, FieldType, settings,
-    value::{render, scalar},
+    value::{render, scalar, unique},
 };
 use crate::{
     db::Value,
@@ -94,7 +94,7 @@ impl FieldType for JsonField {
             let message = format!("Must not be larger than {} bytes.", self.max_bytes());
             return Err(Leaf::new("validation_json_size_limit", message).param("maxSize", self.max_bytes()));
         }
-        if !render::is_json(text) {
+        if !render::is_json(text) || !unique::has_unique_keys(text) {
             return Err(Leaf::new("validation_invalid_json", "Must be JSON."));
         }
         if required && matches!(text.trim_ascii(), "null" | "\"\"" | "[]" | "{}") {
@@ -190,11 +190,12 @@ mod tests {
 
     #[test]
     fn values_are_checked() {
-        let field = JsonField { max_size: 5 };
+        let field = JsonField { max_size: 13 };
         for (input, required, code) in [
-            (json!("[1,23]"), false, Some("validation_json_size_limit")),
-            (json!(123_456), false, Some("validation_json_size_limit")),
+            (json!("[1,2,3,4,5,6,7]"), false, Some("validation_json_size_limit")),
+            (json!(12_345_678_901_234_i64), false, Some("validation_json_size_limit")),
             (json!("1e400"), false, Some("validation_invalid_json")),
+            (json!(r#"{"x":1,"x":2}"#), false, Some("validation_invalid_json")),
             (json!(null), true, Some("validation_required")),
             (json!([]), true, Some("validation_required")),
             (json!(""), true, Some("validation_required")),

@@ -80,7 +80,7 @@ pub fn check_domains(only: &[String], except: &[String]) -> Issues {
         }
         let mut entries = Issues::default();
         for (index, domain) in list.iter().enumerate() {
-            if !domain.is_empty() && !super::value::address::is_domain(domain) {
+            if !domain.is_empty() && !crate::address::is_domain(domain) {
                 entries.insert(&index.to_string(), Leaf::new("validation_is_domain", "Must be a domain."));
             }
         }

@@ -1,9 +1,10 @@
-//! What counts as an e-mail address, a domain and a URL (`docs/wire/records-collections.md` §4.4).
+//! What counts as an e-mail address, a domain, a host and a URL, in fields (`docs/wire/records-collections.md` §4.4) and
+//! in settings (`docs/wire/services.md` §4.1). Touches nothing.
 //!
 //! The wire's lists of what is accepted are wider and narrower than the RFCs at once, so these are own readers of
 //! exactly that language.
 
-use std::sync::LazyLock;
+use std::{net::IpAddr, sync::LazyLock};
 
 use regex::Regex;
 
@@ -61,6 +62,18 @@ pub fn is_domain(text: &str) -> bool {
         && label(top)
         && top.bytes().all(|byte| byte.is_ascii_alphabetic())
         && labels.all(label)
+}
+
+/// True for an IP address or a DNS name in ASCII, which may also have underscores.
+pub fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        let rest = label.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        label.len() <= 63
+            && rest.len() < label.len()
+            && rest.bytes().all(|b| b == b'-' || b == b'_' || b.is_ascii_alphanumeric())
+    };
+    let labels = text.strip_suffix(['.', '_']).unwrap_or(text);
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 255 && labels.split('.').all(label))
 }
 
 /// True for a URL or a bare host that looks like one.
@@ -302,6 +315,16 @@ mod tests {
             "a.com:80",
         ] {
             assert!(!is_domain(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_hosts() {
+        for text in ["a.b", "localhost", "1.2.3.4", "::1", "a_b.c", "a.", "a-.b", "1.2.3", "a_"] {
+            assert!(is_host(text), "{text}");
+        }
+        for text in ["", ".", "a b", "a..b", "-a", "a/b", "ü.de", "fe80::1%eth0", "a:80", &"a".repeat(65)] {
+            assert!(!is_host(text), "{text}");
         }
     }
 
