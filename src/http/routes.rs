@@ -7,7 +7,7 @@ use actix_web::http::Method;
 
 use super::{
     api::{auth, batch, collections, health, records, settings, setup},
-    extract::{Call, path::Segments},
+    extract::{Call, body, path::Segments},
     reply::Reply,
 };
 use crate::error::{Error, Result};
@@ -20,7 +20,11 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
     // GET routes answer HEAD as well; the server leaves the body out.
     let method = if http.method() == Method::HEAD { &Method::GET } else { http.method() };
 
-    match (method, segments.names().as_slice()) {
+    let names = segments.names();
+    if !has_own_limit(method, &names) {
+        body::check_length(http.headers(), body::DEFAULT_LIMIT)?;
+    }
+    match (method, names.as_slice()) {
         (&Method::GET, ["api", "health"]) => health::check(call),
 
         (&Method::GET, ["api", "collections", c, "records"]) => records::list(call, c).await,
@@ -55,4 +59,13 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
 
         _ => Err(Error::not_found()),
     }
+}
+
+/// True for the routes that look at their body's length themselves, because they may take more than others (§2.3).
+fn has_own_limit(method: &Method, names: &[&str]) -> bool {
+    matches!(
+        (method, names),
+        (&Method::POST, ["api", "collections", _, "records"] | ["api", "batch"])
+            | (&Method::PATCH, ["api", "collections", _, "records", _])
+    )
 }

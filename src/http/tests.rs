@@ -284,6 +284,24 @@ async fn batches_have_to_be_enabled() {
     assert_eq!((answer.status.as_u16(), &failed["code"]), (400, &json!("batch_request_failed")));
     assert_eq!(failed["response"]["data"]["password"]["code"], "validation_required");
 
+    let good = json!({"method": "POST", "url": "/api/collections/users/records", "body":
+        {"email": "b@x.co", "password": "1234567890", "passwordConfirm": "1234567890"}});
+    let body = json!({"requests": [good]});
+    // A bad `fields` is refused before anything is written.
+    assert_eq!(server.admin(Method::POST, "/api/batch?fields=id:bad", body.clone()).await.status, 400);
+    let picked = server.admin(Method::POST, "/api/batch?fields=status,body.email", body).await;
+    assert_eq!(picked.json(), json!([{"status": 200, "body": {"email": "b@x.co"}}]));
+
+    for (url, status) in [
+        ("/api/collections/%75sers/records", 404),
+        ("/api/collections//records", 400),
+        ("/api/collections/users/records?a=%zz", 400),
+    ] {
+        let body = json!({"requests": [{"method": "POST", "url": url}]});
+        let answer = server.admin(Method::POST, "/api/batch", body).await.json();
+        assert_eq!(answer["data"]["requests"]["0"]["response"]["status"], status, "{url}");
+    }
+
     // The first bad item is told, also when a later one is no record write at all.
     for (requests, first) in [
         (json!([create, {"method": "GET", "url": "/api/health"}]), "0"),
@@ -305,6 +323,22 @@ async fn a_body_over_its_limit_is_refused_by_its_length() {
         .insert_header(("Content-Type", "application/json"))
         .insert_header(("Content-Length", "33554433"));
     assert_eq!(server.ask(request).await.status, 413);
+
+    // Also where nobody reads the body; and nothing is done.
+    for (method, uri) in [
+        (Method::GET, "/api/health"),
+        (Method::PUT, "/nope"),
+        (Method::DELETE, "/api/collections/users"),
+        (Method::DELETE, "/api/collections/users/records/abc"),
+        (Method::POST, "/api/collections/users/records"),
+    ] {
+        let request = TestRequest::with_uri(uri)
+            .method(method.clone())
+            .insert_header(("Authorization", server.token.as_str()))
+            .insert_header(("Content-Length", "99999999999"));
+        assert_eq!(server.ask(request).await.status, 413, "{method} {uri}");
+    }
+    assert_eq!(server.admin(Method::GET, "/api/collections/users", Json::Null).await.status, 200);
 }
 
 #[actix_web::test]

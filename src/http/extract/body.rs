@@ -59,14 +59,21 @@ pub async fn read(call: &mut Call, limit: u64, form: Form) -> Result<Received> {
     receive(call.http.headers(), payload, &call.app().storage, limit, form).await
 }
 
+/// 413 for a request that declares more than `limit` bytes; also where nobody would read them.
+pub fn check_length(headers: &HeaderMap, limit: u64) -> Result<()> {
+    if declared_length(headers).is_some_and(|length| length > limit) { Err(too_large()) } else { Ok(()) }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 async fn receive(headers: &HeaderMap, payload: Payload, storage: &Storage, limit: u64, form: Form) -> Result<Received> {
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length = declared_length(headers);
     if length == Some(0) {
         return Ok(Received::default());
     }
-    if length.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
+    check_length(headers, limit)?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = content_type.trim_start().to_ascii_lowercase();
     let stream = Limited { payload, left: limit };
