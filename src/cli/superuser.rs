@@ -16,6 +16,7 @@ use crate::{
     identity::{Caller, SUPERUSERS_ID},
     records::{Body, Shape},
     rules::Request,
+    settings::network,
 };
 
 /// `conch superuser`
@@ -24,6 +25,8 @@ use crate::{
 Examples:
   conch superuser create me@example.com correct-horse
   pass show conch | conch superuser upsert me@example.com --password-stdin --dir /var/lib/conch
+  conch superuser ips 10.0.0.0/8 ::1
+  conch superuser ips                   admit superusers from everywhere again
 
 A server that runs on the directory does it itself and need not be stopped.")]
 pub struct Superuser {
@@ -43,6 +46,12 @@ enum Action {
     Delete {
         /// The e-mail address that it signs in with
         email: String,
+    },
+    /// Replace the list of addresses that superusers are admitted from; an empty list admits all
+    Ips {
+        /// An IP address or a CIDR range
+        #[arg(value_name = "IP|CIDR", value_parser = network)]
+        list: Vec<String>,
     },
 }
 
@@ -65,6 +74,7 @@ pub enum Ask {
     Upsert { email: String, password: String },
     Update { email: String, password: String },
     Delete { email: String },
+    Ips { list: Vec<String> },
 }
 
 impl Superuser {
@@ -75,13 +85,14 @@ impl Superuser {
             Action::Upsert(it) => it.with(|email, password| Ask::Upsert { email, password })?,
             Action::Update(it) => it.with(|email, password| Ask::Update { email, password })?,
             Action::Delete { email } => Ask::Delete { email },
+            Action::Ips { list } => Ask::Ips { list },
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let done = runtime.block_on(async {
             if let Some(answer) = control::ask(&place.dir, &ask).await? {
                 return Ok(answer);
             }
-            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. }) && !place.dir.join("data.db").exists() {
+            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. } | Ask::Ips { .. }) && !place.dir.join("data.db").exists() {
                 bail!("there is no data in {}: nothing to change", place.dir.display());
             }
             let app = App::open(place.config()).map_err(in_words)?;
@@ -106,6 +117,10 @@ impl Credentials {
         };
         Ok(ask(self.email, password))
     }
+}
+
+fn network(text: &str) -> std::result::Result<String, &'static str> {
+    if network::is_network(text) { Ok(text.to_owned()) } else { Err("no IP address or CIDR range") }
 }
 
 /// The first line without its end, up to 4 KiB.
@@ -141,6 +156,14 @@ pub async fn perform(app: &App, ask: Ask) -> Result<String> {
             }
             None => Ok(format!("There is no superuser {email}: nothing to delete.")),
         },
+        Ask::Ips { list } => {
+            let told = match list.as_slice() {
+                [] => "Superusers are admitted from every address.".to_owned(),
+                list => format!("Superusers are admitted from {} only.", list.join(", ")),
+            };
+            app.settings.patch([("superuserIPs".to_owned(), list.into())].into_iter().collect()).await?;
+            Ok(told)
+        }
     }
 }
 
