@@ -342,6 +342,21 @@ async fn a_body_over_its_limit_is_refused_by_its_length() {
 }
 
 #[actix_web::test]
+async fn a_login_is_small() {
+    let server = Server::start().await;
+    for (route, authorization) in [("auth-with-password", ""), ("auth-refresh", server.token.as_str())] {
+        for (size, status) in [(1, [200, 400]), (64 << 10, [413, 413])] {
+            let request = TestRequest::post()
+                .uri(&format!("/api/collections/_superusers/{route}"))
+                .insert_header(("Authorization", authorization))
+                .set_json(json!({"identity": "x".repeat(size)}));
+            let answer = server.ask(request).await;
+            assert!(status.contains(&answer.status.as_u16()), "{route} {size}: {}", answer.text);
+        }
+    }
+}
+
+#[actix_web::test]
 async fn rules_read_headers_and_query_only_if_one_asks() {
     let server = Server::start().await;
     let collection =

@@ -17,7 +17,7 @@ use crate::{
 /// `POST /api/collections/{collection}/auth-with-password`
 pub async fn with_password(mut call: Call, collection: &str) -> Result<Reply> {
     let params = call.query()?;
-    let received = body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
+    let received = body::read(&mut call, body::LOGIN_LIMIT, Form::Texts).await?;
     let request = call.rule_request(Context::Password, &params);
     let (app, address) = (call.app(), call.client_ip());
     app.auth.with_password(request, collection, received.body.values, params.shape(), address).await.map(Reply::json)
@@ -30,6 +30,6 @@ pub async fn refresh(mut call: Call, collection: &str) -> Result<Reply> {
     let request = call.rule_request(Context::Default, &params);
     let token = call.header(AUTHORIZATION.as_str()).unwrap_or_default();
     let answer = call.app().auth.refresh(request, collection, token, params.shape()).await?;
-    body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
+    body::read(&mut call, body::LOGIN_LIMIT, Form::Texts).await?;
     Ok(Reply::json(answer))
 }

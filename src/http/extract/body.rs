@@ -25,6 +25,8 @@ use crate::{
 
 /// The limit of an ordinary request: 32 MiB.
 pub const DEFAULT_LIMIT: u64 = 32 << 20;
+/// The limit of a login: anybody may send one, and it is small: 64 KiB.
+pub const LOGIN_LIMIT: u64 = 64 << 10;
 /// The limit of a batch that sets none: 128 MiB.
 pub const BATCH_LIMIT: u64 = 128 << 20;
 /// A body has to arrive within this (`docs/wire/services.md` §2.8).
@@ -86,9 +88,9 @@ async fn receive(headers: &HeaderMap, payload: Payload, storage: &Storage, limit
         let bytes = collect(stream, length).await?;
         let is_form = content_type.starts_with("application/x-www-form-urlencoded");
         let values = if content_type.starts_with("application/json") {
-            json::object(&bytes)?
+            json::read(bytes).await?
         } else if is_form {
-            form::urlencoded(&bytes, form)?
+            form::urlencoded(&bytes, form).await?
         } else if bytes.is_empty() {
             return Ok(Received::default());
         } else {

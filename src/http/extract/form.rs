@@ -17,7 +17,7 @@ pub const MAX_NAME_BYTES: usize = 1024;
 pub struct Parts {
     kind: Form,
     texts: Map<String, Json>,
-    payloads: Vec<Map<String, Json>>,
+    payloads: Vec<String>,
     parts: usize,
 }
 
@@ -39,10 +39,10 @@ impl Parts {
     }
 
     /// Adds an admitted text part: a second one under the same name makes an array.
-    pub fn text(&mut self, name: String, text: &str) -> Result<()> {
+    pub fn text(&mut self, name: String, text: &str) {
         if name == JSON_PAYLOAD {
-            self.payloads.push(json::whole_object(text.as_bytes())?);
-            return Ok(());
+            self.payloads.push(text.to_owned());
+            return;
         }
         let value = if self.kind == Form::Texts { Json::from(text) } else { guess(text) };
         match self.texts.entry(name) {
@@ -55,16 +55,15 @@ impl Parts {
                 first => *first = Json::Array(vec![first.take(), value]),
             },
         }
-        Ok(())
     }
 
     /// The object, with every `@jsonPayload` merged over the plain parts in order.
-    pub fn into_object(self) -> Map<String, Json> {
+    pub async fn into_object(self) -> Result<Map<String, Json>> {
         let mut object = self.texts;
-        for payload in self.payloads {
-            object.extend(payload);
+        if !self.payloads.is_empty() {
+            json::read_parts(self.payloads).await?.into_iter().for_each(|payload| object.extend(payload));
         }
-        object
+        Ok(object)
     }
 }
 
@@ -75,16 +74,16 @@ pub fn is_well_formed(pairs: &[u8]) -> bool {
 }
 
 /// An `application/x-www-form-urlencoded` body.
-pub fn urlencoded(bytes: &[u8], kind: Form) -> Result<Map<String, Json>> {
+pub async fn urlencoded(bytes: &[u8], kind: Form) -> Result<Map<String, Json>> {
     if !is_well_formed(bytes) {
         return Err(Error::invalid("The form has a broken percent escape or a semicolon."));
     }
     let mut form = Parts::new(kind);
     for (name, value) in url::form_urlencoded::parse(bytes) {
         form.admit(&name)?;
-        form.text(name.into_owned(), &value)?;
+        form.text(name.into_owned(), &value);
     }
-    Ok(form.into_object())
+    form.into_object().await
 }
 
 /// `true`/`false`, numbers in their shortest decimal form, and everything else as it is.
@@ -148,8 +147,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn parts_become_one_object() {
+    #[tokio::test]
+    async fn parts_become_one_object() {
         for (body, expected) in [
             ("", "{}"),
             ("a=1&b=x", r#"{"a":1,"b":"x"}"#),
@@ -160,21 +159,21 @@ mod tests {
                 r#"{"a":[],"b":2,"c":"true"}"#,
             ),
         ] {
-            let object = urlencoded(body.as_bytes(), Form::Values).unwrap();
+            let object = urlencoded(body.as_bytes(), Form::Values).await.unwrap();
             assert_eq!(serde_json::to_string(&object).unwrap(), expected, "{body}");
         }
-        let texts = urlencoded(b"a=1&a=true&@jsonPayload={\"b\":1}", Form::Texts).unwrap();
+        let texts = urlencoded(b"a=1&a=true&@jsonPayload={\"b\":1}", Form::Texts).await.unwrap();
         assert_eq!(serde_json::to_string(&texts).unwrap(), r#"{"a":["1","true"],"b":1}"#);
-        assert!(urlencoded(b"@jsonPayload=[1]", Form::Values).is_err());
+        assert!(urlencoded(b"@jsonPayload=[1]", Form::Values).await.is_err());
         for body in ["@jsonPayload={", "@jsonPayload={} x", "@jsonPayload=", "t=%zz", "t=%", "t=%4", "t=1;n=2"] {
-            assert!(urlencoded(body.as_bytes(), Form::Values).is_err(), "{body}");
+            assert!(urlencoded(body.as_bytes(), Form::Values).await.is_err(), "{body}");
         }
     }
 
-    #[test]
-    fn forms_are_bounded() {
-        assert!(urlencoded("a=1&".repeat(MAX_PARTS).as_bytes(), Form::Values).is_ok());
-        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).as_bytes(), Form::Values).is_err());
-        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).as_bytes(), Form::Values).is_err());
+    #[tokio::test]
+    async fn forms_are_bounded() {
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS).as_bytes(), Form::Values).await.is_ok());
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).as_bytes(), Form::Values).await.is_err());
+        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).as_bytes(), Form::Values).await.is_err());
     }
 }

@@ -34,14 +34,14 @@ pub async fn read(headers: &HeaderMap, stream: Limited, storage: &Storage, kind:
             continue;
         }
         match client_name(&part) {
-            None => form.text(name, &text(&mut part).await?)?,
+            None => form.text(name, &text(&mut part).await?),
             Some(client_name) if kind == Form::Record => {
                 uploads.push(spool(storage, name, client_name, &mut part).await?);
             }
             Some(_) => {}
         }
     }
-    Ok(Body { values: form.into_object(), uploads })
+    Ok(Body { values: form.into_object().await?, uploads })
 }
 
 /// The headers under a type whose parts may be nameless: those are passed over, not refused.
