@@ -23,5 +23,6 @@ CREATE TABLE `__conch_log` (
   at               INTEGER NOT NULL -- milliseconds since 1970-01-01 UTC
 );
 
--- The history of one record, in order: an index entry ends with the row's seq.
-CREATE INDEX `__conch_log_record` ON `__conch_log` (collection, record);
+-- The history of one record, in order: an index entry ends with the row's seq. A create holds no image, and what it
+-- made is told by the record's next change or its row: it needs no entry, which spares every create a page.
+CREATE INDEX `__conch_log_record` ON `__conch_log` (collection, record) WHERE kind <> 0;
