@@ -47,7 +47,9 @@ impl Index {
         let conditional = reader.keyword("where");
         let condition = if conditional { reader.rest.trim() } else { "" };
         let complete = if conditional { !condition.is_empty() } else { reader.rest.trim().is_empty() };
-        let valid = complete && !name.is_empty() && !columns.is_empty();
+        // The wire knows no blanks in names (`docs/wire/records-storage.md` §5).
+        let has_blank = [&schema, &name, &table].iter().any(|name| name.contains(char::is_whitespace));
+        let valid = complete && !name.is_empty() && !has_blank && !columns.is_empty();
         let condition = condition.to_owned();
         valid.then_some(Self { name, table, unique, if_not_exists, schema, columns, condition })
     }
@@ -281,6 +283,8 @@ mod tests {
             "create table f (a)",
             "create index if f on ix (a)",
             "create index `f on ix (a)",
+            "create index `a b` on ix (a)",
+            "create index a on `i x` (a)",
         ] {
             assert_eq!(Index::parse(text), None, "{text}");
         }

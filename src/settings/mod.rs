@@ -13,5 +13,5 @@ mod validate;
 
 pub use cipher::Cipher;
 pub use merge::nest_form;
-pub use store::Store;
+pub use store::{CREATE_TABLE, Store};
 pub use tree::{Backups, Batch, Logs, Meta, RateLimitRule, RateLimits, S3, Settings, Smtp, TrustedProxy};

@@ -17,12 +17,13 @@ use crate::{
     error::{Error, Result},
 };
 
-const CREATE_TABLE: &str = "
+/// The table (`docs/wire/records-storage.md` §2), made by whoever opens a new directory first.
+pub const CREATE_TABLE: &str = "
     CREATE TABLE IF NOT EXISTS `_params` (
         `id`      TEXT PRIMARY KEY DEFAULT ('r'||lower(hex(randomblob(7)))) NOT NULL,
         `value`   JSON DEFAULT NULL,
-        `created` TEXT DEFAULT '' NOT NULL,
-        `updated` TEXT DEFAULT '' NOT NULL
+        `created` TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ')) NOT NULL,
+        `updated` TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ')) NOT NULL
     )";
 const LOAD: &str = "SELECT CAST(`value` AS TEXT) FROM `_params` WHERE `id` = 'settings'";
 const SAVE: &str = "
@@ -197,6 +198,20 @@ mod tests {
         let db = Db::open(dir.path(), options()).unwrap();
         let settings = Store::open(db.clone(), None).unwrap().current();
         assert_eq!((settings.meta.app_name.as_str(), settings.smtp.password.as_str()), ("A", "p"));
+        db.close().await;
+    }
+
+    #[actix_web::test]
+    async fn a_foreign_row_gets_its_dates() {
+        let dir = TempDir::new();
+        let db = Db::open(dir.path(), options()).unwrap();
+        Store::open(db.clone(), None).unwrap();
+        let dates = db.write_blocking(|tx| {
+            tx.execute("INSERT INTO `_params` (`id`) VALUES ('x')", [])?;
+            let sql = "SELECT length(`created`), length(`updated`) FROM `_params` WHERE `id` = 'x'";
+            tx.query_one(sql, [], |row| Ok([row.get(0)?, row.get::<_, i64>(1)?]))
+        });
+        assert_eq!(dates.unwrap(), Some([24, 24]));
         db.close().await;
     }
 

@@ -8,6 +8,7 @@ use super::{Catalog, CheckRule, draft::Draft, edit::Edit, validate};
 use crate::{
     db::{ReadTx, WriteTx},
     error::{Error, Issues, Result},
+    settings,
 };
 
 /// What a directory holds.
@@ -34,12 +35,6 @@ pub(super) const MIGRATIONS: [&str; 8] = [
 
 const TABLES: &str = r#"
 CREATE TABLE IF NOT EXISTS `_migrations` (file VARCHAR(255) PRIMARY KEY NOT NULL, applied INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS `_params` (
-  `id`      TEXT PRIMARY KEY DEFAULT ('r'||lower(hex(randomblob(7)))) NOT NULL,
-  `value`   JSON DEFAULT NULL,
-  `created` TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ')) NOT NULL,
-  `updated` TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ')) NOT NULL
-);
 CREATE TABLE `_collections` (
   `id`         TEXT PRIMARY KEY DEFAULT ('r'||lower(hex(randomblob(7)))) NOT NULL,
   `system`     BOOLEAN DEFAULT FALSE NOT NULL,
@@ -98,6 +93,7 @@ fn applied(tx: &ReadTx<'_>) -> Result<Vec<String>> {
 }
 
 fn create(tx: &mut WriteTx<'_>, rules: &dyn CheckRule) -> Result<()> {
+    tx.execute_batch(settings::CREATE_TABLE)?;
     tx.execute_batch(TABLES)?;
     let mut edit = Edit::begin(tx, rules, &Catalog::default())?;
     for collection in system::collections() {

@@ -146,12 +146,12 @@ pub fn bool_of(input: &Json) -> bool {
     }
 }
 
-/// A raw column's boolean.
+/// A raw column's boolean: of all numbers only 1 is true, as `= true` in SQL has it.
 pub fn raw_bool(raw: ValueRef<'_>) -> bool {
     match raw {
         ValueRef::Null => false,
-        ValueRef::Integer(integer) => integer != 0,
-        ValueRef::Real(float) => float != 0.0,
+        ValueRef::Integer(integer) => integer == 1,
+        ValueRef::Real(float) => float == 1.0,
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => std::str::from_utf8(bytes).is_ok_and(parse_bool),
     }
 }
@@ -227,6 +227,23 @@ mod tests {
             assert_eq!(float_value(float_of(&input)), stored, "{input}");
         }
         assert!(float_of(&json!("NaN")).is_nan());
+    }
+
+    #[test]
+    fn only_one_is_true_in_a_column() {
+        for (raw, flag) in [
+            (ValueRef::Integer(1), true),
+            (ValueRef::Integer(2), false),
+            (ValueRef::Integer(-1), false),
+            (ValueRef::Real(1.0), true),
+            (ValueRef::Real(0.5), false),
+            (ValueRef::Text(b"TRUE"), true),
+            (ValueRef::Text(b"yes"), false),
+            (ValueRef::Blob(b"1"), true),
+            (ValueRef::Null, false),
+        ] {
+            assert_eq!(raw_bool(raw), flag, "{raw:?}");
+        }
     }
 
     #[test]
