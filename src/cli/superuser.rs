@@ -92,7 +92,9 @@ impl Superuser {
             if let Some(answer) = control::ask(&place.dir, &ask).await? {
                 return Ok(answer);
             }
-            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. } | Ask::Ips { .. }) && !place.dir.join("data.db").exists() {
+            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. } | Ask::Ips { .. })
+                && !place.dir.join("data.db").exists()
+            {
                 bail!("there is no data in {}: nothing to change", place.dir.display());
             }
             let app = App::open(place.config()).map_err(in_words)?;

@@ -1,10 +1,15 @@
 //! Numbered migrations of Conch's own tables, embedded from `assets/migrations/NNNN_name.sql`, each applied once.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use include_dir::{Dir, include_dir};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::connect;
 use crate::{
     clock::Timestamp,
     error::{Error, Kind, Result},
@@ -12,6 +17,9 @@ use crate::{
 };
 
 static MIGRATIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/migrations");
+
+/// The largest write-ahead log that is looked through before a directory is opened, in bytes.
+const MAX_LOG: u64 = 64 << 20;
 
 /// Whose database a `data.db` is, by its tables.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,11 +41,7 @@ struct Migration {
 pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timestamp) -> Result<()> {
     let owner = owner(connection)?;
     if owner == Owner::PocketBase && !adopt {
-        return Err(refuse(format!(
-            "{0} is a data directory of PocketBase. Bring it over with `conch import pocketbase {0} --dir NEW`: \
-             that copies it and leaves the original as it is.",
-            dir.display()
-        )));
+        return Err(not_adopted(dir));
     }
     if owner != Owner::Conch {
         refuse_collisions(connection, dir)?;
@@ -67,6 +71,50 @@ pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timesta
     let epoch = random::string(random::LOWER_ALPHANUMERIC, 20);
     transaction.execute("INSERT OR IGNORE INTO __conch_meta (key, value) VALUES ('epoch', ?1)", [epoch])?;
     Ok(transaction.commit()?)
+}
+
+/// Refuses a database of PocketBase without leaving a trace in its directory: no lock, no index of its write-ahead
+/// log, no checkpoint. What cannot be told this way passes, and [`run`] has the last word.
+pub(super) fn refuse_untouched(dir: &Path) -> Result<()> {
+    let main = owner_of_main_file(dir).unwrap_or(Owner::Conch);
+    let is_theirs = main != Owner::Conch
+        // Immutable files are read without their log, which may hold what makes the database one or the other.
+        && match log_mentions(dir, &[b"_collections", b"__conch_meta"]) {
+            Some([_, true]) | None => false,
+            Some([theirs, _]) => theirs || main == Owner::PocketBase,
+        };
+    if is_theirs { Err(not_adopted(dir)) } else { Ok(()) }
+}
+
+fn owner_of_main_file(dir: &Path) -> Option<Owner> {
+    let path = dir.join(connect::FILE);
+    if !path.exists() {
+        return Some(Owner::Nobody);
+    }
+    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags).ok()?;
+    owner(&connection).ok()
+}
+
+/// Whether the write-ahead log holds these bytes; `None` when it cannot be read or is too large to look through.
+fn log_mentions<const N: usize>(dir: &Path, words: &[&[u8]; N]) -> Option<[bool; N]> {
+    let mut bytes = Vec::new();
+    match File::open(dir.join(format!("{}-wal", connect::FILE))) {
+        Ok(file) => file.take(MAX_LOG + 1).read_to_end(&mut bytes).ok()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(_) => return None,
+    };
+    let is_whole = bytes.len() as u64 <= MAX_LOG;
+    is_whole.then(|| words.map(|word| memchr::memmem::find(&bytes, word).is_some()))
+}
+
+fn not_adopted(dir: &Path) -> Error {
+    refuse(format!(
+        "{0} is a data directory of PocketBase. Bring it over with `conch import pocketbase {0} --dir NEW`: that \
+         copies it and leaves the original as it is.",
+        dir.display()
+    ))
 }
 
 fn owner(connection: &Connection) -> Result<Owner> {

@@ -145,8 +145,11 @@ impl Db {
     /// Takes the directory's lock, opens `data.db` in it (creating both), migrates, starts the writer.
     ///
     /// Fails as [`ErrorKind::Busy`] when another process owns the directory, and as [`ErrorKind::Invalid`] with a text
-    /// for people when the database is PocketBase's, is newer than this executable or is none.
+    /// for people when the database is PocketBase's (which is not touched), is newer than this executable or is none.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
+        if !options.adopt {
+            migrate::refuse_untouched(dir)?;
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| {
             let message = format!("Cannot create the data directory {}: {source}.", dir.display());
             Error::new(ErrorKind::Invalid, message).because(source)

@@ -62,3 +62,44 @@ fn what_is_no_database_is_refused_by_name() {
     assert_eq!(refused.kind, ErrorKind::Invalid);
     assert!(refused.message.contains("data.db"), "{refused}");
 }
+
+#[test]
+fn a_directory_of_pocketbase_is_refused_untouched() {
+    let names = |dir: &TempDir| -> Vec<(std::ffi::OsString, Vec<u8>)> {
+        let entries = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+        let mut files: Vec<_> = entries.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect();
+        files.sort();
+        files
+    };
+    // Everything in the database; everything in a log left by a crash; the later part there.
+    for (before, in_log) in [("x", false), ("_collections", false), ("x", true), ("_collections", true)] {
+        let (made, dir) = (TempDir::new(), TempDir::new());
+        let theirs = rusqlite::Connection::open(made.path().join("data.db")).unwrap();
+        theirs.execute_batch(&format!("PRAGMA journal_mode = WAL; CREATE TABLE {before} (id)")).unwrap();
+        theirs.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        theirs.execute_batch("CREATE TABLE IF NOT EXISTS _collections (id); CREATE TABLE more (id)").unwrap();
+        if !in_log {
+            theirs.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        }
+        for file in ["data.db", "data.db-wal"] {
+            std::fs::copy(made.path().join(file), dir.path().join(file)).unwrap();
+        }
+        let found = names(&dir);
+        let refused = Db::open(dir.path(), options()).map(|_| ()).unwrap_err();
+        assert!(refused.message.contains("conch import pocketbase"), "{before} {in_log}: {refused}");
+        assert!(names(&dir) == found, "{before} {in_log}");
+    }
+}
+
+#[test]
+fn a_directory_of_our_own_opens_with_all_of_it_in_the_log() {
+    let (dir, copy) = (TempDir::new(), TempDir::new());
+    let db = Db::open(dir.path(), options()).unwrap();
+    db.write_blocking(|tx| tx.execute_batch("CREATE TABLE _collections (id)")).unwrap();
+    for file in ["data.db", "data.db-wal"] {
+        std::fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+    }
+    drop(db);
+    assert!(std::fs::metadata(copy.path().join("data.db-wal")).unwrap().len() > 0);
+    Db::open(copy.path(), options()).unwrap();
+}
