@@ -1,21 +1,17 @@
 //! What requests and background tasks share; built once, in one place.
-//!
-//! Also the few actions that need more than one room.
 
 use std::{path::PathBuf, sync::Arc};
-
-use serde_json::{Map, Value as Json};
 
 use crate::{
     auth::Auth,
     clock::Clock,
     db::{self, Db, Durability},
-    error::{Error, Result},
+    error::Result,
     files::Storage,
     identity::{Cost, Passwords},
     records::Records,
     rules,
-    schema::{Catalog, Schema},
+    schema::Schema,
     settings,
 };
 
@@ -92,32 +88,5 @@ impl App {
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
         let auth = Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone());
         Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, auth })
-    }
-
-    /// Deletes a collection with its files.
-    pub async fn delete_collection(&self, id_or_name: &str) -> Result<()> {
-        let before = self.schema.catalog();
-        self.schema.delete(id_or_name).await?;
-        self.remove_files(&before).await
-    }
-
-    /// Imports collections; those that the import removes lose their files.
-    pub async fn import_collections(&self, collections: Vec<Map<String, Json>>, delete_missing: bool) -> Result<()> {
-        let before = self.schema.catalog();
-        self.schema.import(collections, delete_missing).await?;
-        self.remove_files(&before).await
-    }
-
-    /// Removes the files of collections that were there `before` and are gone.
-    async fn remove_files(&self, before: &Catalog) -> Result<()> {
-        let after = self.schema.catalog();
-        let gone = before.all().iter().filter(|old| after.by_id(&old.id).is_none());
-        let deleted: Vec<Arc<str>> = gone.map(|old| old.id.clone()).collect();
-        if deleted.is_empty() {
-            return Ok(());
-        }
-        let storage = self.storage.clone();
-        let removal = move || deleted.iter().try_for_each(|id| storage.remove_collection(id));
-        tokio::task::spawn_blocking(removal).await.map_err(Error::internal)?
     }
 }

@@ -88,9 +88,15 @@ impl Storage {
         ignore_missing(fs::remove_dir_all(self.path(&[collection, record])?))
     }
 
-    /// Removes all files of a collection. A missing folder is fine.
-    pub fn remove_collection(&self, collection: &str) -> Result<()> {
-        ignore_missing(fs::remove_dir_all(self.path(&[collection])?))
+    /// Moves the folder of a collection out of the way, in one step; whatever is put there next is in a new folder.
+    /// Returns where it is now, or `None` when there was none. The next start empties that place if nobody does before.
+    pub fn discard_collection(&self, collection: &str) -> Result<Option<PathBuf>> {
+        let discarded = self.spool_path();
+        match fs::rename(self.path(&[collection])?, &discarded) {
+            Ok(()) => Ok(Some(discarded)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A path below the root. Segments come from records, so each must stay one name in one folder.
@@ -264,7 +270,9 @@ mod tests {
         storage.remove_record("c", "r").expect("removed");
         assert!(!folder.exists());
         storage.remove_record("c", "r").expect("a missing folder is fine");
-        storage.remove_collection("c").expect("removed");
+        let discarded = storage.discard_collection("c").expect("moved").expect("there");
+        assert!(discarded.starts_with(scratch.0.join("storage/.spool")) && discarded.is_dir());
+        assert_eq!(storage.discard_collection("c").expect("a missing folder is fine"), None);
         assert!(!scratch.0.join("storage/c").exists());
     }
 
@@ -281,7 +289,7 @@ mod tests {
             assert!(storage.put(name, "r", "a.txt", &upload).is_err(), "{name:?}");
             assert!(storage.remove(name, "data.db", "x").is_err(), "{name:?}");
             assert!(storage.remove_record("c", name).is_err(), "{name:?}");
-            assert!(storage.remove_collection(name).is_err(), "{name:?}");
+            assert!(storage.discard_collection(name).is_err(), "{name:?}");
         }
         assert!(outside.exists());
     }

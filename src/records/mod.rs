@@ -130,6 +130,8 @@ impl Records {
             cached.clear();
             counted.clear();
         });
-        Self { db, schema, storage, passwords, tables: Arc::default(), rows, counts, writes: write::Desk::default() }
+        let writes = write::Desk::default();
+        writes.follow_removals(&schema, &storage);
+        Self { db, schema, storage, passwords, tables: Arc::default(), rows, counts, writes }
     }
 }

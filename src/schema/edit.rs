@@ -23,18 +23,30 @@ pub(super) struct Edit<'t, 'c> {
     /// The catalog as it would be after what was done so far.
     pub catalog: Catalog,
     renamed: HashMap<String, String>,
+    /// Ids, also of those that got a successor of the same id right away.
+    removed: Vec<Arc<str>>,
+}
+
+/// What an edit comes to.
+pub(super) struct Edited {
+    /// The next catalog.
+    pub catalog: Catalog,
+    /// New names of renamed collections by their old ones.
+    pub renamed: HashMap<String, String>,
+    /// Ids of removed collections.
+    pub removed: Vec<Arc<str>>,
 }
 
 impl<'t, 'c> Edit<'t, 'c> {
     pub fn begin(tx: &'t mut WriteTx<'c>, rules: &'t dyn CheckRule, current: &Catalog) -> Result<Self> {
         let catalog = store::catalog(tx, current.version + 1, current.all().to_vec())?;
-        Ok(Self { tx, rules, catalog, renamed: HashMap::new() })
+        Ok(Self { tx, rules, catalog, renamed: HashMap::new(), removed: Vec::new() })
     }
 
-    /// The next catalog, when all is done, and the new names of renamed collections by their old ones.
-    pub fn finish(self) -> Result<(Catalog, HashMap<String, String>)> {
+    /// When all is done.
+    pub fn finish(self) -> Result<Edited> {
         let catalog = store::catalog(self.tx, self.catalog.version, self.catalog.all().to_vec())?;
-        Ok((catalog, self.renamed))
+        Ok(Edited { catalog, renamed: self.renamed, removed: self.removed })
     }
 
     /// Validates and creates a collection. `tried` is what a sample run of a view's query said.
@@ -151,6 +163,7 @@ impl<'t, 'c> Edit<'t, 'c> {
     pub fn remove(&mut self, stored: &Arc<Collection>) -> Result<()> {
         table::drop(self.tx, stored)?;
         store::delete(self.tx, &stored.id)?;
+        self.removed.push(stored.id.clone());
         if stored.is_auth() {
             delete::system_rows(self.tx, &self.catalog, &stored.id)?;
         }

@@ -54,6 +54,9 @@ pub trait CheckRule: Send + Sync {
 /// Follows renames of collections inside their transaction: new names by old ones.
 pub type OnRename = dyn Fn(&mut WriteTx<'_>, &HashMap<String, String>) -> Result<()> + Send + Sync;
 
+/// Told the ids of removed collections on the writer thread, right after the commit. Must not block for long.
+pub type OnRemoved = dyn Fn(&[Arc<str>]) + Send + Sync;
+
 /// The store of collections. Every change is one transaction over table, `_collections` and log; the catalog is
 /// swapped after its commit.
 #[derive(Clone)]
@@ -62,6 +65,7 @@ pub struct Schema {
     catalog: Arc<ArcSwap<Catalog>>,
     rules: Arc<dyn CheckRule>,
     on_rename: Arc<OnceLock<Box<OnRename>>>,
+    on_removed: Arc<OnceLock<Box<OnRemoved>>>,
 }
 
 impl Schema {
@@ -72,7 +76,8 @@ impl Schema {
             db.write_blocking(move |tx| bootstrap::prepare(tx, &*rules))?;
         }
         let catalog = db.read_blocking(|tx| store::load(tx, 1))?;
-        Ok(Self { db, catalog: Arc::new(ArcSwap::from_pointee(catalog)), rules, on_rename: Arc::default() })
+        let catalog = Arc::new(ArcSwap::from_pointee(catalog));
+        Ok(Self { db, catalog, rules, on_rename: Arc::default(), on_removed: Arc::default() })
     }
 
     /// Who follows renames (`docs/wire/services.md` §4.3). The first one stays.
@@ -81,6 +86,12 @@ impl Schema {
         F: Fn(&mut WriteTx<'_>, &HashMap<String, String>) -> Result<()> + Send + Sync + 'static,
     {
         let _ = self.on_rename.set(Box::new(follow));
+    }
+
+    /// Who cleans up after removed collections: before any later write, so before one of the same id can have a record.
+    /// The first one stays.
+    pub fn on_removed(&self, follow: impl Fn(&[Arc<str>]) + Send + Sync + 'static) {
+        let _ = self.on_removed.set(Box::new(follow));
     }
 
     /// The current snapshot; costs no lock.
@@ -108,7 +119,7 @@ impl Schema {
         self.edit(move |edit| edit.update(&id, &body, tried.as_ref())).await
     }
 
-    /// Deletes a collection with its table (`docs/wire/records-collections.md` §8.3). Its files are the caller's.
+    /// Deletes a collection with its table (`docs/wire/records-collections.md` §8.3).
     pub async fn delete(&self, id_or_name: &str) -> Result<()> {
         let id = self.find(id_or_name)?.id.clone();
         self.edit(move |edit| edit.delete(&id)).await
@@ -176,11 +187,15 @@ impl Schema {
         let transaction = move |tx: &mut WriteTx<'_>| {
             let mut edit = edit::Edit::begin(tx, &*schema.rules, &schema.catalog.load())?;
             let outcome = change(&mut edit)?;
-            let (catalog, renamed) = edit.finish()?;
+            let edit::Edited { catalog, renamed, removed } = edit.finish()?;
             if let Some(follow) = schema.on_rename.get().filter(|_| !renamed.is_empty()) {
                 follow(tx, &renamed)?;
             }
             schema.publish(tx, catalog);
+            if !removed.is_empty() {
+                let on_removed = schema.on_removed.clone();
+                tx.after_commit(move || on_removed.get().into_iter().for_each(|follow| follow(&removed)));
+            }
             Ok(outcome)
         };
         self.db.write_alone(transaction).await

@@ -96,7 +96,7 @@ pub async fn update(mut call: Call, collection: &str) -> Result<Reply> {
 /// `DELETE /api/collections/{collection}`
 pub async fn delete(call: Call, collection: &str) -> Result<Reply> {
     call.require_superuser()?;
-    call.app().delete_collection(collection).await?;
+    call.app().schema.delete(collection).await?;
     Ok(Reply::no_content())
 }
 
@@ -123,7 +123,7 @@ pub async fn import(mut call: Call) -> Result<Reply> {
     if collections.is_empty() {
         return Err(Error::field("collections", Leaf::required()));
     }
-    call.app().import_collections(collections, delete_missing).await?;
+    call.app().schema.import(collections, delete_missing).await?;
     Ok(Reply::no_content())
 }
 

@@ -96,6 +96,7 @@ struct Attempt {
 
 impl Attempt {
     fn run(&self, tx: &mut WriteTx<'_>) -> Result<Vec<Option<Rendered>>> {
+        self.placed.check()?;
         let deadline = Instant::now() + self.timeout;
         let catalog = self.records.schema.catalog();
         let plans = &*self.records.writes.plans;

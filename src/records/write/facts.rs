@@ -3,7 +3,9 @@
 //! A judgement notes what it misses and goes on as if it were favourable; whoever runs it then finds the facts off the
 //! writer thread and has it judged again. So nothing is hashed or stored for a request that fails anyway.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+
+use super::files::Folder;
 
 /// Known facts of one request (all items of a batch).
 #[derive(Default, Clone)]
@@ -13,7 +15,7 @@ pub(super) struct Facts {
     /// By hash and plain text.
     verified: HashMap<(String, String), bool>,
     /// By item and position of the upload.
-    placed: HashSet<(usize, usize)>,
+    placed: HashMap<(usize, usize), Folder>,
 }
 
 /// A missing fact.
@@ -24,7 +26,7 @@ pub(super) enum Need {
     /// Whether an old password is right.
     Verify { hash: String, plain: String },
     /// An upload at its place.
-    Place { item: usize, upload: usize, collection: String, record: String },
+    Place { item: usize, upload: usize, folder: Folder },
 }
 
 /// Stands for a hash that is not known yet; nothing is ever written with it.
@@ -40,8 +42,9 @@ impl Facts {
         self.verified.get(&(hash.to_owned(), plain.to_owned())).copied()
     }
 
-    pub fn is_placed(&self, item: usize, upload: usize) -> bool {
-        self.placed.contains(&(item, upload))
+    /// Where an upload was put.
+    pub fn place(&self, item: usize, upload: usize) -> Option<&Folder> {
+        self.placed.get(&(item, upload))
     }
 
     pub fn learn_hash(&mut self, item: usize, field: String, hash: String) {
@@ -52,7 +55,7 @@ impl Facts {
         self.verified.insert((hash, plain), right);
     }
 
-    pub fn learn_placed(&mut self, item: usize, upload: usize) {
-        self.placed.insert((item, upload));
+    pub fn learn_placed(&mut self, item: usize, upload: usize, folder: Folder) {
+        self.placed.insert((item, upload), folder);
     }
 }

@@ -1,7 +1,20 @@
 //! The files of a write: in place before its row is committed, gone after theirs is not (`records-storage.md` §8).
 //!
-//! Files go in the background, after the commit. A crash in between leaves a file that no record names; nothing ever
-//! points at a file that is not there: a record's folder is not removed while another record of the same id moves in.
+//! Files go in the background, after the commit; a crash in between leaves files that no record names. Nothing ever
+//! points at a file that is not there, and nobody's removal takes a file of a successor under the same id:
+//!
+//! - A **single file** is removed by its name, which is random: no other record has it.
+//! - A **record's folder** is not removed while a record of the same id moves in, nor entered before it is removed:
+//!   `arriving` and `leaving` exclude each other under one lock.
+//! - A **collection's folder** is renamed into the spool by the writer thread, after the commit that removes the
+//!   collection and before any later write: no successor has a row by then, so none has a file that was committed.
+//!   What unfinished writes had put there goes along, and they must not commit. Therefore each removal is counted
+//!   before and after the rename; an upload remembers the count from before it is put in place, and the write compares
+//!   it in its own transaction. Writer and removals share one thread, so nothing comes between the comparison and the
+//!   commit. Only an upload that began after the rename has the final count, and it lies where the successor's files
+//!   lie. Any other fails, also one that made the folder anew, and is swept by its name.
+//! - A row's files lie under **its collection's and its own id**: a write that is judged anew and finds another
+//!   collection behind its name fails, for its uploads are where the first one's were.
 
 use std::{
     collections::HashMap,
@@ -63,6 +76,8 @@ struct InUse {
     leaving: HashMap<Folder, usize>,
     /// Folders that uploads of unfinished writes were put into.
     arriving: HashMap<Folder, usize>,
+    /// Two for each removal of a collection of this id since the start. Grows by an entry for each such id.
+    removals: HashMap<Arc<str>, u64>,
 }
 
 impl Sweeper {
@@ -76,6 +91,34 @@ impl Sweeper {
         if let Err(mpsc::SendError(orphans)) = sender.send(orphans) {
             tracing::error!("the thread that removes files is gone; files stay behind");
             orphans.iter().filter(|orphan| orphan.whole).for_each(|orphan| self.folders.has_left(&orphan.folder));
+        }
+    }
+
+    /// Takes the folders of removed collections away: at once out of the way, later from the disk. Only on the writer
+    /// thread. A failure is for the log only: the collections are gone already.
+    pub fn discard(&self, storage: &Storage, collections: &[Arc<str>]) {
+        let mut discarded = Vec::new();
+        for id in collections {
+            self.folders.count_removal(id);
+            match storage.discard_collection(id) {
+                Ok(folder) => discarded.extend(folder),
+                Err(error) => tracing::error!(%id, %error, "the files of a removed collection stay behind"),
+            }
+            self.folders.count_removal(id);
+        }
+        if discarded.is_empty() {
+            return;
+        }
+        let work = move || {
+            for folder in discarded {
+                if let Err(error) = std::fs::remove_dir_all(&folder) {
+                    tracing::warn!(?folder, %error, "removed files stay until the next start");
+                }
+            }
+        };
+        // Not the sweeper's thread: uploads may wait for that one, and this can take minutes.
+        if let Err(error) = std::thread::Builder::new().name("conch-discard".into()).spawn(work) {
+            tracing::warn!(%error, "no thread to remove files, they stay until the next start");
         }
     }
 }
@@ -98,15 +141,25 @@ impl Folders {
         self.swept.notify_all();
     }
 
-    /// Waits until nobody removes this folder, and blocks that long.
-    fn arrive(&self, folder: &Folder) -> Result<()> {
+    /// Before and after a collection's folder is taken away.
+    fn count_removal(&self, collection: &Arc<str>) {
+        *self.state.lock().removals.entry(collection.clone()).or_default() += 1;
+    }
+
+    /// The count of the folder's collection.
+    fn removals(&self, folder: &Folder) -> u64 {
+        self.state.lock().removals.get(&folder.collection).copied().unwrap_or_default()
+    }
+
+    /// Waits until nobody removes this folder, and blocks that long. Returns the removals of its collection.
+    fn arrive(&self, folder: &Folder) -> Result<u64> {
         let mut state = self.state.lock();
         let is_leaving = |state: &mut InUse| state.leaving.contains_key(folder);
         if self.swept.wait_while_for(&mut state, is_leaving, PATIENCE).timed_out() {
             return Err(Error::busy(PATIENCE));
         }
         *state.arriving.entry(folder.clone()).or_default() += 1;
-        Ok(())
+        Ok(state.removals.get(&folder.collection).copied().unwrap_or_default())
     }
 
     fn has_arrived(&self, folder: &Folder) {
@@ -150,13 +203,20 @@ fn remove(storage: &Storage, orphan: &Orphan) -> Result<()> {
     orphan.files.iter().try_for_each(|name| storage.remove(collection, record, name))
 }
 
+struct PlacedFile {
+    folder: Folder,
+    name: String,
+    /// Removals of its collection before it was put in place.
+    removals: u64,
+}
+
 /// The uploads that were put in place for one write. Unless the write commits they are removed when the last handle
 /// goes: the request's and the queued write's, as the client may leave while the write still waits for its turn.
 pub(super) struct Placed {
     storage: Storage,
     sweeper: Sweeper,
-    /// Held for a push only.
-    files: Mutex<Vec<(Folder, String)>>,
+    /// Held for a push or a look only.
+    files: Mutex<Vec<PlacedFile>>,
     committed: AtomicBool,
 }
 
@@ -170,11 +230,22 @@ impl Placed {
         let (placed, task) = (self.clone(), task.clone());
         let work = move || {
             let staged = &task.uploads[upload];
-            placed.sweeper.folders.arrive(&folder)?;
-            placed.files.lock().push((folder.clone(), staged.name.clone()));
-            placed.storage.put(&folder.collection, &folder.record, &staged.name, &staged.upload)
+            let removals = placed.sweeper.folders.arrive(&folder)?;
+            let file = PlacedFile { folder: folder.clone(), name: staged.name.clone(), removals };
+            placed.files.lock().push(file);
+            let put = placed.storage.put(&folder.collection, &folder.record, &staged.name, &staged.upload);
+            // A folder that was taken away under our hands tells as an error of the disk.
+            put.or_else(|error| placed.check().and(Err(error)))
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+
+    /// Fails when a collection was removed since its uploads were put in place: they went with it. On the writer thread
+    /// this holds until the commit.
+    pub fn check(&self) -> Result<()> {
+        let files = self.files.lock();
+        let went = files.iter().any(|file| self.sweeper.folders.removals(&file.folder) != file.removals);
+        if went { Err(Error::not_found()) } else { Ok(()) }
     }
 
     /// The files belong to a committed record now.
@@ -186,12 +257,12 @@ impl Placed {
 impl Drop for Placed {
     fn drop(&mut self) {
         let files = std::mem::take(self.files.get_mut());
-        for (folder, _) in &files {
-            self.sweeper.folders.has_arrived(folder);
+        for file in &files {
+            self.sweeper.folders.has_arrived(&file.folder);
         }
         if !self.committed.load(Ordering::Acquire) {
-            let orphans = files.into_iter().map(|(folder, name)| Orphan { folder, files: vec![name], whole: false });
-            self.sweeper.sweep(&self.storage, orphans.collect());
+            let orphan = |file: PlacedFile| Orphan { folder: file.folder, files: vec![file.name], whole: false };
+            self.sweeper.sweep(&self.storage, files.into_iter().map(orphan).collect());
         }
     }
 }

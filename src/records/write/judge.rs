@@ -9,6 +9,7 @@ use super::{
     auth_form::Form,
     draft::{Draft, names, plain_text},
     facts::{Facts, Need, PENDING_HASH},
+    files::Folder,
     plan::{Plan, Plans, RuleKind, text},
     task::Task,
     validate::Candidate,
@@ -343,9 +344,9 @@ impl<'a> Judge<'a> {
             let before = stored.map(|stored| names(kind, &stored[index])).unwrap_or_default();
             removed.extend(before.into_iter().filter(|name| !now.contains(name)));
             for (upload, _) in self.task.uploads.iter().enumerate().filter(|(_, staged)| now.contains(&staged.name)) {
-                if !self.ground.facts.is_placed(self.task.item, upload) {
-                    let (collection, record) = (plan.collection.id.to_string(), id.clone());
-                    self.needs.push(Need::Place { item: self.task.item, upload, collection, record });
+                let folder = Folder { collection: plan.collection.id.clone(), record: id.clone() };
+                if self.ground.facts.place(self.task.item, upload) != Some(&folder) {
+                    self.needs.push(Need::Place { item: self.task.item, upload, folder });
                 }
             }
         }

@@ -32,7 +32,7 @@ use self::{
     again::Again,
     apply::{Apply, Bounds},
     facts::{Facts, Need},
-    files::{Folder, Placed, Sweeper},
+    files::{Placed, Sweeper},
     judge::{Ground, Judgement, judge},
     plan::Plans,
     task::Task,
@@ -41,8 +41,9 @@ use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{
     db::{Row, WriteTx},
     error::{Error, Result},
+    files::Storage,
     rules::Request,
-    schema::Catalog,
+    schema::{Catalog, Schema},
 };
 
 /// Times that a write is prepared before it is given up: each further one means that the schema, or an account's
@@ -56,6 +57,14 @@ const JUDGE_BUDGET: Duration = Duration::from_millis(100);
 pub(super) struct Desk {
     plans: Arc<Plans>,
     sweeper: Sweeper,
+}
+
+impl Desk {
+    /// From now on the files of removed collections go with them.
+    pub(super) fn follow_removals(&self, schema: &Schema, storage: &Storage) {
+        let (sweeper, storage) = (self.sweeper.clone(), storage.clone());
+        schema.on_removed(move |ids| sweeper.discard(&storage, ids));
+    }
 }
 
 /// How an attempt to write ended.
@@ -196,12 +205,15 @@ impl Records {
                     let right = self.passwords.verify(plain.clone(), hash.clone()).await?;
                     facts.learn_verified(hash, plain, right);
                 }
-                Need::Place { item, upload, collection, record } => {
-                    if let (Some(placed), Some(task)) = (placed, tasks.get(item)) {
-                        let folder = Folder { collection: collection.into(), record };
-                        placed.put(task, upload, folder).await?;
+                Need::Place { item, upload, folder } => {
+                    if facts.place(item, upload).is_some() {
+                        // It was moved to what then had this name, and cannot be moved again.
+                        return Err(Error::not_found());
                     }
-                    facts.learn_placed(item, upload);
+                    if let (Some(placed), Some(task)) = (placed, tasks.get(item)) {
+                        placed.put(task, upload, folder.clone()).await?;
+                    }
+                    facts.learn_placed(item, upload, folder);
                 }
             }
         }
@@ -221,6 +233,9 @@ impl Prepared {
         let catalog = records.schema.catalog();
         if catalog.version != self.catalog.version {
             return Ok(Outcome::PrepareAgain);
+        }
+        if let Some(placed) = placed {
+            placed.check()?;
         }
         let plans = &*records.writes.plans;
         let again;

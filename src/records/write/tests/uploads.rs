@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::{
-    error::Result,
+    error::{Kind, Result},
     files::Upload,
     identity::Caller,
     records::{
@@ -171,4 +171,60 @@ async fn an_id_that_is_used_again_at_once_keeps_its_new_file() {
         assert!(house.has_file("docs", &key, name, true).await, "round {round}");
         house.delete(&superuser(), "docs", &key).await.unwrap();
     }
+}
+
+fn folder(house: &House, collection: &str) -> std::path::PathBuf {
+    house.db.dir().join("storage").join(collection)
+}
+
+#[tokio::test]
+async fn files_go_with_their_collection_and_spare_its_successor() {
+    let house = house().await;
+    let first = house.schema.find("docs").unwrap().id.clone();
+    for deletes in [true, false] {
+        create(&house, json!({}), vec![house.upload("one", "old.txt", b"x")]).await.unwrap();
+        assert!(folder(&house, &first).is_dir());
+        if deletes {
+            house.schema.delete("docs").await.unwrap();
+        } else {
+            let other = object(json!({"name": "other", "fields": []}));
+            house.schema.import(vec![other], true).await.unwrap();
+        }
+        assert!(!folder(&house, &first).exists(), "it is out of the way at once");
+        let fields = json!([{"name": "one", "type": "file"}]);
+        assert_eq!(house.collection(json!({"name": "docs", "fields": fields})).await.id, first);
+        let made = create(&house, json!({}), vec![house.upload("one", "new.txt", b"x")]).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(house.has_file("docs", id(&made), made["one"].as_str().unwrap(), true).await);
+    }
+    let spool = house.db.dir().join("storage/.spool");
+    for _ in 0..200 {
+        if std::fs::read_dir(&spool).unwrap().count() == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("removed files are left in the spool");
+}
+
+/// Judged and its file in place for a collection that is replaced before the write's turn comes.
+#[tokio::test]
+async fn an_upload_for_a_removed_collection_is_not_written_to_its_successor() {
+    let house = house().await;
+    let first = house.schema.find("docs").unwrap().id.clone();
+    let hold = house.hold_writer();
+    let remove = house.schema.delete("docs");
+    let succeed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        house.collection(json!({"name": "docs", "fields": [{"name": "one", "type": "file"}]})).await
+    };
+    let write = async {
+        tokio::time::sleep(std::time::Duration::from_millis(80)).await;
+        create(&house, json!({}), vec![house.upload("one", "aaa.txt", b"x")]).await
+    };
+    let (removed, successor, written, ()) = tokio::join!(remove, succeed, write, hold.release_later());
+    removed.unwrap();
+    assert_eq!(successor.id, first);
+    assert_eq!(written.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(house.count("docs").await, 0);
 }
