@@ -9,7 +9,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `writer`, `group`, `queue` | the thread that commits waiting writes together |
-//! | `reader`, `budget` | the lanes of readers and how long a read may take |
+//! | `reader`, `lane`, `budget` | the lanes of readers, who gets how much of the slow one, how long a read may take |
 //! | `tx` | what code may do inside a transaction |
 //! | `log`, `image`, `ledger` | the change log, its before-images, what changed when |
 //! | `checkpoint` | when the write-ahead log is copied back |
@@ -21,6 +21,7 @@ mod connect;
 mod functions;
 mod group;
 mod image;
+mod lane;
 mod ledger;
 mod lock;
 pub mod log;
@@ -46,6 +47,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 pub use connect::{Register, quote_ident};
+pub use lane::Asker;
 pub use log::{Actor, Change, Commit, Kind, LogEntry};
 use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
@@ -191,9 +193,18 @@ impl Db {
         T: Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T> + Send + Sync + 'static,
     {
+        self.read_for(Asker::HOUSE, f).await
+    }
+
+    /// [`Db::read`] for somebody, who may take up only a part of the slow lane.
+    pub async fn read_for<T, F>(&self, asker: Asker, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T> + Send + Sync + 'static,
+    {
         match self.inner.shared.readers.inline(&f) {
             Inline::Done(result) => result,
-            Inline::HandOver => self.inner.shared.readers.slow(f).await,
+            Inline::HandOver => self.inner.shared.readers.slow(asker, f).await,
         }
     }
 

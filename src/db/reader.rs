@@ -9,19 +9,20 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
 
 use super::{
-    Options, ReadTx, Register,
+    Asker, Options, ReadTx, Register,
     budget::{Limit, Meter},
-    connect, panic_error,
+    connect,
+    lane::Lane,
+    panic_error,
     tx::interrupted,
 };
 use crate::{
@@ -29,11 +30,9 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Reads that may wait for a place in the slow lane, per place.
-const WAITING_PER_PLACE: u32 = 32;
 /// Pooled connections beyond the slow lane's, for [`Readers::blocking`].
 const BLOCKING_CONNECTIONS: u32 = 4;
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A worker's connection, shared with nobody but the one who closes the database.
 type Slot = Arc<Mutex<Option<Reader>>>;
@@ -52,9 +51,8 @@ pub(super) struct Readers {
     clock: Clock,
     inline_budget: Duration,
     query_timeout: Duration,
-    places: Arc<Semaphore>,
+    lane: Arc<Lane>,
     slow_readers: u32,
-    waiting: AtomicUsize,
     /// The workers' connections, for closing them. Held when a thread reads for the first time, and at the end.
     inline: Mutex<Vec<Weak<Mutex<Option<Reader>>>>>,
     /// Opened by the first slow read.
@@ -79,9 +77,8 @@ impl Readers {
             clock: options.clock.clone(),
             inline_budget: options.inline_budget,
             query_timeout: options.query_timeout,
-            places: Arc::new(Semaphore::new(slow_readers as usize)),
+            lane: Arc::new(Lane::new(slow_readers)),
             slow_readers,
-            waiting: AtomicUsize::new(0),
             inline: Mutex::default(),
             pool: Mutex::new(None),
             closing,
@@ -103,23 +100,19 @@ impl Readers {
         }
     }
 
-    /// Reads on the blocking pool, as one of a bounded number. Dropping the future interrupts the statement.
-    pub(super) async fn slow<T, F>(self: &Arc<Self>, f: F) -> Result<T>
+    /// Reads on the blocking pool, as one of a bounded number, of which `asker` has a share. Dropping the future
+    /// interrupts the statement.
+    pub(super) async fn slow<T, F>(self: &Arc<Self>, asker: Asker, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T> + Send + 'static,
     {
-        let place = {
-            let _ticket = Ticket::take(&self.waiting, (self.slow_readers * WAITING_PER_PLACE) as usize)?;
-            let turn = Arc::clone(&self.places).acquire_owned();
-            let waited = tokio::time::timeout(self.query_timeout, turn).await;
-            waited.map_err(|_| Error::busy(RETRY_AFTER))?.map_err(|_| closed())?
-        };
+        let turn = self.lane.turn(asker, self.query_timeout).await?;
         let caller = CancelOnDrop(Arc::new(AtomicBool::new(false)));
         let cancelled = Arc::clone(&caller.0);
         let readers = Arc::clone(self);
         let reading = tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _turn = turn;
             readers.pooled(Some(cancelled), f)
         });
         reading.await.unwrap_or_else(|failed| Err(Error::internal(failed)))
@@ -133,7 +126,7 @@ impl Readers {
     /// Ends running reads and closes every connection.
     pub(super) fn close(&self) {
         self.closing.store(true, Relaxed);
-        self.places.close();
+        self.lane.close();
         *self.pool.lock() = None;
         for slot in self.inline.lock().drain(..).filter_map(|slot| slot.upgrade()) {
             *slot.lock() = None;
@@ -262,23 +255,6 @@ impl Reader {
     }
 }
 
-/// One of the reads that wait for a place.
-struct Ticket<'a>(&'a AtomicUsize);
-
-impl<'a> Ticket<'a> {
-    fn take(waiting: &'a AtomicUsize, most: usize) -> Result<Self> {
-        let ticket = Self(waiting);
-        // The ticket's drop takes the number back either way.
-        if waiting.fetch_add(1, Relaxed) >= most { Err(Error::busy(RETRY_AFTER)) } else { Ok(ticket) }
-    }
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 /// Tells a running read that nobody waits for it any more.
 struct CancelOnDrop(Arc<AtomicBool>);
 
@@ -288,6 +264,6 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::busy(RETRY_AFTER)
 }

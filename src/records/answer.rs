@@ -122,7 +122,7 @@ impl Asked {
         if self.streams(&table) {
             return self.one_streamed(&table, &row);
         }
-        db.read(move |tx| self.one_in(tx, &table, &row)).await
+        db.read_for(self.request.asker(), move |tx| self.one_in(tx, &table, &row)).await
     }
 
     /// One stored row that needs nothing else: see [`Asked::streams`].

@@ -40,7 +40,7 @@ impl Records {
         let table = self.tables.of(&collection);
         let asked = Asked::new(&self.tables, catalog, request, shape)?;
         let page = Page::new(asked, table, params, self.counts.clone())?;
-        self.db.read(move |tx| page.read(tx)).await
+        self.db.read_for(page.asked.request.asker(), move |tx| page.read(tx)).await
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::params_from_iter;
 
 use super::{Records, Rendered, Shape, answer::Asked, cache::Ticket, layout::Table};
 use crate::{
-    db::Row,
+    db::{ReadTx, Row},
     error::{Error, Result},
     identity::{AuthRecord, Caller, SUPERUSERS_ID},
     rules::{self, Query, Request, Sql, Verdict},
@@ -67,7 +67,7 @@ impl Records {
         let found = table.clone();
         let (rendered, row) = self
             .db
-            .read(move |tx| {
+            .read_for(asked.request.asker(), move |tx| {
                 let row = table.load(tx, &sql)?.pop().map(Arc::new).ok_or_else(Error::not_found)?;
                 Ok((asked.one_in(tx, &table, &row)?, row))
             })
@@ -112,7 +112,9 @@ impl Records {
         query.and_id(id);
         query.and_rule(rule)?;
         let sql = query.select(&[], Some(1), 0);
-        self.db.read(move |tx| Ok(tx.query_one(&sql.text, params_from_iter(&sql.params), |_| Ok(()))?.is_some())).await
+        let exists =
+            move |tx: &ReadTx<'_>| Ok(tx.query_one(&sql.text, params_from_iter(&sql.params), |_| Ok(()))?.is_some());
+        self.db.read_for(request.asker(), exists).await
     }
 
     /// A record as an auth answer shows it: e-mail always, hidden fields for superuser records only; `expand` as the

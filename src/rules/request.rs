@@ -1,8 +1,14 @@
 //! What rules may know of a request (`records-filter.md` §6.5), and how its values become SQL values.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value as Json};
 
-use crate::{clock::Timestamp, db::Value, identity::Caller};
+use crate::{
+    clock::Timestamp,
+    db::{Asker, Value},
+    identity::Caller,
+};
 
 /// `@request.context`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +52,8 @@ pub struct Request {
     /// Body values: normalised after modifiers for known fields (in the wire's JSON form), raw for others.
     pub body: Map<String, Json>,
     pub caller: Caller,
+    /// Where a guest asks from; no rule sees it.
+    pub address: Option<IpAddr>,
     /// The time that macros tell.
     pub now: Timestamp,
 }
@@ -66,6 +74,17 @@ pub(super) struct RequestPath {
 }
 
 impl Request {
+    /// Who shares the database's slow lane with others: an account, or the guests of one address.
+    pub fn asker(&self) -> Asker {
+        match (self.caller.record(), self.address) {
+            (Some(record), _) if !record.id.is_empty() => Asker::named(&(&record.collection_id, &record.id)),
+            (None, Some(IpAddr::V4(address))) => Asker::named(&address),
+            // Whoever has an IPv6 address usually has 2⁶⁴ of them.
+            (None, Some(IpAddr::V6(address))) => Asker::named(&(address.to_bits() >> 64)),
+            _ => Asker::HOUSE,
+        }
+    }
+
     /// The value at a path, `None` when a step does not exist.
     pub(super) fn value(&self, path: &RequestPath) -> Option<&Json> {
         let map = match path.part {
@@ -113,5 +132,26 @@ pub(super) fn pattern_text(value: &Value) -> Option<String> {
         Value::Integer(integer) => Some(integer.to_string()),
         Value::Real(real) => Some(real.to_string()),
         Value::Text(text) => Some(text.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_of_one_address_are_one_asker() {
+        let guest = |address: &str| Request { address: address.parse().ok(), ..Request::default() }.asker();
+        for (one, other, same) in [
+            ("1.2.3.4", "1.2.3.4", true),
+            ("1.2.3.4", "1.2.3.5", false),
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("1.2.3.4", "", false),
+        ] {
+            assert_eq!(guest(one) == guest(other), same, "{one} {other}");
+        }
+        let house = Request { caller: Caller::system(), ..Request::default() };
+        assert_eq!(house.asker(), Asker::HOUSE);
     }
 }

@@ -162,6 +162,7 @@ impl Records {
     async fn prepare(&self, task: &Arc<Task>, facts: &Arc<Facts>) -> Result<Prepared> {
         let catalog = self.schema.catalog();
         let (task, facts, plans) = (task.clone(), facts.clone(), self.writes.plans.clone());
+        let asker = task.request.asker();
         let work = move |tx: &crate::db::ReadTx<'_>| {
             let ground = Ground { tx, catalog: &catalog, plans: &plans, facts: &facts, since: None };
             let judgement = judge(&ground, &task)?;
@@ -169,7 +170,7 @@ impl Records {
             let seq = if judgement.read_nothing() { 0 } else { tx.seq()? };
             Ok(Prepared { task: task.clone(), catalog: catalog.clone(), facts: facts.clone(), judgement, seq })
         };
-        self.db.read(work).await
+        self.db.read_for(asker, work).await
     }
 
     /// Writes among others, or alone if it is too much for that.
