@@ -1,8 +1,8 @@
 //! Opens connections: the writer's, and the readers' which cannot write.
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 
 use super::{Durability, functions};
 use crate::error::{Error, Kind, Result};
@@ -17,13 +17,18 @@ const WRITER_STATEMENTS: usize = 512;
 /// Only another program can hold the write lock: it gets this long. Readers wait for the recovery after a crash.
 pub(super) const BUSY: Duration = Duration::from_secs(10);
 
+/// The longest text or blob, and the longest row, in bytes: more than any field may hold, and what a view may ask for.
+const MAX_VALUE: i32 = 128 << 20;
+
 /// The writable connection.
 pub(super) fn writer(dir: &Path, durability: Durability, register: &[Register]) -> Result<Connection> {
     let path = dir.join(FILE);
+    create_private(dir)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(&path, flags)?;
         connection.busy_timeout(BUSY)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
         connection.execute_batch(match durability {
             Durability::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
             Durability::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
@@ -51,11 +56,38 @@ pub(super) fn reader(path: &Path, register: &[Register]) -> rusqlite::Result<Con
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;")?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_prepared_statement_cache_capacity(READER_STATEMENTS);
     add_functions(&connection, register)?;
     Ok(connection)
+}
+
+/// Creates the file, if there is none, for its owner only: SQLite gives its companions the same permissions.
+///
+/// An empty file beside records' files or a log is what is left of a database, not the beginning of one.
+fn create_private(dir: &Path) -> Result<()> {
+    let path = dir.join(FILE);
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(source) => {
+            let message = format!("Cannot create the database {}: {source}.", path.display());
+            return Err(Error::new(Kind::Invalid, message).because(source));
+        }
+    }
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let has_files = || dir.join("storage").read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if size(&path) == 0 && (has_files() || size(&dir.join("data.db-wal")) > 0) {
+        let message = format!(
+            "{} is empty, but other files of a database are beside it: it has been damaged. Bring back a copy of the \
+             data directory; to start anew, remove the directory.",
+            path.display()
+        );
+        return Err(Error::new(Kind::Invalid, message));
+    }
+    Ok(())
 }
 
 fn add_functions(connection: &Connection, register: &[Register]) -> rusqlite::Result<()> {

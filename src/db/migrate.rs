@@ -24,8 +24,10 @@ const MAX_LOG: u64 = 64 << 20;
 /// Whose database a `data.db` is, by its tables.
 #[derive(Debug, PartialEq, Eq)]
 enum Owner {
-    /// Nobody's, or a program's that we do not know.
+    /// Nobody's: it is empty.
     Nobody,
+    /// A program's that we do not know.
+    Stranger,
     PocketBase,
     Conch,
 }
@@ -42,6 +44,13 @@ pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timesta
     let owner = owner(connection)?;
     if owner == Owner::PocketBase && !adopt {
         return Err(not_adopted(dir));
+    }
+    if owner == Owner::Stranger && !adopt {
+        return Err(refuse(format!(
+            "{} holds the database of another program (it has tables, and none of them are Conch's). Choose another \
+             directory.",
+            dir.display()
+        )));
     }
     if owner != Owner::Conch {
         refuse_collisions(connection, dir)?;
@@ -126,6 +135,8 @@ fn owner(connection: &Connection) -> Result<Owner> {
         Ok(Owner::Conch)
     } else if has("_collections")? || has("_migrations")? {
         Ok(Owner::PocketBase)
+    } else if connection.query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(())).optional()?.is_some() {
+        Ok(Owner::Stranger)
     } else {
         Ok(Owner::Nobody)
     }
@@ -203,6 +214,12 @@ mod tests {
         let refused = run_on(theirs, false).unwrap_err();
         assert!(refused.message.contains("conch import pocketbase /there"), "{refused}");
         run_on(theirs, true).unwrap();
+    }
+
+    #[test]
+    fn the_database_of_another_program_is_refused() {
+        let refused = run_on("CREATE TABLE notes (text)", false).unwrap_err();
+        assert!(refused.message.contains("another program"), "{refused}");
     }
 
     #[test]

@@ -103,3 +103,33 @@ fn a_directory_of_our_own_opens_with_all_of_it_in_the_log() {
     assert!(std::fs::metadata(copy.path().join("data.db-wal")).unwrap().len() > 0);
     Db::open(copy.path(), options()).unwrap();
 }
+
+#[test]
+fn files_are_for_their_owner_only_and_an_emptied_database_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let (db, dir) = open(options());
+    db.read_blocking(count).unwrap();
+    for name in ["data.db", "data.db-wal", "data.db-shm"] {
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    drop(db);
+    std::fs::write(dir.path().join("data.db"), "").unwrap();
+    drop(Db::open(dir.path(), options()).expect("nothing says that it was more than empty"));
+    std::fs::create_dir_all(dir.path().join("storage/pbc_1")).unwrap();
+    std::fs::write(dir.path().join("data.db"), "").unwrap();
+    let refused = Db::open(dir.path(), options()).map(drop).unwrap_err();
+    assert!(refused.message.contains("is empty"), "{refused}");
+}
+
+#[test]
+fn no_value_is_larger_than_a_connection_may_take() {
+    let (db, _dir) = open(options());
+    let blob = |size: u32| format!("SELECT length(zeroblob({size}) || 'x')");
+    for (size, fits) in [(1 << 20, true), (1_000_000_000, false)] {
+        let asked = db.read_blocking(|tx| tx.query_one(&blob(size), [], |row| row.get::<_, i64>(0)));
+        assert_eq!(asked.is_ok(), fits, "{size}");
+        let asked = db.write_blocking(move |tx| tx.query_one(&blob(size), [], |row| row.get::<_, i64>(0)));
+        assert_eq!(asked.is_ok(), fits, "{size}");
+    }
+}

@@ -23,6 +23,7 @@ async fn views_are_derived() {
         ("select id, options from _collections", "fields=validation_required viewQuery=validation_invalid_view_query"),
         ("select seq as id from __conch_log", "fields=validation_required viewQuery=validation_invalid_view_query"),
         ("select load_extension('x') as id", "fields=validation_required viewQuery=validation_invalid_view_query"),
+        ("select fts3_tokenizer('x') as id", "fields=validation_required viewQuery=validation_invalid_view_query"),
         (
             "select id, 1 as `a b` from users",
             "fields.1.name=validation_match_invalid viewQuery=validation_invalid_view_query",
