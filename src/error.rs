@@ -120,12 +120,13 @@ impl std::error::Error for Error {}
 
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted};
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, TooBig};
         match source.sqlite_error_code() {
             Some(DiskFull) => Self::new(Kind::StorageFull, "The disk is full.").because(source),
             // Only another program can hold a lock for so long that we meet it.
             Some(DatabaseBusy | DatabaseLocked) => Self::busy(Duration::from_secs(1)).because(source),
             Some(OperationInterrupted) => Self::invalid("The query took too long.").because(source),
+            Some(TooBig) => Self::invalid("A value or a record is too large.").because(source),
             _ => Self::internal(source),
         }
     }

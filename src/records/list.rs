@@ -7,16 +7,20 @@ use rusqlite::params_from_iter;
 use super::{
     ListParams, Records, Rendered, Shape,
     answer::Asked,
+    cache,
     counts::{Count, Counts},
     layout::{Layout, Table},
     view,
 };
 use crate::{
-    db::ReadTx,
+    db::{ReadTx, Row},
     error::{Error, Result},
     rules::{Query, Request, Sql},
     schema::Catalog,
 };
+
+/// One answer may take this much, in bytes; what is loaded for it, too.
+const MAX_BYTES: usize = if cfg!(test) { 4 << 20 } else { 128 << 20 };
 
 impl Records {
     /// One page as the caller may see it: list rule and filter decide what is in it.
@@ -52,6 +56,15 @@ fn refuse_special_fields(request: &Request, params: &ListParams) -> Result<()> {
         return Err(Error::forbidden("Only superusers may filter and sort by @request and @collection fields."));
     }
     Ok(())
+}
+
+fn bounded(bytes: usize) -> Result<()> {
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "The records of this page are too large for one answer: ask for fewer with perPage, or for smaller fields with fields.",
+    ))
 }
 
 /// A list, compiled.
@@ -100,11 +113,12 @@ impl Page {
         let found = match self.streamed {
             true => self.stream(tx, &self.asked.layout(&self.table), &mut out)?,
             false => {
-                let rows = self.table.load(tx, &self.rows)?;
+                let rows = self.load(tx)?;
                 self.asked.write_rows(tx, &self.table, &rows, &mut out)?;
                 rows.len() as u64
             }
         };
+        bounded(out.len())?;
         let total = self.total(tx, found)?;
         let pages = total.map(|total| total.div_ceil(self.size));
         let (total, pages) = (total.map_or(-1, u64::cast_signed), pages.map_or(-1, u64::cast_signed));
@@ -124,9 +138,20 @@ impl Page {
                 out.push(b',');
             }
             self.asked.write(&self.table, layout, row, &emails, |_| Ok(()), out)?;
+            bounded(out.len())?;
             found += 1;
         }
         Ok(found)
+    }
+
+    fn load(&self, tx: &ReadTx<'_>) -> Result<Vec<Row>> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        self.table.each(tx, &self.rows, |row| {
+            bytes += cache::weight(&row);
+            rows.push(row);
+            bounded(bytes)
+        })?;
+        Ok(rows)
     }
 
     /// `None` when nobody asked. A page that is not full tells the total by itself.

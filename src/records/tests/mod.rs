@@ -232,3 +232,21 @@ async fn answers_after_signing_in_show_the_address() {
     assert_eq!(outline(&answer), "bob{boss:ann}");
     assert!(answer.get("secret").is_none() && answer.get("tokenKey").is_none());
 }
+
+#[tokio::test]
+async fn a_page_that_is_too_large_is_refused() {
+    let gallery = Gallery::open().await;
+    for id in ["b1", "b2", "b3"] {
+        gallery.insert("arts", json!({"id": id, "title": "x".repeat(2 << 20), "author": "ann"})).await;
+    }
+    for (query, fits) in [
+        (&[("filter", "title~'xxx'")][..], false),
+        (&[("filter", "title~'xxx'"), ("expand", "author")], false),
+        (&[("filter", "title~'xxx'"), ("fields", "id")], true),
+        (&[("filter", "title~'xxx'"), ("perPage", "1"), ("expand", "author")], true),
+    ] {
+        let listed = gallery.list(&Caller::Guest, "arts", query).await;
+        assert_eq!(listed.is_ok(), fits, "{query:?}");
+        assert!(listed.err().is_none_or(|error| error.message.contains("perPage")));
+    }
+}
