@@ -63,6 +63,8 @@ pub fn run(
         .max_connections(CONNECTIONS_PER_WORKER)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        // Who hangs up wants no answer any more: its query is interrupted.
+        .h1_allow_half_closed(false)
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .shutdown_signal(asked_to_stop()?)
