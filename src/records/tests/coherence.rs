@@ -106,3 +106,27 @@ async fn a_schema_change_never_serves_a_row_of_the_old_columns() {
         "art collectionId collectionName id"
     );
 }
+
+/// Between COMMIT and the new catalog a read still goes by the old one: it must not fail for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_read_survives_the_moment_before_the_new_catalog() {
+    let gallery = Arc::new(Gallery::open().await);
+    let id = gallery.schema.find("cmts").unwrap().id.clone();
+    let (committed, reached) = std::sync::mpsc::channel();
+    gallery.schema.on_rename(move |tx, _| {
+        let committed = committed.clone();
+        tx.after_commit(move || {
+            let _ = committed.send(());
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        });
+        Ok(())
+    });
+    let renaming = tokio::spawn({
+        let gallery = gallery.clone();
+        async move { gallery.schema.update("cmts", object(json!({"name": "notes"}))).await }
+    });
+    tokio::task::spawn_blocking(move || reached.recv()).await.unwrap().unwrap();
+    assert!(gallery.schema.find("cmts").is_ok(), "the old catalog still stands");
+    assert_eq!(gallery.list(&Caller::Guest, &id, &[]).await.unwrap()["items"][0]["collectionName"], "notes");
+    renaming.await.unwrap().unwrap();
+}
