@@ -46,11 +46,7 @@ pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timesta
         return Err(not_adopted(dir));
     }
     if owner == Owner::Stranger && !adopt {
-        return Err(refuse(format!(
-            "{} holds the database of another program (it has tables, and none of them are Conch's). Choose another \
-             directory.",
-            dir.display()
-        )));
+        return Err(not_ours(dir));
     }
     if owner != Owner::Conch {
         refuse_collisions(connection, dir)?;
@@ -82,17 +78,20 @@ pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timesta
     Ok(transaction.commit()?)
 }
 
-/// Refuses a database of PocketBase without leaving a trace in its directory: no lock, no index of its write-ahead
+/// Refuses a database of PocketBase or of another program without leaving a trace in its directory: no lock, no index of its write-ahead
 /// log, no checkpoint. What cannot be told this way passes, and [`run`] has the last word.
 pub(super) fn refuse_untouched(dir: &Path) -> Result<()> {
     let main = owner_of_main_file(dir).unwrap_or(Owner::Conch);
-    let is_theirs = main != Owner::Conch
-        // Immutable files are read without their log, which may hold what makes the database one or the other.
-        && match log_mentions(dir, &[b"_collections", b"__conch_meta"]) {
-            Some([_, true]) | None => false,
-            Some([theirs, _]) => theirs || main == Owner::PocketBase,
-        };
-    if is_theirs { Err(not_adopted(dir)) } else { Ok(()) }
+    if main == Owner::Conch {
+        return Ok(());
+    }
+    // Immutable files are read without their log, which may hold what makes the database one or the other.
+    match log_mentions(dir, &[b"_collections", b"__conch_meta"]) {
+        Some([_, true]) | None => Ok(()),
+        Some([theirs, _]) if theirs || main == Owner::PocketBase => Err(not_adopted(dir)),
+        Some(_) if main == Owner::Stranger => Err(not_ours(dir)),
+        Some(_) => Ok(()),
+    }
 }
 
 fn owner_of_main_file(dir: &Path) -> Option<Owner> {
@@ -173,6 +172,14 @@ fn known() -> Result<Vec<Migration>> {
     }
     found.sort_by_key(|migration| migration.number);
     Ok(found)
+}
+
+fn not_ours(dir: &Path) -> Error {
+    refuse(format!(
+        "{} holds the database of another program (it has tables, and none of them are Conch's). Choose another \
+         directory.",
+        dir.display()
+    ))
 }
 
 fn refuse(message: String) -> Error {

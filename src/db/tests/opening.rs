@@ -123,6 +123,17 @@ fn files_are_for_their_owner_only_and_an_emptied_database_is_refused() {
 }
 
 #[test]
+fn the_database_of_another_program_is_refused_untouched() {
+    let dir = TempDir::new();
+    let path = dir.path().join("data.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let refused = Db::open(dir.path(), options()).map(drop).unwrap_err();
+    assert!(refused.message.contains("another program"), "{refused}");
+    assert!(std::fs::read(&path).unwrap() == before && !dir.path().join("data.db-wal").exists());
+}
+
+#[test]
 fn no_value_is_larger_than_a_connection_may_take() {
     let (db, _dir) = open(options());
     let blob = |size: u32| format!("SELECT length(zeroblob({size}) || 'x')");
