@@ -80,7 +80,9 @@ impl Checkpointer {
             return;
         }
         let long = pages >= ESCALATE;
-        self.run(connection, "PRAGMA wal_checkpoint(RESTART)", if long { PATIENCE } else { MOMENT });
+        // The more the log has grown over that, the longer: whatever the readers do, there is an end to it.
+        let patience = if long { PATIENCE * (pages / ESCALATE).clamp(1, 20).unsigned_abs() } else { MOMENT };
+        self.run(connection, "PRAGMA wal_checkpoint(RESTART)", patience);
         if long && self.copied < pages {
             self.not_before = Instant::now() + PAUSE;
         }
