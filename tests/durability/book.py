@@ -17,7 +17,7 @@ def create_collections(client):
     for name in COLLECTIONS:
         client.expect(200, "POST", "/api/collections", {"name": name, "type": "base", "fields": [
             {"name": "n", "type": "number"},
-            {"name": "body", "type": "text", "max": 20_000_000},
+            {"name": "body", "type": "text", "max": 40_000_000},
         ]})
 
 
