@@ -80,8 +80,8 @@ impl Checkpointer {
             return;
         }
         let long = pages >= ESCALATE;
-        // The more the log has grown over that, the longer: whatever the readers do, there is an end to it.
-        let patience = if long { PATIENCE * (pages / ESCALATE).clamp(1, 20).unsigned_abs() } else { MOMENT };
+        // The more the log has grown over that, the longer, but never so long that a slow read stops the writer.
+        let patience = if long { PATIENCE * (pages / ESCALATE).clamp(1, 4).unsigned_abs() } else { MOMENT };
         self.run(connection, "PRAGMA wal_checkpoint(RESTART)", patience);
         if long && self.copied < pages {
             self.not_before = Instant::now() + PAUSE;
