@@ -9,6 +9,7 @@ use super::{
 use crate::{
     db::{Value, quote_ident},
     error::{Error, Leaf, Result},
+    schema::auth_options::PROVIDERS,
 };
 
 pub(super) const OTPS: &str = "_otps";
@@ -17,42 +18,6 @@ pub(super) const AUTH_ORIGINS: &str = "_authOrigins";
 pub(super) const EXTERNAL_AUTHS: &str = "_externalAuths";
 /// All of them.
 pub(super) const ACCOUNT_COLLECTIONS: [&str; 4] = [OTPS, MFAS, AUTH_ORIGINS, EXTERNAL_AUTHS];
-
-/// Keys of the OAuth2 providers (`records-collections.md` §8).
-const PROVIDERS: [&str; 32] = [
-    "apple",
-    "google",
-    "microsoft",
-    "yandex",
-    "facebook",
-    "instagram2",
-    "github",
-    "gitlab",
-    "bitbucket",
-    "gitee",
-    "gitea",
-    "discord",
-    "twitter",
-    "kakao",
-    "vk",
-    "linear",
-    "notion",
-    "monday",
-    "lark",
-    "box",
-    "spotify",
-    "trakt",
-    "twitch",
-    "patreon",
-    "strava",
-    "wakatime",
-    "livechat",
-    "mailcow",
-    "planningcenter",
-    "oidc",
-    "oidc2",
-    "oidc3",
-];
 
 /// A row of these collections belongs to an existing account. Other collections pass.
 pub(super) fn check(ground: &Ground<'_>, plan: &Plan, values: &[Value], reads: &mut Vec<Arc<str>>) -> Result<()> {
