@@ -1,4 +1,4 @@
-//! Logging in and staying so (`docs/wire/auth.md` §3.3, §3.4).
+//! `auth-refresh` (`docs/wire/auth.md` §3.4).
 
 use actix_web::http::header::AUTHORIZATION;
 
@@ -13,15 +13,6 @@ use crate::{
     },
     rules::Context,
 };
-
-/// `POST /api/collections/{collection}/auth-with-password`
-pub async fn with_password(mut call: Call, collection: &str) -> Result<Reply> {
-    let params = call.query()?;
-    let received = body::read(&mut call, body::LOGIN_LIMIT, Form::Texts).await?;
-    let request = call.rule_request(Context::Password, &params);
-    let (app, address) = (call.app(), call.client_ip());
-    app.auth.with_password(request, collection, received.body.values, params.shape(), address).await.map(Reply::json)
-}
 
 /// `POST /api/collections/{collection}/auth-refresh`. The body is read, so that a broken one fails, and ignored; whether
 /// the caller may do this at all is told first.
