@@ -1,0 +1,116 @@
+//! The flows over real rooms: a database, a catalog, records. One file per flow.
+
+mod password;
+mod superusers;
+mod tokens;
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::*;
+use crate::{
+    clock::Clock,
+    db::{Durability, Options, quote_ident, testing::TempDir},
+    error::Kind,
+    files::Storage,
+    identity::Cost,
+    records::{Body, Shape},
+    rules::{Checker, Request},
+};
+
+/// bcrypt of `longenough1` (`docs/wire/auth.md` §11).
+const BCRYPT: &str = "$2a$10$xnt0LZOREFV2Figno.U43OkQgazIb521j/xYpI5dt6k.wBRJ884US";
+const HOME: &str = "127.0.0.1";
+
+struct House {
+    auth: Auth,
+    clock: Clock,
+    _dir: TempDir,
+}
+
+/// A fresh server with the users `ann@x.co` and `bob@x.co`, password `longenough1`.
+async fn house() -> House {
+    let dir = TempDir::new();
+    let clock = Clock::manual(Timestamp(1_800_000_000_000));
+    let options = Options { durability: Durability::Off, clock: clock.clone(), ..Options::default() };
+    let db = Db::open(dir.path(), options).unwrap();
+    let settings = settings::Store::open(db.clone(), None).unwrap();
+    let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
+    let storage = Storage::open(dir.path(), false).unwrap();
+    let passwords = Passwords::new(Cost::Cheap);
+    let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());
+    let house = House { auth: Auth::new(db, schema, records, passwords, settings), clock, _dir: dir };
+    for name in ["ann", "bob"] {
+        house.create("users", json!({"email": format!("{name}@x.co"), "name": name})).await;
+    }
+    house
+}
+
+fn object(value: Json) -> Map<String, Json> {
+    value.as_object().expect("an object").clone()
+}
+
+impl House {
+    async fn create(&self, collection: &str, values: Json) {
+        let mut values = object(values);
+        for key in ["password", "passwordConfirm"] {
+            values.entry(key).or_insert("longenough1".into());
+        }
+        let body = Body { values, uploads: Vec::new() };
+        let request = Request { caller: Caller::system(), now: self.clock.now(), ..Request::default() };
+        self.auth.records.create(request, collection, body, Shape::default()).await.unwrap();
+    }
+
+    async fn login(&self, collection: &str, body: Json) -> Result<Json> {
+        let request = Request { method: "POST".into(), now: self.clock.now(), ..Request::default() };
+        let address: IpAddr = HOME.parse().unwrap();
+        let answer = self.auth.with_password(request, collection, object(body), Shape::default(), address).await?;
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// A token of Ann.
+    async fn token(&self) -> String {
+        let answer = self.login("users", ann()).await.unwrap();
+        answer["token"].as_str().unwrap().to_owned()
+    }
+
+    async fn refresh(&self, collection: &str, token: &str) -> Result<Json> {
+        let caller = self.auth.caller(token).await.unwrap();
+        let request = Request { method: "POST".into(), caller, now: self.clock.now(), ..Request::default() };
+        let answer = self.auth.refresh(request, collection, token, Shape::default()).await?;
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// The e-mail of whom a header names; `None` for a guest.
+    async fn whose(&self, header: &str) -> Option<String> {
+        let caller = self.auth.caller(header).await.unwrap();
+        Some(caller.record()?.row.text("email").unwrap().to_owned())
+    }
+
+    async fn configure(&self, change: Json) {
+        self.auth.schema.update("users", object(change)).await.unwrap();
+    }
+
+    /// Writes a column of Ann's behind the records' back.
+    async fn set(&self, column: &str, value: &str) {
+        let sql = format!("UPDATE users SET {} = ?1 WHERE email = 'ann@x.co' RETURNING id", quote_ident(column));
+        let value = value.to_owned();
+        let id: Option<String> =
+            self.auth.db.write(move |tx| tx.query_one(&sql, [&value], |row| row.get(0))).await.unwrap();
+        self.auth.records.forget("_pb_users_auth_", &id.unwrap());
+    }
+
+    async fn get(&self, column: &str) -> String {
+        let sql = format!("SELECT {} FROM users WHERE email = 'ann@x.co'", quote_ident(column));
+        self.auth.db.read(move |tx| tx.query_one(&sql, [], |row| row.get(0))).await.unwrap().unwrap()
+    }
+}
+
+fn ann() -> Json {
+    json!({"identity": "ann@x.co", "password": "longenough1"})
+}
+
+fn codes(error: &Error) -> Vec<String> {
+    error.issues.leaves().into_iter().map(|(path, code)| format!("{path}={code}")).collect()
+}

@@ -1,0 +1,159 @@
+//! `auth-with-password`, and the upgrade of old hashes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_right_password_gives_the_record_and_a_token() {
+    let house = house().await;
+    let answer = house.login("users", json!({"Identity": "ann@x.co", "PASSWORD": "longenough1"})).await.unwrap();
+    assert_eq!(answer["record"]["email"], "ann@x.co");
+    assert_eq!(answer["record"]["collectionName"], "users");
+    for secret in ["password", "tokenKey"] {
+        assert!(answer["record"].get(secret).is_none(), "{secret}");
+    }
+    let token = answer["token"].as_str().unwrap();
+    for header in [token.to_owned(), format!("Bearer {token}"), format!("bearer {token}"), token.to_owned()] {
+        assert_eq!(house.whose(&header).await.as_deref(), Some("ann@x.co"));
+    }
+    for header in ["", "x", &format!("Bearer  {token}"), &format!("Basic {token}"), &token[..token.len() - 1]] {
+        assert_eq!(house.whose(header).await, None, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_login_is_told_as_the_wire_does() {
+    let house = house().await;
+    let long = "x".repeat(256);
+    for (body, expected) in [
+        (json!({}), vec!["identity=validation_required", "password=validation_required"]),
+        (json!({"identity": null, "password": "x"}), vec!["identity=validation_required"]),
+        (json!({"identity": "x", "password": long}), vec!["password=validation_length_out_of_range"]),
+        (
+            json!({"identity": "x", "password": "x", "identityField": "name"}),
+            vec!["identityField=validation_in_invalid"],
+        ),
+        (json!({"identity": "x", "password": 123}), vec![]),
+        (json!({"identity": "ann@x.co", "password": "longenough2"}), vec![]),
+        (json!({"identity": "nobody@x.co", "password": "longenough1"}), vec![]),
+        (json!({"identity": "ANN@x.co", "password": "longenough1"}), vec![]),
+        (json!({"identity": " ann@x.co", "password": "longenough1"}), vec![]),
+    ] {
+        let error = house.login("users", body.clone()).await.unwrap_err();
+        assert_eq!(
+            (error.kind, codes(&error)),
+            (Kind::Invalid, expected.into_iter().map(str::to_owned).collect()),
+            "{body}"
+        );
+    }
+    assert_eq!(house.login("nope", ann()).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(house.login("_mfas", ann()).await.unwrap_err().kind, Kind::NotFound);
+    house.configure(json!({"passwordAuth": {"enabled": false}})).await;
+    assert_eq!(house.login("users", json!({})).await.unwrap_err().kind, Kind::Forbidden);
+}
+
+#[tokio::test]
+async fn identities_are_found_by_every_field_and_the_collation_of_its_index() {
+    let house = house().await;
+    house
+        .configure(json!({
+            "indexes": [
+                "CREATE UNIQUE INDEX idx_name ON users (name)",
+                "CREATE UNIQUE INDEX idx_mail ON users (email COLLATE NOCASE) WHERE email != ''",
+            ],
+            "passwordAuth": {"identityFields": ["name", "email"]},
+        }))
+        .await;
+    // Whose name is another's address: e-mail counts first.
+    house.create("users", json!({"email": "eve@x.co", "name": "ann@x.co"})).await;
+    for (body, expected) in [
+        (json!({"identity": "ann"}), Some("ann@x.co")),
+        (json!({"identity": "ANN"}), None),
+        (json!({"identity": "Ann@X.co"}), Some("ann@x.co")),
+        (json!({"identity": "ann@x.co"}), Some("ann@x.co")),
+        (json!({"identity": "ann@x.co", "identityField": "name"}), Some("eve@x.co")),
+        (json!({"identity": "ann", "identityField": "email"}), None),
+        (json!({"identity": "", "identityField": "email"}), None),
+        (json!({"identity": "' OR 1=1 --"}), None),
+    ] {
+        let mut form = object(body.clone());
+        form.insert("password".into(), "longenough1".into());
+        let answer = house.login("users", form.into()).await;
+        let email = answer.ok().map(|answer| answer["record"]["email"].as_str().unwrap().to_owned());
+        assert_eq!(email.as_deref(), expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_auth_rule_decides_who_may_sign_in() {
+    let house = house().await;
+    for (rule, expected) in [
+        (json!(null), Some(Kind::Forbidden)),
+        (json!(""), None),
+        (json!("verified = true"), Some(Kind::Forbidden)),
+        (json!("name = 'ann' && @request.context = 'password'"), None),
+        (json!("@request.body.identity = 'ann@x.co'"), None),
+        (json!("@request.auth.id != ''"), Some(Kind::Forbidden)),
+    ] {
+        house.configure(json!({"authRule": rule})).await;
+        let outcome = house.login("users", ann()).await.err().map(|error| error.kind);
+        assert_eq!(outcome, expected, "{rule}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_who_needs_a_second_factor_gets_in_without() {
+    let house = house().await;
+    for (rule, expected) in
+        [("", Some(Kind::Forbidden)), ("name = 'bob'", None), ("name = 'ann'", Some(Kind::Forbidden))]
+    {
+        house.configure(json!({"mfa": {"enabled": true, "rule": rule}, "otp": {"enabled": true}})).await;
+        let outcome = house.login("users", ann()).await.err().map(|error| error.kind);
+        assert_eq!(outcome, expected, "{rule}");
+    }
+}
+
+#[tokio::test]
+async fn a_bcrypt_hash_logs_in_and_becomes_argon2id_without_side_effects() {
+    let house = house().await;
+    house.set("password", BCRYPT).await;
+    let token = house.token().await;
+    let upgraded = house.get("password").await;
+    assert!(upgraded.starts_with("$argon2id$"), "{upgraded}");
+    assert!(house.whose(&token).await.is_some());
+    let (updated, seq) = (house.get("updated").await, house.auth.db.read(|tx| tx.seq()).await.unwrap());
+    house.token().await;
+    assert_eq!(house.get("password").await, upgraded, "once is enough");
+    assert_eq!((house.get("updated").await, house.auth.db.read(|tx| tx.seq()).await.unwrap()), (updated, seq));
+
+    house.set("password", BCRYPT).await;
+    assert!(house.login("users", json!({"identity": "ann@x.co", "password": "longenough2"})).await.is_err());
+    assert_eq!(house.get("password").await, BCRYPT, "a wrong password upgrades nothing");
+    house.set("password", "longenough1").await;
+    assert!(house.login("users", ann()).await.is_err(), "what is no hash never matches");
+}
+
+#[tokio::test]
+async fn an_upgrade_never_overwrites_a_newer_password() {
+    let house = house().await;
+    house.set("password", BCRYPT).await;
+    let users = house.auth.auth_collection("users").unwrap();
+    let row = house.auth.records.load(&users, &house.get("id").await).await.unwrap().unwrap();
+    house.set("password", "changed meanwhile").await;
+    house.auth.upgrade_hash(&users, "longenough1".into(), &row).await;
+    assert_eq!(house.get("password").await, "changed meanwhile");
+}
+
+#[tokio::test]
+async fn logins_at_the_same_time_all_succeed_while_one_upgrades() {
+    let house = Arc::new(house().await);
+    house.set("password", BCRYPT).await;
+    let logins: Vec<_> = (0..4)
+        .map(|_| {
+            let house = house.clone();
+            tokio::spawn(async move { house.login("users", ann()).await.map(drop) })
+        })
+        .collect();
+    for login in logins {
+        login.await.unwrap().unwrap();
+    }
+}
