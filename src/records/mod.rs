@@ -22,7 +22,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-pub use self::{fields::Picker, params::ListParams, write::BatchFailure};
+pub use self::{
+    fields::Picker,
+    params::ListParams,
+    write::{Asked, BatchFailure, Script},
+};
 
 use self::{cache::RowCache, counts::Counts, expand::Paths, layout::Tables};
 use crate::{

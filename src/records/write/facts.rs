@@ -10,8 +10,8 @@ use super::files::Folder;
 /// Known facts of one request (all items of a batch).
 #[derive(Default, Clone)]
 pub(super) struct Facts {
-    /// By item and field id.
-    hashes: HashMap<(usize, String), String>,
+    /// By item and field id: the plain text and its hash.
+    hashes: HashMap<(usize, String), (String, String)>,
     /// By hash and plain text.
     verified: HashMap<(String, String), bool>,
     /// By item and position of the upload.
@@ -33,9 +33,11 @@ pub(super) enum Need {
 pub(super) const PENDING_HASH: &str = "$pending";
 
 impl Facts {
-    pub fn hash(&self, item: usize, field: &str) -> Option<&str> {
-        // The key is small and the map has a handful of entries at most.
-        self.hashes.get(&(item, field.to_owned())).map(String::as_str)
+    pub fn hash(&self, item: usize, field: &str, plain: &str) -> Option<&str> {
+        // The key is small and the map has a handful of entries at most. An item may be another one in the next
+        // attempt: then this is not its hash.
+        let (of, hash) = self.hashes.get(&(item, field.to_owned()))?;
+        (of == plain).then_some(hash)
     }
 
     pub fn verified(&self, hash: &str, plain: &str) -> Option<bool> {
@@ -47,8 +49,8 @@ impl Facts {
         self.placed.get(&(item, upload))
     }
 
-    pub fn learn_hash(&mut self, item: usize, field: String, hash: String) {
-        self.hashes.insert((item, field), hash);
+    pub fn learn_hash(&mut self, item: usize, field: String, plain: String, hash: String) {
+        self.hashes.insert((item, field), (plain, hash));
     }
 
     pub fn learn_verified(&mut self, hash: String, plain: String, right: bool) {

@@ -197,7 +197,7 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let field = &self.plan.collection.fields[*index];
-            let hash = self.ground.facts.hash(self.task.item, &field.id);
+            let hash = self.ground.facts.hash(self.task.item, &field.id, plain);
             if hash.is_none() {
                 let (field, plain) = (field.id.clone(), plain.clone());
                 self.needs.push(Need::Hash { item: self.task.item, field, plain });

@@ -12,6 +12,7 @@ mod cascade;
 mod draft;
 mod facts;
 mod files;
+mod house;
 mod image;
 mod judge;
 mod plan;
@@ -27,7 +28,6 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::batch::BatchFailure;
 use self::{
     again::Again,
     apply::{Apply, Bounds},
@@ -36,6 +36,10 @@ use self::{
     judge::{Ground, Judgement, judge},
     plan::Plans,
     task::Task,
+};
+pub use self::{
+    batch::BatchFailure,
+    house::{Asked, Script},
 };
 use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{
@@ -199,8 +203,8 @@ impl Records {
         for need in needs {
             match need {
                 Need::Hash { item, field, plain } => {
-                    let hash = self.passwords.hash(plain).await?;
-                    facts.learn_hash(item, field, hash);
+                    let hash = self.passwords.hash(plain.clone()).await?;
+                    facts.learn_hash(item, field, plain, hash);
                 }
                 Need::Verify { hash, plain } => {
                     let right = self.passwords.verify(plain.clone(), hash.clone()).await?;

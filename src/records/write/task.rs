@@ -21,6 +21,8 @@ pub(super) struct Task {
     pub values: Map<String, Json>,
     pub uploads: Vec<Staged>,
     pub shape: Shape,
+    /// The password was made up by the house: what a chosen one must look like does not concern it.
+    pub random_password: bool,
     /// The id of a new record that brought none: the same in every attempt, as its files lie under it.
     generated_id: OnceLock<String>,
 }
@@ -53,8 +55,31 @@ impl Task {
             values: body.values,
             uploads,
             shape,
+            random_password: false,
             generated_id: OnceLock::new(),
         })
+    }
+
+    /// A write of the house itself; `item` tells it from others of the same transaction.
+    pub fn of_house(
+        item: usize,
+        action: BatchAction,
+        collection: &str,
+        request: Request,
+        values: Map<String, Json>,
+        random_password: bool,
+    ) -> Self {
+        Self {
+            item,
+            action,
+            collection: collection.to_owned(),
+            request,
+            values,
+            uploads: Vec::new(),
+            shape: Shape::default(),
+            random_password,
+            generated_id: OnceLock::new(),
+        }
     }
 
     pub async fn of_batch(item: usize, entry: BatchItem) -> Result<Self> {

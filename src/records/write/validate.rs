@@ -78,6 +78,7 @@ impl Candidate<'_, '_> {
                     Ok(())
                 }
             }
+            Some(_) if self.task.random_password => Ok(()),
             Some(plain) => kind.check_plain(plain),
             None => Ok(()),
         }

@@ -3,6 +3,7 @@
 mod accounts;
 mod batches;
 mod cascades;
+mod house;
 mod rules;
 mod uploads;
 mod values;
