@@ -4,6 +4,7 @@
 
 mod answer;
 mod known;
+pub mod oauth2;
 mod password;
 mod superusers;
 #[cfg(test)]

@@ -247,42 +247,6 @@ fn zero(value: &Json) -> Json {
     }
 }
 
-/// Names of the login providers that the wire knows, in its order (`docs/wire/auth-oauth2.md` §6).
-pub const PROVIDERS: [&str; 32] = [
-    "apple",
-    "google",
-    "microsoft",
-    "yandex",
-    "facebook",
-    "instagram2",
-    "github",
-    "gitlab",
-    "bitbucket",
-    "gitee",
-    "gitea",
-    "discord",
-    "twitter",
-    "kakao",
-    "vk",
-    "linear",
-    "notion",
-    "monday",
-    "lark",
-    "box",
-    "spotify",
-    "trakt",
-    "twitch",
-    "patreon",
-    "strava",
-    "wakatime",
-    "livechat",
-    "mailcow",
-    "planningcenter",
-    "oidc",
-    "oidc2",
-    "oidc3",
-];
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

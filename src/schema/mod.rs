@@ -20,6 +20,7 @@ mod ids;
 mod import;
 pub mod index;
 pub mod pattern;
+pub mod providers;
 mod store;
 mod table;
 mod templates;

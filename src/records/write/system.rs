@@ -9,7 +9,7 @@ use super::{
 use crate::{
     db::{Value, quote_ident},
     error::{Error, Leaf, Result},
-    schema::auth_options::PROVIDERS,
+    schema::providers,
 };
 
 pub(super) const OTPS: &str = "_otps";
@@ -49,7 +49,7 @@ pub(super) fn check(ground: &Ground<'_>, plan: &Plan, values: &[Value], reads: &
         return Err(Error::field("recordRef", Leaf::new("validation_invalid_record", "There is no such record.")));
     }
     let provider = value("provider");
-    if &*plan.collection.name == EXTERNAL_AUTHS && !provider.is_empty() && !PROVIDERS.contains(&provider) {
+    if &*plan.collection.name == EXTERNAL_AUTHS && !provider.is_empty() && providers::find(provider).is_none() {
         return Err(Error::field("provider", Leaf::new("validation_in_invalid", "There is no such provider.")));
     }
     Ok(())

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::{Check, MAX_EXPRESSION};
 use crate::schema::{
-    auth_options::{AuthOptions, EmailTemplate, Mfa, OAuth2, Otp, PROVIDERS, PasswordAuth, Provider, TokenOptions},
+    auth_options::{AuthOptions, EmailTemplate, Mfa, OAuth2, Otp, PasswordAuth, Provider, TokenOptions},
     field::{FieldType, Url},
+    providers,
 };
 use crate::{
     db::Value,
@@ -151,7 +152,7 @@ fn provider(provider: &Provider) -> Issues {
     let mut issues = Issues::default();
     if provider.name.is_empty() {
         issues.insert("name", Leaf::required());
-    } else if !PROVIDERS.contains(&provider.name.as_str()) {
+    } else if providers::find(&provider.name).is_none() {
         let leaf = Leaf::new("validation_missing_provider", "There is no such provider.");
         issues.insert("name", leaf.param("name", provider.name.as_str()));
     }
