@@ -2,10 +2,12 @@
 //!
 //! May touch `records`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
 
-mod answer;
+mod find;
+mod form;
 mod known;
 pub mod oauth2;
 mod password;
+mod sign_in;
 mod superusers;
 #[cfg(test)]
 mod tests;
@@ -13,6 +15,7 @@ pub mod token;
 
 use std::sync::Arc;
 
+pub use self::sign_in::{Login, Method, SignedIn, Visitor};
 use self::{
     known::{Known, Verified},
     token::{Purpose, Unverified},

@@ -1,22 +1,22 @@
 //! `auth-with-password` (`docs/wire/auth.md` §3.3).
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value as Json};
 
-use super::{Auth, answer::SignIn, auth_record, options};
+use super::{
+    Auth, auth_record,
+    find::lookup,
+    form::{self, is_email, text},
+    options,
+    sign_in::{Login, Method, SignedIn},
+};
 use crate::{
-    db::{ReadTx, Row, Value, quote_ident},
+    db::{ReadTx, Row, quote_ident},
     error::{Error, Issues, Leaf, Result},
     random,
-    records::{Rendered, Shape},
-    rules::{Context, Request},
-    schema::{
-        Collection, FieldType,
-        auth_options::PasswordAuth,
-        field::{self},
-    },
+    schema::{Collection, auth_options::PasswordAuth},
 };
 
 /// How often a password is checked again when the stored hash changes meanwhile.
@@ -24,34 +24,21 @@ const ATTEMPTS: usize = 3;
 
 impl Auth {
     /// `POST …/auth-with-password` (§3.3).
-    pub async fn with_password(
-        &self,
-        mut request: Request,
-        collection: &str,
-        body: Map<String, Json>,
-        shape: Shape,
-        client_ip: IpAddr,
-    ) -> Result<Rendered> {
+    pub async fn with_password(&self, login: Login, collection: &str) -> Result<SignedIn> {
         let collection = self.auth_collection(collection)?;
         let method = &options(&collection).password_auth;
         if !method.enabled {
             return Err(Error::forbidden("The collection does not accept passwords."));
         }
-        let form = Form::parse(&body)?;
+        let form = Form::parse(&login.request.body)?;
         form.check(method)?;
         let found = self.find(&collection, &form).await?;
         let Some(row) = self.check_password(&collection, &form.password, found).await? else { return Err(refused()) };
 
         let id: Arc<str> = row.text("id").unwrap_or_default().into();
         let record = auth_record(&collection, id, row);
-        request.context = Context::Password;
-        request.body = body;
-        let sign_in = SignIn { auth: self, request, collection: &collection, record: &record };
-        sign_in.admit_address(client_ip)?;
-        sign_in.admit_by_rule().await?;
-        sign_in.refuse_second_factor().await?;
         self.upgrade_hash(&collection, form.password, &record.row).await;
-        sign_in.answer(shape).await
+        self.sign_in(Method::Password, login, &collection, &record, None).await
     }
 
     /// The account of this identity, and what to check the password against if there is none.
@@ -168,12 +155,7 @@ impl Form {
     fn check(&self, method: &PasswordAuth) -> Result<()> {
         let mut issues = Issues::default();
         for (name, value) in [("identity", &self.identity), ("password", &self.password)] {
-            if value.is_empty() {
-                issues.insert(name, Leaf::required());
-            } else if value.len() > 255 {
-                let leaf = Leaf::new("validation_length_out_of_range", "The length must be between 1 and 255.");
-                issues.insert(name, leaf.param("min", 1).param("max", 255));
-            }
+            form::require(&mut issues, name, value, form::MAX);
         }
         if !self.identity_field.is_empty() && !method.identity_fields.contains(&self.identity_field) {
             issues.insert("identityField", Leaf::new("validation_in_invalid", "Must be one of the identity fields."));
@@ -200,36 +182,6 @@ impl Form {
             .map(|name| lookup(collection, name))
             .collect()
     }
-}
-
-/// A body value, keys compared without case (§0.2). `null` is blank; other types are refused without saying where.
-fn text(body: &Map<String, Json>, key: &str) -> Result<String> {
-    let value = body.get(key).or_else(|| {
-        let same = body.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
-        same.map(|(_, value)| value)
-    });
-    match value {
-        None | Some(Json::Null) => Ok(String::new()),
-        Some(Json::String(text)) => Ok(text.clone()),
-        Some(_) => Err(Error::invalid("The body could not be read.")),
-    }
-}
-
-fn is_email(text: &str) -> bool {
-    field::Email::default().check(false, &Value::Text(text.to_owned())).is_ok()
-}
-
-/// Exact, unless the field's unique index ignores case. The identity is never blank, which lets SQLite use the partial
-/// index of e-mails.
-fn lookup(collection: &Collection, name: &str) -> String {
-    let column = quote_ident(name);
-    let ignores_case = collection.unique_indexes().iter().any(|index| {
-        matches!(index.columns.as_slice(), [only] if only.name.eq_ignore_ascii_case(name)
-            && only.collate.eq_ignore_ascii_case("nocase"))
-    });
-    let collation = if ignores_case { " COLLATE NOCASE" } else { "" };
-    let table = quote_ident(&collection.name);
-    format!("SELECT id FROM {table} WHERE {column} = ?1{collation} AND {column} != '' LIMIT 1")
 }
 
 /// (from here on, from the beginning)

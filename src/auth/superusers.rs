@@ -1,6 +1,6 @@
 //! Superusers made by the house itself, and the account that can create the first one (`docs/wire/services.md` §3.3).
 
-use super::{Auth, auth_record};
+use super::Auth;
 use crate::{
     db::quote_ident,
     error::{Error, Result},
@@ -45,12 +45,7 @@ impl Auth {
     /// The superuser with this e-mail.
     pub async fn superuser(&self, email: &str) -> Result<Option<AuthRecord>> {
         let superusers = self.auth_collection(SUPERUSERS_ID)?;
-        let sql = format!("SELECT id FROM {} WHERE email = ?1", quote_ident(&superusers.name));
-        let email = email.to_owned();
-        let id: Option<String> = self.db.read(move |tx| tx.query_one(&sql, [&email], |row| row.get(0))).await?;
-        let Some(id) = id else { return Ok(None) };
-        let row = self.records.load(&superusers, &id).await?;
-        Ok(row.map(|row| auth_record(&superusers, id.into(), row)))
+        self.by_email(&superusers, email).await
     }
 
     /// Creates a superuser as the house itself, through the one door that every record takes.

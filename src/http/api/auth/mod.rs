@@ -1,5 +1,6 @@
 //! Signing in and staying so (`docs/wire/auth.md` §3): one file per group of routes.
 
+mod login;
 mod password;
 mod refresh;
 

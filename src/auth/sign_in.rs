@@ -1,6 +1,11 @@
 //! What every successful authentication passes, and the answer to it (`docs/wire/auth.md` §3.1); `auth-refresh` (§3.4).
+//!
+//! Password, OTP and OAuth2 prove who somebody is and then call [`Auth::sign_in`], in which the order of all further
+//! steps can be read. Refresh and impersonation take the steps of [`Admission`] that concern them.
 
 use std::{net::IpAddr, sync::Arc};
+
+use serde_json::Value as Json;
 
 use super::{
     Auth, options, signing_key,
@@ -15,7 +20,82 @@ use crate::{
     settings::network,
 };
 
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Password,
+    OAuth2,
+    Otp,
+}
+
+impl Method {
+    /// Its name in `_mfas` rows (§3.8).
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Password => "password",
+            Method::OAuth2 => "oauth2",
+            Method::Otp => "otp",
+        }
+    }
+
+    /// `@request.context` of rules (§0.6).
+    fn context(self) -> Context {
+        match self {
+            Method::Password => Context::Password,
+            Method::OAuth2 => Context::OAuth2,
+            Method::Otp => Context::Otp,
+        }
+    }
+}
+
+/// Where a login comes from.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    pub address: IpAddr,
+    /// The `User-Agent` header as it came; blank without one.
+    pub user_agent: Vec<u8>,
+}
+
+/// A request to sign in, by whatever method.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// With the body of the request, and the caller of the incoming header: usually a guest.
+    pub request: Request,
+    pub shape: Shape,
+    pub visitor: Visitor,
+    /// `mfaId` of the query; the body's counts where it is blank.
+    pub mfa_id: String,
+}
+
+/// What a right credential comes to.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// The rendered answer.
+    Answer(Rendered),
+    /// The account needs a second factor, which has to name this id (§3.8).
+    SecondFactor { mfa_id: String },
+}
+
 impl Auth {
+    /// The steps of §3.1 for an account whose credentials were right, in their order. `record` is the account as it was
+    /// when they were checked; `meta` is what an OAuth2 provider told.
+    pub(super) async fn sign_in(
+        &self,
+        method: Method,
+        login: Login,
+        collection: &Arc<Collection>,
+        record: &AuthRecord,
+        meta: Option<&Json>,
+    ) -> Result<SignedIn> {
+        let Login { mut request, shape, visitor, .. } = login;
+        request.context = method.context();
+        let admission = Admission { auth: self, request, collection, record };
+        admission.admit_address(visitor.address)?;
+        admission.admit_by_rule().await?;
+        admission.refuse_second_factor().await?;
+        admission.answer(meta, shape).await.map(SignedIn::Answer)
+    }
+
     /// `POST …/auth-refresh` (§3.4). `token` is the one that the request carried, as it stood in the header.
     pub async fn refresh(&self, mut request: Request, collection: &str, token: &str, shape: Shape) -> Result<Rendered> {
         let collection = self.schema.find(collection)?;
@@ -26,11 +106,11 @@ impl Auth {
             return Err(Error::forbidden("The account belongs to another collection."));
         }
         request.context = Context::Default;
-        let sign_in = SignIn { auth: self, request, collection: &collection, record: &record };
-        sign_in.admit_by_rule().await?;
+        let admission = Admission { auth: self, request, collection: &collection, record: &record };
+        admission.admit_by_rule().await?;
         let text = token::from_header(token);
         let refreshable = Unverified::decode(text, Purpose::Auth, self.now()).is_some_and(|token| token.refreshable);
-        if refreshable { sign_in.answer(shape).await } else { sign_in.answer_with(text, shape).await }
+        if refreshable { admission.answer(None, shape).await } else { admission.answer_with(text, None, shape).await }
     }
 
     /// Fails for addresses that superusers may not come from (`settings.superuserIPs`; none listed: all may).
@@ -44,16 +124,16 @@ impl Auth {
     }
 }
 
-/// An account whose credentials were right.
-pub(super) struct SignIn<'a> {
+/// An account on its way to its answer.
+pub(super) struct Admission<'a> {
     pub auth: &'a Auth,
-    /// Carries the caller of the incoming header: usually a guest.
+    /// Carries the caller of the incoming header.
     pub request: Request,
     pub collection: &'a Arc<Collection>,
     pub record: &'a AuthRecord,
 }
 
-impl SignIn<'_> {
+impl Admission<'_> {
     /// Step 1.
     pub fn admit_address(&self, client_ip: IpAddr) -> Result<()> {
         if &*self.collection.id == SUPERUSERS_ID { self.auth.admit_superuser_from(client_ip) } else { Ok(()) }
@@ -80,18 +160,27 @@ impl SignIn<'_> {
         Ok(())
     }
 
-    /// Step 4 with a new token.
-    pub async fn answer(self, shape: Shape) -> Result<Rendered> {
+    /// Step 4 with a new refreshable token.
+    pub async fn answer(&self, meta: Option<&Json>, shape: Shape) -> Result<Rendered> {
         let token = self.auth.issue(self.collection, self.record, None)?;
-        self.answer_with(&token, shape).await
+        self.answer_with(&token, meta, shape).await
     }
 
-    async fn answer_with(self, token: &str, shape: Shape) -> Result<Rendered> {
+    /// Step 4 with this token.
+    pub async fn answer_with(&self, token: &str, meta: Option<&Json>, shape: Shape) -> Result<Rendered> {
         let Shape { expand, fields } = shape;
         let shape = Shape { expand, fields: None };
-        let record = self.auth.records.render_authenticated(self.request, self.record, shape).await?;
+        let record = self.auth.records.render_authenticated(self.request.clone(), self.record, shape).await?;
         let token = serde_json::to_vec(token).map_err(Error::internal)?;
-        let answer = [br#"{"record":"#, &*record, br#","token":"#, &*token, b"}"].concat();
+        let mut answer = vec![b'{'];
+        if let Some(meta) = meta {
+            answer.extend_from_slice(br#""meta":"#);
+            serde_json::to_writer(&mut answer, meta).map_err(Error::internal)?;
+            answer.push(b',');
+        }
+        for part in [&br#""record":"#[..], &record, br#","token":"#, &token, b"}"] {
+            answer.extend_from_slice(part);
+        }
         match fields {
             Some(fields) => records::pick(&answer, &fields),
             None => Ok(answer),

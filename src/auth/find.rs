@@ -1,0 +1,40 @@
+//! Finding accounts by what their owners call themselves.
+
+use std::sync::Arc;
+
+use super::{Auth, auth_record};
+use crate::{db::quote_ident, error::Result, identity::AuthRecord, schema::Collection};
+
+impl Auth {
+    /// The account with this e-mail address, compared as the collection's index does (`docs/wire/auth.md` §1.1).
+    pub(super) async fn by_email(&self, collection: &Arc<Collection>, email: &str) -> Result<Option<AuthRecord>> {
+        if email.is_empty() {
+            return Ok(None);
+        }
+        let (sql, email) = (lookup(collection, "email"), email.to_owned());
+        let id: Option<String> = self.db.read(move |tx| tx.query_one(&sql, [&email], |row| row.get(0))).await?;
+        match id {
+            Some(id) => self.by_id(collection, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The account with this id.
+    pub(super) async fn by_id(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<AuthRecord>> {
+        let row = self.records.load(collection, id).await?;
+        Ok(row.map(|row| auth_record(collection, id.into(), row)))
+    }
+}
+
+/// The query for the id of whose field has the value `?1`: exact, unless the field's unique index ignores case. The
+/// value must not be blank, which lets SQLite use the partial index of e-mails.
+pub(super) fn lookup(collection: &Collection, name: &str) -> String {
+    let column = quote_ident(name);
+    let ignores_case = collection.unique_indexes().iter().any(|index| {
+        matches!(index.columns.as_slice(), [only] if only.name.eq_ignore_ascii_case(name)
+            && only.collate.eq_ignore_ascii_case("nocase"))
+    });
+    let collation = if ignores_case { " COLLATE NOCASE" } else { "" };
+    let table = quote_ident(&collection.name);
+    format!("SELECT id FROM {table} WHERE {column} = ?1{collation} AND {column} != '' LIMIT 1")
+}
