@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use super::{Auth, auth_record};
-use crate::{db::quote_ident, error::Result, identity::AuthRecord, schema::Collection};
+use crate::{
+    db::{ReadTx, quote_ident},
+    error::{Error, Result},
+    identity::AuthRecord,
+    schema::Collection,
+};
 
 impl Auth {
     /// The account with this e-mail address, compared as the collection's index does (`docs/wire/auth.md` §1.1).
     pub(super) async fn by_email(&self, collection: &Arc<Collection>, email: &str) -> Result<Option<AuthRecord>> {
-        if email.is_empty() {
-            return Ok(None);
-        }
-        let (sql, email) = (lookup(collection, "email"), email.to_owned());
-        let id: Option<String> = self.db.read(move |tx| tx.query_one(&sql, [&email], |row| row.get(0))).await?;
+        let (found, email) = (collection.clone(), email.to_owned());
+        let id = self.db.read(move |tx| id_by_email(tx, &found, &email)).await?;
         match id {
             Some(id) => self.by_id(collection, &id).await,
             None => Ok(None),
@@ -24,6 +26,17 @@ impl Auth {
         let row = self.records.load(collection, id).await?;
         Ok(row.map(|row| auth_record(collection, id.into(), row)))
     }
+
+    /// The account with this id of the collection with this id or name, or `NotFound`.
+    pub async fn account(&self, collection: &str, id: &str) -> Result<AuthRecord> {
+        let collection = self.auth_collection(collection)?;
+        self.by_id(&collection, id).await?.ok_or_else(Error::not_found)
+    }
+}
+
+/// The id of the account with this address, inside a transaction; nobody has the blank one.
+pub(super) fn id_by_email(tx: &ReadTx<'_>, collection: &Collection, email: &str) -> Result<Option<String>> {
+    tx.query_one(&lookup(collection, "email"), [email], |row| row.get(0))
 }
 
 /// The query for the id of whose field has the value `?1`: exact, unless the field's unique index ignores case. The

@@ -2,11 +2,14 @@
 //!
 //! May touch `records`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
 
+mod file_token;
 mod find;
 mod form;
+mod impersonate;
 mod known;
 pub mod oauth2;
 mod password;
+mod redeem;
 mod sign_in;
 mod superusers;
 #[cfg(test)]
@@ -18,7 +21,8 @@ use std::sync::Arc;
 pub use self::sign_in::{Login, Method, SignedIn, Visitor};
 use self::{
     known::{Known, Verified},
-    token::{Purpose, Unverified},
+    redeem::Redeemed,
+    token::Purpose,
 };
 use crate::{
     clock::Timestamp,
@@ -62,7 +66,7 @@ impl Auth {
         }
         match known {
             Some(verified) => self.recognise(&verified).await,
-            None => self.verify(text, now).await,
+            None => self.verify(text).await,
         }
     }
 
@@ -80,22 +84,13 @@ impl Auth {
         Ok(caller_of(collection, verified.id.clone(), row))
     }
 
-    /// The whole of §2.2.
-    async fn verify(&self, text: &str, now: Timestamp) -> Result<Caller> {
-        let Some(token) = Unverified::decode(text, Purpose::Auth, now) else { return Ok(Caller::Guest) };
-        let catalog = self.schema.catalog();
-        let Some((collection, options)) = catalog.find(&token.collection).and_then(|c| Some((c, c.auth()?))) else {
-            return Ok(Caller::Guest);
-        };
-        let Some(row) = self.records.load(collection, &token.id).await? else { return Ok(Caller::Guest) };
-        let Some(key) = signing_key(&row, &options.auth_token.secret) else { return Ok(Caller::Guest) };
-        if !token.verify(key.as_bytes()) {
-            return Ok(Caller::Guest);
-        }
-        let id: Arc<str> = token.id.as_str().into();
-        let verified = Verified { collection: collection.id.clone(), id: id.clone(), expires: token.expires, key };
+    /// The caller of a token that was not seen before.
+    async fn verify(&self, text: &str) -> Result<Caller> {
+        let Some(redeemed) = self.redeem(text, Purpose::Auth).await? else { return Ok(Caller::Guest) };
+        let Redeemed { collection, id, row, key, expires, .. } = redeemed;
+        let verified = Verified { collection: collection.id.clone(), id: id.clone(), expires, key };
         self.known.insert(text, verified);
-        Ok(caller_of(collection, id, row))
+        Ok(caller_of(&collection, id, row))
     }
 
     /// The auth collection of this id or name, or `NotFound` (§0.4).

@@ -8,8 +8,8 @@ use std::{net::IpAddr, sync::Arc};
 use serde_json::Value as Json;
 
 use super::{
-    Auth, options, signing_key,
-    token::{self, Purpose, Unverified},
+    Auth, options,
+    token::{self, Grant, Purpose, Unverified},
 };
 use crate::{
     error::{Error, Result},
@@ -200,11 +200,7 @@ impl Auth {
         record: &AuthRecord,
         static_seconds: Option<i64>,
     ) -> Result<String> {
-        let settings = &options(collection).auth_token;
-        let key = signing_key(&record.row, &settings.secret)
-            .ok_or_else(|| Error::internal(anyhow::anyhow!("record {} has no token key", record.id)))?;
-        let seconds = static_seconds.unwrap_or(settings.duration);
-        let refreshable = static_seconds.is_none();
-        token::issue_auth(&collection.id, &record.id, key.as_bytes(), self.now(), seconds, refreshable)
+        let grant = Grant::Auth { refreshable: static_seconds.is_none() };
+        self.mint(collection, record, grant, static_seconds)
     }
 }

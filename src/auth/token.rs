@@ -11,50 +11,116 @@ use serde_json::{Map, Value as Json};
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
+    schema::auth_options::{AuthOptions, TokenOptions},
 };
 
 /// More than any token that was ever issued; longer ones are not even decoded.
 const MAX_LENGTH: usize = 8192;
 
-/// What a token is for: its `type` claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a token is for: its `type` claim, and the option of the collection that it is signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     Auth,
+    File,
+    Verification,
+    PasswordReset,
+    EmailChange,
 }
 
 impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Purpose::Auth => "auth",
+            Purpose::File => "file",
+            Purpose::Verification => "verification",
+            Purpose::PasswordReset => "passwordReset",
+            Purpose::EmailChange => "emailChange",
+        }
+    }
+
+    /// The collection's secret and lifetime for tokens of this kind.
+    pub fn options(self, options: &AuthOptions) -> &TokenOptions {
+        match self {
+            Purpose::Auth => &options.auth_token,
+            Purpose::File => &options.file_token,
+            Purpose::Verification => &options.verification_token,
+            Purpose::PasswordReset => &options.password_reset_token,
+            Purpose::EmailChange => &options.email_change_token,
         }
     }
 }
 
-/// The claims of an auth token, in the order of the wire's examples (sorted).
+/// What a new token says besides whom it belongs to and when it ends (§2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant<'a> {
+    Auth {
+        refreshable: bool,
+    },
+    File,
+    /// The record's address when the mail was sent.
+    Verification {
+        email: &'a str,
+    },
+    /// The same.
+    PasswordReset {
+        email: &'a str,
+    },
+    EmailChange {
+        email: &'a str,
+        new_email: &'a str,
+    },
+}
+
+impl Grant<'_> {
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Grant::Auth { .. } => Purpose::Auth,
+            Grant::File => Purpose::File,
+            Grant::Verification { .. } => Purpose::Verification,
+            Grant::PasswordReset { .. } => Purpose::PasswordReset,
+            Grant::EmailChange { .. } => Purpose::EmailChange,
+        }
+    }
+}
+
+/// All claims that any token has, in the order of the wire's examples (sorted).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AuthClaims<'a> {
+struct Payload<'a> {
     collection_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
     /// Unix seconds.
     exp: i64,
     id: &'a str,
-    refreshable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refreshable: Option<bool>,
     r#type: &'static str,
 }
 
-/// A new auth token of a record, valid for `seconds` from `now`.
-pub fn issue_auth(
+/// A new token of a record, valid for `seconds` from `now`.
+pub fn issue(
+    grant: Grant<'_>,
     collection_id: &str,
     id: &str,
     key: &[u8],
     now: Timestamp,
     seconds: i64,
-    refreshable: bool,
 ) -> Result<String> {
     let exp = now.seconds().saturating_add(seconds);
-    let claims = AuthClaims { collection_id, exp, id, refreshable, r#type: Purpose::Auth.name() };
-    let payload = serde_json::to_vec(&claims).map_err(Error::internal)?;
-    sign(&payload, key)
+    let r#type = grant.purpose().name();
+    let mut payload = Payload { collection_id, email: None, exp, id, new_email: None, refreshable: None, r#type };
+    match grant {
+        Grant::Auth { refreshable } => payload.refreshable = Some(refreshable),
+        Grant::File => {}
+        Grant::Verification { email } | Grant::PasswordReset { email } => payload.email = Some(email),
+        Grant::EmailChange { email, new_email } => {
+            (payload.email, payload.new_email) = (Some(email), Some(new_email));
+        }
+    }
+    sign(&serde_json::to_vec(&payload).map_err(Error::internal)?, key)
 }
 
 fn sign(payload: &[u8], key: &[u8]) -> Result<String> {
@@ -77,6 +143,10 @@ pub struct Unverified<'a> {
     pub expires: Option<f64>,
     /// Whether `auth-refresh` gives a new token for it (§2.6).
     pub refreshable: bool,
+    /// The address that a mailed token was sent for; blank in others.
+    pub email: String,
+    /// The address that an e-mail change asks for; blank in others.
+    pub new_email: String,
 }
 
 impl<'a> Unverified<'a> {
@@ -105,6 +175,8 @@ impl<'a> Unverified<'a> {
             id: text_claim(&claims, "id")?.to_owned(),
             expires,
             refreshable: claims.get("refreshable").is_some_and(is_truthy),
+            email: text_claim(&claims, "email").unwrap_or_default().to_owned(),
+            new_email: text_claim(&claims, "newEmail").unwrap_or_default().to_owned(),
         })
     }
 
@@ -114,6 +186,21 @@ impl<'a> Unverified<'a> {
         let key = DecodingKey::from_secret(key);
         crypto::verify(signature, message.as_bytes(), &key, Algorithm::HS256).unwrap_or(false)
     }
+}
+
+/// Whether whatever calls itself a token has this text claim: some answers tell a token without it from a bad one
+/// (§3.7). Nothing about it is proven.
+pub fn claims_text(text: &str, name: &str) -> bool {
+    if text.len() > MAX_LENGTH {
+        return false;
+    }
+    let mut parts = text.split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok();
+    let claims = payload.and_then(|payload| serde_json::from_slice::<Map<String, Json>>(&payload).ok());
+    claims.is_some_and(|claims| text_claim(&claims, name).is_some())
 }
 
 /// Whether a token that expires then (Unix seconds) is over; without an expiry it never is.
@@ -166,7 +253,9 @@ mod tests {
 
     #[test]
     fn tokens_are_byte_for_byte_those_of_the_wire() {
-        let token = issue_auth("pbc_829252413", "abcdefghij12345", &vector_key(), NOW, 1000, true).unwrap();
+        let token =
+            issue(Grant::Auth { refreshable: true }, "pbc_829252413", "abcdefghij12345", &vector_key(), NOW, 1000)
+                .unwrap();
         assert_eq!(token, VECTOR);
         let decoded = Unverified::decode(VECTOR, Purpose::Auth, NOW).unwrap();
         assert_eq!((&*decoded.collection, &*decoded.id), ("pbc_829252413", "abcdefghij12345"));
@@ -176,14 +265,52 @@ mod tests {
         assert!(!decoded.verify(b""));
     }
 
+    const GRANTS: [Grant<'static>; 5] = [
+        Grant::Auth { refreshable: true },
+        Grant::File,
+        Grant::Verification { email: "a@x.co" },
+        Grant::PasswordReset { email: "a@x.co" },
+        Grant::EmailChange { email: "a@x.co", new_email: "b@x.co" },
+    ];
+
     #[test]
-    fn a_changed_byte_breaks_the_signature() {
-        for index in VECTOR.rfind('.').unwrap() + 1..VECTOR.len() {
-            let mut bytes = VECTOR.as_bytes().to_vec();
-            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
-            let text = String::from_utf8(bytes).unwrap();
-            let decoded = Unverified::decode(&text, Purpose::Auth, NOW).unwrap();
-            assert!(!decoded.verify(&vector_key()), "{text}");
+    fn every_kind_has_exactly_its_claims() {
+        for (grant, expected) in GRANTS.into_iter().zip([
+            r#"{"collectionId":"c","exp":1999999060,"id":"r","refreshable":true,"type":"auth"}"#,
+            r#"{"collectionId":"c","exp":1999999060,"id":"r","type":"file"}"#,
+            r#"{"collectionId":"c","email":"a@x.co","exp":1999999060,"id":"r","type":"verification"}"#,
+            r#"{"collectionId":"c","email":"a@x.co","exp":1999999060,"id":"r","type":"passwordReset"}"#,
+            r#"{"collectionId":"c","email":"a@x.co","exp":1999999060,"id":"r","newEmail":"b@x.co","type":"emailChange"}"#,
+        ]) {
+            let token = issue(grant, "c", "r", b"key", NOW, 60).unwrap();
+            let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+            assert_eq!(String::from_utf8(payload).unwrap(), expected);
+            for purpose in GRANTS.map(|grant| grant.purpose()) {
+                let decoded = Unverified::decode(&token, purpose, NOW);
+                assert_eq!(decoded.is_some(), purpose == grant.purpose(), "{token} {purpose:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_breaks_the_token() {
+        for grant in GRANTS {
+            let token = issue(grant, "c", "r", &vector_key(), NOW, 60).unwrap();
+            let good = |text: &str| {
+                Unverified::decode(text, grant.purpose(), NOW).is_some_and(|decoded| decoded.verify(&vector_key()))
+            };
+            assert!(good(&token));
+            for index in 0..token.len() {
+                for other in *b"AaBbzZ019-_.=+/ \n\0" {
+                    let mut bytes = token.clone().into_bytes();
+                    if std::mem::replace(&mut bytes[index], other) != other {
+                        let text = String::from_utf8(bytes).unwrap();
+                        assert!(!good(&text), "{text}");
+                    }
+                }
+                let shorter = [&token[..index], &token[index + 1..]].concat();
+                assert!(!good(&shorter), "{shorter}");
+            }
         }
     }
 

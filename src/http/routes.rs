@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, health, records, settings, setup},
+    api::{auth, batch, collections, files, health, records, settings, setup},
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -38,6 +38,9 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
             Box::pin(auth::with_password(call, c)).await
         }
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
+
+        (&Method::POST, ["api", "collections", c, "impersonate", id]) => Box::pin(auth::impersonate(call, c, id)).await,
+        (&Method::POST, ["api", "files", "token"]) => files::token(call),
 
         (&Method::GET, ["api", "collections", "meta", "scaffolds"]) => collections::scaffolds(call),
         (&Method::GET, ["api", "collections", "meta", "oauth2-providers"]) => collections::oauth2_providers(call),

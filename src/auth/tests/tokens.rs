@@ -1,6 +1,7 @@
 //! How long auth tokens last, and `auth-refresh`.
 
 use super::*;
+use crate::auth::token::Grant;
 
 #[tokio::test]
 async fn tokens_end_with_their_time_their_key_and_their_record() {
@@ -43,7 +44,10 @@ async fn refresh_gives_a_new_token_or_the_same() {
 
     let (users, id) = (house.auth.auth_collection("users").unwrap(), house.get("id").await);
     let row = house.auth.records.load(&users, &id).await.unwrap().unwrap();
-    let fixed = house.auth.issue(&users, &auth_record(&users, id.into(), row), Some(60)).unwrap();
+    let fixed = house
+        .auth
+        .mint(&users, &auth_record(&users, id.into(), row), Grant::Auth { refreshable: false }, Some(60))
+        .unwrap();
     assert_eq!(house.refresh("users", &fixed).await.unwrap()["token"], fixed.as_str());
     assert_eq!(house.refresh("users", &format!("Bearer {fixed}")).await.unwrap()["token"], fixed.as_str());
 

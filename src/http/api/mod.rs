@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod batch;
 pub mod collections;
+pub mod files;
 pub mod health;
 mod oauth2_providers;
 pub mod records;
