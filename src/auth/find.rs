@@ -1,12 +1,15 @@
-//! Finding accounts by what their owners call themselves.
+//! Finding accounts by what their owners call themselves, and again as they are now.
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value as Json};
+
 use super::{Auth, auth_record};
 use crate::{
-    db::{ReadTx, quote_ident},
+    db::{ReadTx, Row, quote_ident},
     error::{Error, Result},
     identity::AuthRecord,
+    records::Script,
     schema::Collection,
 };
 
@@ -50,4 +53,17 @@ pub(super) fn lookup(collection: &Collection, name: &str) -> String {
     let collation = if ignores_case { " COLLATE NOCASE" } else { "" };
     let table = quote_ident(&collection.name);
     format!("SELECT id FROM {table} WHERE {column} = ?1{collation} AND {column} != '' LIMIT 1")
+}
+
+/// The account's row as it is stored now. Fails when its token key is no longer the one that a credential was checked
+/// with: then its owner has ended whatever began with that credential.
+pub(super) fn current(script: &mut Script<'_, '_>, record: &AuthRecord) -> Result<Arc<Row>> {
+    let now = script.load(&record.collection_id, &record.id)?;
+    now.filter(|row| row.text("tokenKey") == record.row.text("tokenKey"))
+        .ok_or_else(|| Error::invalid("The account has changed meanwhile. Sign in again."))
+}
+
+/// Texts as the values of a record.
+pub(super) fn values<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Map<String, Json> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
 }

@@ -12,7 +12,7 @@ use super::{
     token::{self, Grant, Purpose, Unverified},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     identity::{AuthRecord, SUPERUSERS_ID},
     records::{self, Rendered, Shape},
     rules::{Context, Request},
@@ -87,12 +87,14 @@ impl Auth {
         record: &AuthRecord,
         meta: Option<&Json>,
     ) -> Result<SignedIn> {
-        let Login { mut request, shape, visitor, .. } = login;
+        let Login { mut request, shape, visitor, mfa_id } = login;
         request.context = method.context();
         let admission = Admission { auth: self, request, collection, record };
         admission.admit_address(visitor.address)?;
         admission.admit_by_rule().await?;
-        admission.refuse_second_factor().await?;
+        if let Some(mfa_id) = admission.second_factor(method, &mfa_id).await? {
+            return Ok(SignedIn::SecondFactor { mfa_id });
+        }
         admission.answer(meta, shape).await.map(SignedIn::Answer)
     }
 
@@ -139,25 +141,16 @@ impl Admission<'_> {
         if &*self.collection.id == SUPERUSERS_ID { self.auth.admit_superuser_from(client_ip) } else { Ok(()) }
     }
 
-    /// Step 2.
+    /// Step 2. A rule that cannot be asked lets nobody in.
     pub async fn admit_by_rule(&self) -> Result<()> {
+        let refused = || Error::forbidden("The account may not sign in.");
         let rule = options(self.collection).auth_rule.as_deref();
-        if self.request.caller.is_superuser() || rule == Some("") || self.satisfies(rule).await? {
-            return Ok(());
+        match self.auth.records.satisfies(&self.request, self.collection, &self.record.id, rule).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refused()),
+            Err(error) if error.kind == Kind::Invalid => Err(refused().because(error)),
+            Err(error) => Err(error),
         }
-        Err(Error::forbidden("The account may not sign in."))
-    }
-
-    /// Step 3, until there are second factors: whoever needs one cannot sign in.
-    pub async fn refuse_second_factor(&self) -> Result<()> {
-        let mfa = &options(self.collection).mfa;
-        if mfa.enabled && (mfa.rule.is_empty() || self.satisfies(Some(&mfa.rule)).await?) {
-            return Err(Error::forbidden(
-                "The account needs a second factor, which this server does not support yet. Switch MFA off for the \
-                 collection to sign in with a password alone.",
-            ));
-        }
-        Ok(())
     }
 
     /// Step 4 with a new refreshable token.
@@ -185,10 +178,6 @@ impl Admission<'_> {
             Some(fields) => records::pick(&answer, &fields),
             None => Ok(answer),
         }
-    }
-
-    async fn satisfies(&self, rule: Option<&str>) -> Result<bool> {
-        self.auth.records.satisfies(&self.request, self.collection, &self.record.id, rule).await
     }
 }
 
