@@ -1,7 +1,5 @@
 //! Second factors (`docs/wire/auth.md` §3.8): the first method leaves a row in `_mfas`, another one has to name it.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value as Json};
 
 use super::{

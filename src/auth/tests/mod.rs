@@ -1,5 +1,6 @@
 //! The flows over real rooms: a database, a catalog, records. One file per flow.
 
+mod mfa;
 mod password;
 mod superusers;
 mod tokens;
@@ -102,6 +103,22 @@ impl House {
         let id: Option<String> =
             self.auth.db.write(move |tx| tx.query_one(&sql, [&value], |row| row.get(0))).await.unwrap();
         self.auth.records.forget("_pb_users_auth_", &id.unwrap());
+    }
+
+    /// An account of `users` as it is stored.
+    async fn user(&self, email: &str) -> AuthRecord {
+        let users = self.auth.auth_collection("users").unwrap();
+        self.auth.by_email(&users, email).await.unwrap().unwrap()
+    }
+
+    /// How many rows a table has.
+    async fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {}", quote_ident(table));
+        self.auth.db.read(move |tx| tx.query_one(&sql, [], |row| row.get(0))).await.unwrap().unwrap()
+    }
+
+    fn wait(&self, seconds: i64) {
+        self.clock.set(Timestamp(self.clock.now().millis() + seconds * 1000));
     }
 
     async fn get(&self, column: &str) -> String {

@@ -101,18 +101,6 @@ async fn the_auth_rule_decides_who_may_sign_in() {
 }
 
 #[tokio::test]
-async fn nobody_who_needs_a_second_factor_gets_in_without() {
-    let house = house().await;
-    for (rule, expected) in
-        [("", Some(Kind::Forbidden)), ("name = 'bob'", None), ("name = 'ann'", Some(Kind::Forbidden))]
-    {
-        house.configure(json!({"mfa": {"enabled": true, "rule": rule}, "otp": {"enabled": true}})).await;
-        let outcome = house.login("users", ann()).await.err().map(|error| error.kind);
-        assert_eq!(outcome, expected, "{rule}");
-    }
-}
-
-#[tokio::test]
 async fn a_bcrypt_hash_logs_in_and_becomes_argon2id_without_side_effects() {
     let house = house().await;
     house.set("password", BCRYPT).await;
