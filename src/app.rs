@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     files::Storage,
     identity::{Cost, Passwords},
+    jobs::{self, Jobs},
     records::Records,
     rules,
     schema::Schema,
@@ -59,6 +60,9 @@ pub struct App {
     pub passwords: Passwords,
     pub records: Records,
     pub auth: Auth,
+    pub jobs: Jobs,
+    /// Begins with the server: opening a directory for anything else runs no jobs.
+    pub runner: jobs::Runner,
 }
 
 impl App {
@@ -84,9 +88,11 @@ impl App {
         let labels = settings.clone();
         schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));
         let storage = Storage::open(&config.dir, durability != Durability::Off)?;
+        let jobs = Jobs::new(db.clone());
+        let runner = jobs::Runner::new(jobs.clone());
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { Cost::Standard });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
         let auth = Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone());
-        Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, auth })
+        Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, auth, jobs, runner })
     }
 }

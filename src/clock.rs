@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::{SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use tokio::sync::watch;
+
+/// A sleep looks at the system's clock again after this at the latest: that may be set, and stands still for timers
+/// while the machine is suspended.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -21,6 +24,16 @@ impl Timestamp {
     /// Whole seconds since 1970-01-01 UTC.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// So much later; the end of time at most.
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long it is from here until `later`; nothing when that is over.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
     }
 }
 
@@ -51,7 +64,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 /// The source of time: the system's, or a hand that a test moves.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    hand: Option<Arc<AtomicI64>>,
+    hand: Option<Arc<watch::Sender<i64>>>,
 }
 
 impl Clock {
@@ -62,23 +75,39 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::set`].
     pub fn manual(start: Timestamp) -> Self {
-        Self { hand: Some(Arc::new(AtomicI64::new(start.0))) }
+        Self { hand: Some(Arc::new(watch::Sender::new(start.0))) }
     }
 
     /// Moves a manual clock; a system clock does not listen.
     pub fn set(&self, time: Timestamp) {
         if let Some(hand) = &self.hand {
-            hand.store(time.0, Ordering::SeqCst);
+            hand.send_replace(time.0);
         }
     }
 
     pub fn now(&self) -> Timestamp {
         match &self.hand {
-            Some(hand) => Timestamp(hand.load(Ordering::SeqCst)),
+            Some(hand) => Timestamp(*hand.borrow()),
             None => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
+        }
+    }
+
+    /// Sleeps until this clock shows `time`: at once when it does already.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        if let Some(hand) = &self.hand {
+            // The sender is ours, so there always is one.
+            let _ = hand.subscribe().wait_for(|now| *now >= time.0).await;
+            return;
+        }
+        loop {
+            let left = self.now().until(time);
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
         }
     }
 }
@@ -98,5 +127,31 @@ mod tests {
         ] {
             assert_eq!(Timestamp(millis).to_string(), text);
         }
+    }
+
+    #[test]
+    fn durations_between_timestamps_never_turn_back() {
+        for (from, to, millis) in [(0, 5, 5), (5, 0, 0), (i64::MIN, i64::MAX, i64::MAX as u64), (-3, -1, 2)] {
+            assert_eq!(Timestamp(from).until(Timestamp(to)), Duration::from_millis(millis));
+        }
+        assert_eq!(Timestamp(1).plus(Duration::from_secs(2)), Timestamp(2001));
+        assert_eq!(Timestamp(1).plus(Duration::MAX), Timestamp(i64::MAX));
+    }
+
+    #[tokio::test]
+    async fn sleepers_wake_when_the_clock_shows_their_time() {
+        let clock = Clock::manual(Timestamp(1000));
+        clock.sleep_until(Timestamp(1000)).await;
+        let (sleeper, set) = (clock.clone(), clock.clone());
+        let asleep = tokio::spawn(async move { sleeper.sleep_until(Timestamp(2000)).await });
+        set.set(Timestamp(1999));
+        tokio::task::yield_now().await;
+        assert!(!asleep.is_finished());
+        set.set(Timestamp(2000));
+        asleep.await.unwrap();
+        let system = Clock::system();
+        let soon = system.now().plus(Duration::from_millis(20));
+        system.sleep_until(soon).await;
+        assert!(system.now() >= soon);
     }
 }

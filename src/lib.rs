@@ -5,7 +5,7 @@
 //! - [`cli`]: the command line, one file per subcommand.
 //! - [`http`]: the wire, and nothing but the wire.
 //! - [`app`]: what requests and background tasks share, built once.
-//! - [`auth`] over [`records`] over [`files`] over [`rules`] over [`schema`] over [`identity`]: the domain.
+//! - [`auth`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
 //! - [`error`], [`clock`], [`random`]: what everybody stands on.
 //!
@@ -22,6 +22,7 @@ pub mod error;
 pub mod files;
 pub mod http;
 pub mod identity;
+pub mod jobs;
 pub mod random;
 pub mod records;
 pub mod rules;

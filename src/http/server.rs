@@ -41,8 +41,8 @@ pub fn listen(address: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves on `listener` until SIGINT or SIGTERM, then finishes running requests and closes the database. `ready`
-/// runs once connections are accepted.
+/// Serves on `listener` and runs jobs until SIGINT or SIGTERM, then finishes running requests and jobs and closes the
+/// database. `ready` runs once connections are accepted.
 pub fn run(
     app: App,
     listener: TcpListener,
@@ -74,12 +74,14 @@ pub fn run(
         .run();
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
+        app.runner.start();
         // Dropping the server without a word would leave workers behind: whatever happens, it is stopped.
         let announced = ready(app.clone()).await;
         if announced.is_err() {
             handle.stop(false).await;
         }
         let served = serving.await.context("the server's task ended early")?;
+        app.runner.stop().await;
         app.db.close().await;
         announced?;
         served.context("the server failed")

@@ -1,0 +1,164 @@
+//! What is done to the rows of `__conch_jobs`. A run is named by (id, attempt): whoever has outlived its lease does not
+//! name the current one, and changes nothing.
+
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::NewJob;
+use crate::{
+    clock::Timestamp,
+    db::{ReadTx, WriteTx},
+    error::{Error, Result},
+};
+
+/// Jobs of one kind that may wait; one more is busy.
+pub(super) const MAX_WAITING: i64 = 10_000;
+/// Dead jobs of one kind that are kept, the newest.
+pub(super) const MAX_DEAD: i64 = 1000;
+const MAX_PAYLOAD: usize = 64 << 10;
+const MAX_KEY: usize = 1 << 10;
+
+// The questions that must not walk over the whole table; `tests` holds them to it.
+
+/// Stops counting when there are too many.
+pub(super) const COUNT_WAITING: &str = "
+    SELECT count(*) FROM
+      (SELECT 1 FROM __conch_jobs WHERE kind = ?1 AND state = 'waiting' LIMIT ?2)";
+
+/// Each half finds its rows by an index of its own. The oldest first, lest they wait for ever.
+pub(super) const CLAIM: &str = "
+    UPDATE __conch_jobs SET state = 'running', attempts = attempts + 1, lease = ?3
+    WHERE id IN (
+      SELECT id FROM (SELECT id FROM __conch_jobs WHERE kind = ?1 AND state = 'running' AND lease <= ?2
+                      ORDER BY lease LIMIT ?4)
+      UNION ALL
+      SELECT id FROM (SELECT id FROM __conch_jobs WHERE kind = ?1 AND state = 'waiting' AND due <= ?2
+                      ORDER BY due LIMIT ?4)
+      LIMIT ?4)
+    RETURNING id, attempts, payload, created";
+
+/// The earliest that is due or whose lease runs out.
+pub(super) const NEXT: &str = "
+    SELECT min(at) FROM
+      (SELECT min(due) AS at FROM __conch_jobs WHERE kind = ?1 AND state = 'waiting'
+       UNION ALL
+       SELECT min(lease) FROM __conch_jobs WHERE kind = ?1 AND state = 'running')";
+
+/// Runs over their lease and often enough.
+pub(super) const BURY_ENDLESS: &str = "
+    UPDATE __conch_jobs
+    SET state = 'dead', lease = NULL, ended = ?2, error = 'its last run never ended'
+    WHERE kind = ?1 AND state = 'running' AND lease <= ?2 AND attempts >= ?3";
+
+/// All but the newest.
+pub(super) const FORGET_DEAD: &str = "
+    DELETE FROM __conch_jobs WHERE kind = ?1 AND state = 'dead' AND id <=
+      (SELECT id FROM __conch_jobs WHERE kind = ?1 AND state = 'dead' ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+
+/// A run that has been claimed.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub id: i64,
+    pub attempt: u32,
+    /// JSON, as far as we know.
+    pub payload: String,
+    pub created: Timestamp,
+}
+
+/// When the new job is due; `None` when one under its key waits already.
+pub(super) fn add(tx: &mut WriteTx<'_>, job: &NewJob) -> Result<Option<Timestamp>> {
+    let payload = job.payload.to_string();
+    let key = job.unique.as_deref();
+    if payload.len() > MAX_PAYLOAD || key.is_some_and(|key| key.len() > MAX_KEY) {
+        return Err(Error::invalid("There is too much to remember for later."));
+    }
+    let now = tx.now();
+    let due = job.due.unwrap_or(now);
+    let sql = "
+        INSERT INTO __conch_jobs (kind, key, payload, due, created) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (kind, key) WHERE state = 'waiting' AND key IS NOT NULL DO NOTHING";
+    if tx.execute(sql, params![job.kind, key, payload, due.0, now.0])? == 0 {
+        return Ok(None);
+    }
+    // The insert is undone with the savepoint.
+    if waiting(tx, job.kind)? > MAX_WAITING {
+        return Err(Error::busy(Duration::from_secs(5)));
+    }
+    Ok(Some(due))
+}
+
+fn waiting(tx: &ReadTx<'_>, kind: &str) -> Result<i64> {
+    let counted = tx.query_one(COUNT_WAITING, params![kind, MAX_WAITING + 1], |row| row.get(0))?;
+    Ok(counted.unwrap_or(0))
+}
+
+/// Up to `limit` runs of what is due, and of what has outlived its lease, for so long from now on.
+pub(super) fn claim(tx: &mut WriteTx<'_>, kind: &str, lease: Duration, limit: u32) -> Result<Vec<Run>> {
+    let now = tx.now();
+    tx.query_all(CLAIM, params![kind, now.0, now.plus(lease).0, limit], |row| {
+        Ok(Run { id: row.get(0)?, attempt: row.get(1)?, payload: row.get(2)?, created: Timestamp(row.get(3)?) })
+    })
+}
+
+/// When there is something to claim next.
+pub(super) fn next(tx: &ReadTx<'_>, kind: &str) -> Result<Option<Timestamp>> {
+    let next = tx.query_one(NEXT, [kind], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(next.flatten().map(Timestamp))
+}
+
+/// Whether one waits or runs.
+pub(super) fn is_there(tx: &ReadTx<'_>, kind: &str) -> Result<bool> {
+    Ok(next(tx, kind)?.is_some())
+}
+
+/// The job is done. False when the run is not the current one.
+pub(super) fn finish(tx: &mut WriteTx<'_>, id: i64, attempt: u32) -> Result<bool> {
+    let sql = "DELETE FROM __conch_jobs WHERE id = ?1 AND attempts = ?2 AND state = 'running'";
+    Ok(tx.execute(sql, params![id, attempt])? == 1)
+}
+
+/// The job has failed and waits for its next run. False when the run is not the current one.
+pub(super) fn repeat(tx: &mut WriteTx<'_>, id: i64, attempt: u32, due: Timestamp, error: &str) -> Result<bool> {
+    let sql = "
+        UPDATE OR IGNORE __conch_jobs SET state = 'waiting', lease = NULL, due = ?3, error = ?4
+        WHERE id = ?1 AND attempts = ?2 AND state = 'running'";
+    let waits = tx.execute(sql, params![id, attempt, due.0, error])? == 1;
+    // Ignored: another with its key was added meanwhile and waits. That one does for both.
+    Ok(waits || finish(tx, id, attempt)?)
+}
+
+/// The job has failed for good. False when the run is not the current one.
+pub(super) fn bury(tx: &mut WriteTx<'_>, kind: &str, id: i64, attempt: u32, error: &str) -> Result<bool> {
+    let sql = "
+        UPDATE __conch_jobs SET state = 'dead', lease = NULL, ended = ?3, error = ?4
+        WHERE id = ?1 AND attempts = ?2 AND state = 'running'";
+    let buried = tx.execute(sql, params![id, attempt, tx.now().0, error])? == 1;
+    forget_oldest_dead(tx, kind)?;
+    Ok(buried)
+}
+
+/// Buries what has been run often enough and never ended: whatever it does, it takes the process with it.
+pub(super) fn bury_endless(tx: &mut WriteTx<'_>, kind: &str, attempts: u32) -> Result<usize> {
+    let buried = tx.execute(BURY_ENDLESS, params![kind, tx.now().0, attempts])?;
+    if buried > 0 {
+        forget_oldest_dead(tx, kind)?;
+    }
+    Ok(buried)
+}
+
+/// The run was broken off before it could end, by no fault of the job: it does not count.
+pub(super) fn give_back(tx: &mut WriteTx<'_>, id: i64, attempt: u32) -> Result<()> {
+    let sql = "
+        UPDATE OR IGNORE __conch_jobs SET state = 'waiting', lease = NULL, attempts = attempts - 1
+        WHERE id = ?1 AND attempts = ?2 AND state = 'running'";
+    if tx.execute(sql, params![id, attempt])? == 0 {
+        finish(tx, id, attempt)?;
+    }
+    Ok(())
+}
+
+fn forget_oldest_dead(tx: &mut WriteTx<'_>, kind: &str) -> Result<()> {
+    tx.execute(FORGET_DEAD, params![kind, MAX_DEAD])?;
+    Ok(())
+}

@@ -1,0 +1,484 @@
+//! The queue over a real database: what is run, when, how often, and what a crash leaves behind.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use serde_json::json;
+
+use super::{store::MAX_DEAD, store::MAX_WAITING, *};
+use crate::{
+    clock::Clock,
+    db::{
+        self,
+        testing::{self, TempDir},
+    },
+    error::{Error, Kind},
+};
+
+const START: Timestamp = Timestamp(1_700_000_000_000);
+const KIND: &str = "test";
+
+/// A queue whose clock stands at [`START`], and its directory.
+fn queue() -> (Jobs, Clock, TempDir) {
+    let clock = Clock::manual(START);
+    let (db, dir) = testing::open(db::Options { clock: clock.clone(), ..testing::options() });
+    (Jobs::new(db), clock, dir)
+}
+
+fn job(n: u32) -> NewJob {
+    NewJob::new(KIND, json!(n))
+}
+
+fn later(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+/// Everything that is stored, in order: (payload, state, attempts).
+fn stored(jobs: &Jobs) -> Vec<(String, String, u32)> {
+    let sql = "SELECT payload, state, attempts FROM __conch_jobs ORDER BY id";
+    jobs.db.read_blocking(|tx| tx.query_all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))).unwrap()
+}
+
+fn states(jobs: &Jobs) -> Vec<String> {
+    stored(jobs).into_iter().map(|(_, state, _)| state).collect()
+}
+
+/// Claims as the runner does, and returns (id, attempt, payload).
+fn claim(jobs: &Jobs, limit: u32) -> Vec<(i64, u32, String)> {
+    let lease = Duration::from_secs(60);
+    let runs = jobs.db.write_blocking(move |tx| store::claim(tx, KIND, lease, limit)).unwrap();
+    runs.into_iter().map(|run| (run.id, run.attempt, run.payload)).collect()
+}
+
+/// Waits for something that another task does.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(10), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A runner that notes the payloads it gets and answers each as `answer` says.
+fn runner(
+    jobs: &Jobs,
+    policy: Policy,
+    answer: impl Fn(&Claimed) -> Result<(), Failure> + Send + Sync + 'static,
+) -> (Runner, Arc<Mutex<Vec<u64>>>) {
+    let (runner, seen) = (Runner::new(jobs.clone()), Arc::new(Mutex::new(Vec::new())));
+    let notes = Arc::clone(&seen);
+    runner.on(KIND, policy, move |claimed| {
+        notes.lock().push(claimed.payload.as_u64().unwrap());
+        std::future::ready(answer(&claimed))
+    });
+    (runner, seen)
+}
+
+#[tokio::test]
+async fn jobs_are_claimed_in_the_order_they_are_due_and_never_twice() {
+    let (jobs, clock, _dir) = queue();
+    for (n, due) in [(1, None), (2, Some(later(10))), (3, Some(later(5))), (4, Some(later(99)))] {
+        jobs.enqueue(NewJob { due, ..job(n) }).await.unwrap();
+    }
+    let mut claimed = Vec::new();
+    for (seconds, expected) in [(0, vec!["1"]), (0, vec![]), (10, vec!["2", "3"]), (59, vec![])] {
+        clock.set(later(seconds));
+        let mut runs = claim(&jobs, 10);
+        runs.sort_by(|a, b| a.2.cmp(&b.2));
+        assert_eq!(runs.iter().map(|run| &*run.2).collect::<Vec<_>>(), expected, "after {seconds} s");
+        claimed.extend(runs);
+    }
+    // One at a time, the earliest first.
+    clock.set(later(200));
+    let oldest = claim(&jobs, 1);
+    assert_eq!((&*oldest[0].2, oldest[0].1), ("1", 2), "its lease ran out first");
+}
+
+#[test]
+fn whoever_outlives_its_lease_changes_nothing() {
+    type Act = fn(&mut WriteTx<'_>, i64, u32) -> Result<bool>;
+    let acts: [(&str, Act); 4] = [
+        ("finish", store::finish),
+        ("repeat", |tx, id, attempt| store::repeat(tx, id, attempt, START, "x")),
+        ("bury", |tx, id, attempt| store::bury(tx, KIND, id, attempt, "x")),
+        ("give back", |tx, id, attempt| store::give_back(tx, id, attempt).map(|()| false)),
+    ];
+    for (what, act) in acts {
+        let (jobs, clock, _dir) = queue();
+        jobs.db
+            .write_blocking({
+                let jobs = jobs.clone();
+                move |tx| jobs.add(tx, &job(1))
+            })
+            .unwrap();
+        let [(id, 1, _)] = claim(&jobs, 5)[..] else { panic!("{what}") };
+        clock.set(later(59));
+        assert_eq!(claim(&jobs, 5), [], "the lease holds");
+        clock.set(later(60));
+        let [(again, 2, _)] = claim(&jobs, 5)[..] else { panic!("{what}") };
+        assert_eq!(id, again);
+        assert!(!jobs.db.write_blocking(move |tx| act(tx, id, 1)).unwrap(), "{what}");
+        assert_eq!(stored(&jobs), [("1".into(), "running".into(), 2)], "{what}");
+        assert!(jobs.db.write_blocking(move |tx| store::finish(tx, id, 2)).unwrap());
+        assert_eq!(stored(&jobs), []);
+    }
+}
+
+#[tokio::test]
+async fn an_id_is_never_given_twice() {
+    let (jobs, _, _dir) = queue();
+    let mut last = 0;
+    for _ in 0..3 {
+        jobs.enqueue(job(1)).await.unwrap();
+        let (id, attempt, _) = claim(&jobs, 1).remove(0);
+        assert!(id > last);
+        last = id;
+        jobs.db.write(move |tx| store::finish(tx, id, attempt)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_job_waits_under_a_key() {
+    let (jobs, clock, _dir) = queue();
+    let keyed = |n, key: &str| NewJob { unique: Some(key.into()), ..job(n) };
+    for n in 1..4 {
+        jobs.enqueue(keyed(n, "a")).await.unwrap();
+    }
+    jobs.enqueue(keyed(4, "b")).await.unwrap();
+    jobs.enqueue(NewJob { kind: "other", ..keyed(5, "a") }).await.unwrap();
+    assert_eq!(stored(&jobs).len(), 3);
+    // What runs does not count: it may have read the state from before.
+    let runs = claim(&jobs, 1);
+    jobs.enqueue(keyed(6, "a")).await.unwrap();
+    assert_eq!(stored(&jobs).len(), 4);
+    // The one that has failed gives way to the one that waits.
+    let (id, attempt, _) = runs[0].clone();
+    assert!(jobs.db.write(move |tx| store::repeat(tx, id, attempt, START, "x")).await.unwrap());
+    let waiting: Vec<_> = stored(&jobs).into_iter().map(|(payload, ..)| payload).collect();
+    assert_eq!(waiting, ["4", "5", "6"]);
+    // The same when it is given back; without one that waits it waits itself, as if it had never run.
+    for (id, attempt, _) in claim(&jobs, 5) {
+        jobs.db.write(move |tx| store::give_back(tx, id, attempt)).await.unwrap();
+    }
+    clock.set(later(1));
+    assert_eq!(stored(&jobs).iter().map(|(_, state, n)| (&**state, *n)).collect::<Vec<_>>(), [("waiting", 0); 3]);
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused() {
+    let (jobs, _, _dir) = queue();
+    for bad in
+        [NewJob { payload: json!("x".repeat(64 << 10)), ..job(1) }, NewJob { unique: Some("x".repeat(1025)), ..job(1) }]
+    {
+        assert_eq!(jobs.enqueue(bad).await.unwrap_err().kind, Kind::Invalid);
+    }
+    let fill = "
+        INSERT INTO __conch_jobs (kind, payload, due, created)
+        SELECT 'test', '1', 0, 0 FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ?1)
+                                       SELECT i FROM n)";
+    jobs.db.write(move |tx| tx.execute(fill, [MAX_WAITING])).await.unwrap();
+    let refused = jobs.enqueue(job(1)).await.unwrap_err();
+    assert_eq!(refused.kind, Kind::Busy);
+    assert!(refused.retry_after.is_some());
+    assert_eq!(i64::try_from(stored(&jobs).len()).unwrap(), MAX_WAITING);
+    jobs.enqueue(NewJob { kind: "other", ..job(1) }).await.unwrap();
+    claim(&jobs, 1);
+    jobs.enqueue(job(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_dead_are_bounded() {
+    let (jobs, _, _dir) = queue();
+    let fill = "
+        INSERT INTO __conch_jobs (kind, payload, state, due, created)
+        SELECT 'test', i, 'dead', 0, 0 FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ?1)
+                                             SELECT i FROM n)";
+    jobs.db.write(move |tx| tx.execute(fill, [MAX_DEAD])).await.unwrap();
+    jobs.enqueue(job(0)).await.unwrap();
+    let (id, attempt, _) = claim(&jobs, 1).remove(0);
+    assert!(jobs.db.write(move |tx| store::bury(tx, KIND, id, attempt, "x")).await.unwrap());
+    let left = stored(&jobs);
+    assert_eq!(i64::try_from(left.len()).unwrap(), MAX_DEAD);
+    assert_eq!((&*left[0].0, &*left[left.len() - 1].0), ("2", "0"), "the oldest is gone");
+}
+
+#[tokio::test]
+async fn adding_wakes_the_runner_at_once_and_a_rolled_back_job_is_none() {
+    let (jobs, _, _dir) = queue();
+    let (runner, seen) = runner(&jobs, Policy::default(), |_| Ok(()));
+    runner.start();
+    jobs.enqueue(NewJob { due: Some(later(1)), ..job(1) }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let failing = jobs.clone();
+    let failed = jobs.db.write(move |tx| {
+        failing.add(tx, &job(2))?;
+        Err::<(), _>(Error::invalid("no"))
+    });
+    failed.await.unwrap_err();
+    let mut delays = Vec::new();
+    for n in 3..23 {
+        let started = Instant::now();
+        jobs.enqueue(job(n)).await.unwrap();
+        while seen.lock().last() != Some(&u64::from(n)) {
+            tokio::task::yield_now().await;
+        }
+        delays.push(started.elapsed());
+    }
+    delays.sort();
+    assert!(delays[10] < Duration::from_millis(100), "{delays:?}");
+    eventually("all are done", || stored(&jobs).len() == 1).await;
+    assert_eq!(*seen.lock(), (3..23).collect::<Vec<u64>>());
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_runs_when_the_clock_says_so() {
+    let (jobs, clock, _dir) = queue();
+    let (runner, seen) = runner(&jobs, Policy::default(), |_| Ok(()));
+    runner.start();
+    for (n, seconds) in [(1, 20), (2, 10), (3, 3600)] {
+        jobs.enqueue(NewJob { due: Some(later(seconds)), ..job(n) }).await.unwrap();
+    }
+    let mut expected = Vec::new();
+    for (seconds, n) in [(9, None), (10, Some(2)), (19, None), (20, Some(1)), (3599, None), (3600, Some(3))] {
+        clock.set(later(seconds));
+        expected.extend(n);
+        match n {
+            Some(_) => eventually("it runs", || seen.lock().len() == expected.len()).await,
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+        assert_eq!(*seen.lock(), expected, "after {seconds} s");
+    }
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn failures_are_repeated_later_each_time_and_then_buried() {
+    let (jobs, clock, _dir) = queue();
+    let policy = Policy { attempts: 4, backoff: Duration::from_secs(10), ..Policy::default() };
+    let (runner, seen) = runner(&jobs, policy, |claimed| match claimed.payload.as_u64() {
+        Some(1) => Err(Failure::permanent("never")),
+        Some(2) => Err(Failure { retry_after: Some(Duration::from_secs(7200)), ..Failure::passing("slow down") }),
+        Some(3) => Err(Failure::passing("é".repeat(5000))),
+        Some(4) => panic!("poison"),
+        _ => Ok(()),
+    });
+    runner.start();
+    for n in 1..6 {
+        jobs.enqueue(job(n)).await.unwrap();
+    }
+    let runs = |n| seen.lock().iter().filter(|seen| **seen == n).count();
+    // Nothing runs before half its backoff; everything by the whole of it.
+    let mut at = 0;
+    for (attempt, backoff) in [(1, 10), (2, 20), (3, 40)] {
+        eventually("they have failed", || !states(&jobs).contains(&"running".into())).await;
+        assert_eq!((runs(1), runs(2), runs(3), runs(4), runs(5)), (1, 1, attempt, attempt, 1));
+        clock.set(later(at + backoff / 2 - 1));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!((runs(3), runs(4)), (attempt, attempt), "not before {backoff} s");
+        at += backoff;
+        clock.set(later(at));
+        eventually("they run again", || runs(3) + runs(4) == 2 * (attempt + 1)).await;
+    }
+    eventually("they are dead", || states(&jobs) == ["dead", "waiting", "dead", "dead"]).await;
+    clock.set(later(7199));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(runs(2), 1, "as long as it was asked to wait");
+    clock.set(later(7200 + 721));
+    eventually("then it runs", || runs(2) == 2).await;
+    let sql = "SELECT error FROM __conch_jobs WHERE state = 'dead' ORDER BY id";
+    let reasons = jobs.db.read(move |tx| tx.query_all(sql, [], |row| row.get::<_, String>(0))).await.unwrap();
+    assert_eq!((&*reasons[0], &*reasons[2]), ("never", "it panicked"));
+    assert_eq!(reasons[1], "é".repeat(500));
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_takes_too_long_has_failed() {
+    let (jobs, _, _dir) = queue();
+    let runner = Runner::new(jobs.clone());
+    let policy = Policy { attempts: 1, timeout: Duration::from_millis(20), ..Policy::default() };
+    runner.on(KIND, policy, |_| std::future::pending());
+    runner.start();
+    jobs.enqueue(job(1)).await.unwrap();
+    eventually("it is dead", || states(&jobs) == ["dead"]).await;
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn a_kind_at_its_limit_holds_up_nobody_and_goes_on_when_there_is_room() {
+    let (jobs, _, _dir) = queue();
+    let runner = Runner::new(jobs.clone());
+    let (now, most, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let counters = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&ended));
+    runner.on(KIND, Policy { concurrency: 3, ..Policy::default() }, move |_| {
+        let (now, most, ended) = counters.clone();
+        async move {
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            now.fetch_sub(1, SeqCst);
+            ended.fetch_add(1, SeqCst);
+            Ok(())
+        }
+    });
+    let quick = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&quick);
+    runner.on("quick", Policy::default(), move |_| {
+        count.fetch_add(1, SeqCst);
+        std::future::ready(Ok(()))
+    });
+    for n in 0..50 {
+        jobs.enqueue(NewJob { kind: "nobody's", ..job(n) }).await.unwrap();
+    }
+    for n in 0..12 {
+        jobs.enqueue(job(n)).await.unwrap();
+    }
+    runner.start();
+    jobs.enqueue(NewJob { kind: "quick", ..job(1) }).await.unwrap();
+    eventually("the other kind runs", || quick.load(SeqCst) == 1).await;
+    assert!(ended.load(SeqCst) < 12, "meanwhile");
+    eventually("all run", || ended.load(SeqCst) == 12).await;
+    assert_eq!(most.load(SeqCst), 3);
+    eventually("only what nobody handles is left", || states(&jobs) == vec!["waiting"; 50]).await;
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_runs_again_after_its_lease() {
+    let (jobs, clock, dir) = queue();
+    let stuck = Runner::new(jobs.clone());
+    stuck.on(KIND, Policy::default(), |_| std::future::pending());
+    stuck.start();
+    jobs.enqueue(job(7)).await.unwrap();
+    eventually("it runs", || states(&jobs) == ["running"]).await;
+    // The process is gone: nobody finishes, nobody gives back.
+    stuck.abandon();
+    eventually("the task is gone", || Arc::strong_count(&jobs.alarm) == 2).await;
+    drop(stuck);
+    drop(jobs);
+    let (db, started) =
+        (db::Db::open(dir.path(), db::Options { clock: clock.clone(), ..testing::options() }), later(39));
+    let jobs = Jobs::new(db.unwrap());
+    let (runner, seen) = runner(&jobs, Policy::default(), |_| Ok(()));
+    runner.start();
+    clock.set(started);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert!(seen.lock().is_empty(), "its lease holds");
+    clock.set(later(40));
+    eventually("it runs again", || stored(&jobs).is_empty()).await;
+    assert_eq!(*seen.lock(), [7]);
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn what_takes_the_process_with_it_is_buried_in_the_end() {
+    let (jobs, clock, _dir) = queue();
+    let policy = Policy { attempts: 2, ..Policy::default() };
+    jobs.enqueue(job(1)).await.unwrap();
+    for crash in 1..3 {
+        assert_eq!(claim(&jobs, 1).len(), 1, "crash {crash}");
+        clock.set(later(60 * crash));
+    }
+    let (runner, seen) = runner(&jobs, policy, |_| Ok(()));
+    runner.start();
+    jobs.enqueue(job(2)).await.unwrap();
+    eventually("the next one is done", || states(&jobs) == ["dead"]).await;
+    assert_eq!(*seen.lock(), [2]);
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn hourly_jobs_run_once_an_hour_and_once_for_all_that_were_missed() {
+    let (jobs, clock, _dir) = queue();
+    let runs = Arc::new(AtomicU32::new(0));
+    let begin = || {
+        let (runner, count) = (Runner::new(jobs.clone()), Arc::clone(&runs));
+        runner.hourly(KIND, move |claimed| {
+            assert!(claimed.payload.is_null());
+            let run = count.fetch_add(1, SeqCst);
+            std::future::ready(if run == 1 { Err(Failure::permanent("once")) } else { Ok(()) })
+        });
+        runner.start();
+        runner
+    };
+    let runner = begin();
+    let hour = |n: i64| Timestamp((START.0 / 3_600_000 + n) * 3_600_000);
+    for (n, expected, left) in [
+        (1, 1, vec!["waiting"]),
+        // A failure for good does not end the series.
+        (2, 2, vec!["dead", "waiting"]),
+        (3, 3, vec!["dead", "waiting"]),
+    ] {
+        clock.set(Timestamp(hour(n).0 - 1));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(runs.load(SeqCst), expected - 1, "before hour {n}");
+        clock.set(hour(n));
+        eventually("it has run", || runs.load(SeqCst) == expected && states(&jobs) == left).await;
+    }
+    runner.stop().await;
+    clock.set(hour(30));
+    let runner = begin();
+    eventually("it has run once", || runs.load(SeqCst) == 4 && states(&jobs) == ["dead", "waiting"]).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(runs.load(SeqCst), 4);
+    let next = jobs.db.read(|tx| store::next(tx, KIND)).await.unwrap();
+    assert_eq!(next, Some(hour(31)));
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_waits_for_who_ends_soon_and_gives_back_the_rest() {
+    let (jobs, _, _dir) = queue();
+    let runner = Runner::new(jobs.clone());
+    runner.on(KIND, Policy::default(), |claimed| async move {
+        let millis = if claimed.payload == json!(1) { 50 } else { 60_000 };
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        Ok(())
+    });
+    runner.start();
+    for n in 1..3 {
+        jobs.enqueue(job(n)).await.unwrap();
+    }
+    eventually("both run", || states(&jobs) == ["running"; 2]).await;
+    runner.stop().await;
+    assert_eq!(stored(&jobs), [("2".into(), "waiting".into(), 0)]);
+    jobs.enqueue(job(3)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(states(&jobs), ["waiting"; 2], "nothing is claimed any more");
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_buried() {
+    let (jobs, _, _dir) = queue();
+    let spoilt = "INSERT INTO __conch_jobs (kind, payload, due, created) VALUES ('test', '{', 0, 0)";
+    jobs.db.write(move |tx| tx.execute(spoilt, [])).await.unwrap();
+    let (runner, seen) = runner(&jobs, Policy::default(), |_| Ok(()));
+    runner.start();
+    eventually("it is dead", || states(&jobs) == ["dead"]).await;
+    assert!(seen.lock().is_empty());
+    runner.stop().await;
+}
+
+#[test]
+fn no_question_walks_over_the_table() {
+    let (jobs, _, _dir) = queue();
+    for sql in [store::COUNT_WAITING, store::CLAIM, store::NEXT, store::BURY_ENDLESS, store::FORGET_DEAD] {
+        let params = vec![db::Value::Null; (1..9).take_while(|n| sql.contains(&format!("?{n}"))).count()];
+        let explain = format!("EXPLAIN QUERY PLAN {sql}");
+        let plan = jobs.db.read_blocking(|tx| {
+            tx.query_all(&explain, rusqlite::params_from_iter(&params), |row| row.get::<_, String>(3))
+        });
+        for step in plan.unwrap() {
+            let bad = step.contains("SCAN __conch_jobs") || step.contains("TEMP B-TREE");
+            let found = !step.contains("__conch_jobs") || step.contains("(kind=?") || step.contains("(rowid=?");
+            assert!(!bad && found, "{step} in {sql}");
+        }
+    }
+}
