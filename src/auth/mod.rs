@@ -7,6 +7,7 @@ mod find;
 mod form;
 mod impersonate;
 mod known;
+mod methods;
 mod mfa;
 pub mod oauth2;
 mod password;

@@ -34,6 +34,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::DELETE, ["api", "collections", c, "records", id]) => Box::pin(records::delete(call, c, id)).await,
         (&Method::POST, ["api", "batch"]) => Box::pin(batch::run(call)).await,
 
+        (&Method::GET, ["api", "collections", c, "auth-methods"]) => auth::methods(call, c),
         (&Method::POST, ["api", "collections", c, "auth-with-password"]) => {
             Box::pin(auth::with_password(call, c)).await
         }

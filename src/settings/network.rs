@@ -24,6 +24,14 @@ pub fn contains(network: &str, address: IpAddr) -> bool {
     }
 }
 
+/// An address as the wire prints it: IPv6 with all its digits.
+pub fn expanded(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => address.segments().map(|segment| format!("{segment:04x}")).join(":"),
+    }
+}
+
 /// Base address and prefix length.
 fn parse(text: &str) -> Option<(IpAddr, u8)> {
     let Some((base, prefix)) = text.split_once('/') else {

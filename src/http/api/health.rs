@@ -5,7 +5,8 @@ use serde_json::json;
 use super::picked_value;
 use crate::{
     error::Result,
-    http::{extract::Call, middleware::client_address, reply::Reply},
+    http::{extract::Call, reply::Reply},
+    settings::network,
 };
 
 /// Headers that proxies are known to put the client's address into.
@@ -27,7 +28,7 @@ pub fn check(call: Call) -> Result<Reply> {
     let proxy = trusted.chain(USUAL_PROXY_HEADERS).find(filled);
     let data = json!({
         "canBackup": true,
-        "realIP": client_address::expanded(call.client_ip()),
+        "realIP": network::expanded(call.client_ip()),
         "possibleProxyHeader": proxy.unwrap_or_default(),
     });
     picked_value(&json!({ "message": "The API is healthy.", "code": 200, "data": data }), &params)

@@ -23,19 +23,12 @@ pub fn peer(http: &HttpRequest) -> IpAddr {
     http.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
-/// An address as the wire prints it: IPv6 with all its digits.
-pub fn expanded(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => address.segments().map(|segment| format!("{segment:04x}")).join(":"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::settings::network::expanded;
 
     #[test]
     fn trusted_headers_name_the_client() {

@@ -2,7 +2,8 @@
 
 mod impersonate;
 mod login;
+mod methods;
 mod password;
 mod refresh;
 
-pub use self::{impersonate::impersonate, password::with_password, refresh::refresh};
+pub use self::{impersonate::impersonate, methods::methods, password::with_password, refresh::refresh};
