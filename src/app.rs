@@ -10,6 +10,7 @@ use crate::{
     files::Storage,
     identity::{Cost, Passwords},
     jobs::{self, Jobs},
+    mail::Mail,
     records::Records,
     rules,
     schema::Schema,
@@ -30,6 +31,8 @@ pub struct Config {
     pub log_retention: u64,
     /// Takes over a copied PocketBase database; otherwise one is refused.
     pub adopt: bool,
+    /// Keeps every mail in the capture box instead of sending it; a temporary server always does.
+    pub capture_mail: bool,
 }
 
 impl Config {
@@ -45,6 +48,7 @@ impl Config {
             temporary: false,
             log_retention: defaults.log_retention,
             adopt: false,
+            capture_mail: false,
         }
     }
 }
@@ -59,6 +63,7 @@ pub struct App {
     pub storage: Storage,
     pub passwords: Passwords,
     pub records: Records,
+    pub mail: Mail,
     pub auth: Auth,
     pub jobs: Jobs,
     /// Begins with the server: opening a directory for anything else runs no jobs.
@@ -92,7 +97,9 @@ impl App {
         let runner = jobs::Runner::new(jobs.clone());
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { Cost::Standard });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
-        let auth = Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone());
-        Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, auth, jobs, runner })
+        let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
+        let auth =
+            Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone(), mail.clone());
+        Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, mail, auth, jobs, runner })
     }
 }

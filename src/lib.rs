@@ -23,6 +23,7 @@ pub mod files;
 pub mod http;
 pub mod identity;
 pub mod jobs;
+pub mod mail;
 pub mod random;
 pub mod records;
 pub mod rules;

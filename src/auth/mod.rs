@@ -1,6 +1,6 @@
 //! Accounts: tokens and login flows (`docs/wire/auth.md`).
 //!
-//! May touch `records`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
+//! May touch `records`, `rules`, `schema`, `identity`, `mail`, `settings` and `db`. Main type: [`Auth`].
 
 mod file_token;
 mod find;
@@ -14,6 +14,7 @@ mod password;
 mod redeem;
 mod sign_in;
 mod superusers;
+mod test_mail;
 #[cfg(test)]
 mod tests;
 pub mod token;
@@ -31,6 +32,7 @@ use crate::{
     db::{Db, Row},
     error::{Error, Result},
     identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID},
+    mail::Mail,
     records::Records,
     schema::{Collection, Schema, auth_options::AuthOptions},
     settings,
@@ -44,12 +46,20 @@ pub struct Auth {
     records: Records,
     passwords: Passwords,
     settings: settings::Store,
+    mail: Mail,
     known: Arc<Known>,
 }
 
 impl Auth {
-    pub fn new(db: Db, schema: Schema, records: Records, passwords: Passwords, settings: settings::Store) -> Self {
-        Self { db, schema, records, passwords, settings, known: Arc::default() }
+    pub fn new(
+        db: Db,
+        schema: Schema,
+        records: Records,
+        passwords: Passwords,
+        settings: settings::Store,
+        mail: Mail,
+    ) -> Self {
+        Self { db, schema, records, passwords, settings, mail, known: Arc::default() }
     }
 
     /// Whom the value of an `Authorization` header names; anything wrong with it is a guest (§2.3). Fails only when the

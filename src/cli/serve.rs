@@ -52,11 +52,12 @@ pub struct Serve {
     /// The change log keeps at least so many of the newest changes; 0 keeps all
     #[arg(long, env = "CONCH_LOG_RETENTION", default_value_t = db::Options::default().log_retention, value_name = "CHANGES")]
     log_retention: u64,
-    /// Verbose log
+    /// For development: a verbose log, and no mail is sent: all are kept and can be read at GET /api/mailbox
     #[arg(long, env = "CONCH_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
     /// For tests: an empty directory that is removed at exit, also when the parent process dies; a superuser is created
-    /// and told in one JSON line on stdout. Nothing is synchronised to the disk; --dir and --sync do not count
+    /// and told in one JSON line on stdout. Nothing is synchronised to the disk, no mail is sent (GET /api/mailbox has
+    /// them); --dir and --sync do not count
     #[arg(long, env = "CONCH_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
 }
@@ -100,6 +101,7 @@ impl Serve {
             query_timeout: Duration::from_secs(self.query_timeout),
             encryption_key,
             temporary: self.temp,
+            capture_mail: self.dev,
             log_retention: self.log_retention,
             ..Config::new(dir.to_owned())
         }

@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, files, health, records, settings, setup},
+    api::{auth, batch, collections, files, health, mailbox, records, settings, setup},
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -58,6 +58,11 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
 
         (&Method::GET, ["api", "settings"]) => settings::get(call),
         (&Method::PATCH, ["api", "settings"]) => Box::pin(settings::patch(call)).await,
+        (&Method::POST, ["api", "settings", "test", "email"]) => Box::pin(settings::test_email(call)).await,
+
+        (&Method::GET, ["api", "mailbox"]) => Box::pin(mailbox::list(call)).await,
+        (&Method::GET, ["api", "mailbox", id]) => mailbox::view(call, id),
+        (&Method::DELETE, ["api", "mailbox"]) => mailbox::clear(call),
 
         (&Method::GET, ["_", file]) => setup::file(file),
 

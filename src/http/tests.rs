@@ -51,6 +51,7 @@ fn config(dir: &Path) -> Config {
         temporary: true,
         log_retention: 0,
         adopt: false,
+        capture_mail: false,
     }
 }
 

@@ -37,7 +37,6 @@ pub fn check(current: &Settings, next: &Settings) -> Result<()> {
 /// What is switched on although this version cannot do it: path and what it is.
 pub fn unavailable(settings: &Settings) -> Vec<(&'static str, &'static str)> {
     [
-        (settings.smtp.enabled, "smtp.enabled", "Sending mail"),
         (settings.s3.enabled, "s3.enabled", "Storing files on S3"),
         (settings.backups.s3.enabled, "backups.s3.enabled", "Storing backups on S3"),
         (!settings.backups.cron.is_empty(), "backups.cron", "Backing up automatically"),
@@ -317,11 +316,7 @@ mod tests {
             ),
             (
                 r#"{"smtp":{"enabled":true,"host":"","port":0}}"#,
-                vec![
-                    "smtp.enabled validation_invalid_value",
-                    "smtp.host validation_required",
-                    "smtp.port validation_required",
-                ],
+                vec!["smtp.host validation_required", "smtp.port validation_required"],
             ),
             (
                 r#"{"smtp":{"host":"ü.de","port":-1,"authMethod":"X","localName":"a b"}}"#,

@@ -39,7 +39,8 @@ async fn house() -> House {
     let storage = Storage::open(dir.path(), false).unwrap();
     let passwords = Passwords::new(Cost::Cheap);
     let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());
-    let house = House { auth: Auth::new(db, schema, records, passwords, settings), clock, _dir: dir };
+    let mail = Mail::new(settings.clone(), clock.clone(), true);
+    let house = House { auth: Auth::new(db, schema, records, passwords, settings, mail), clock, _dir: dir };
     for name in ["ann", "bob"] {
         house.create("users", json!({"email": format!("{name}@x.co"), "name": name})).await;
     }

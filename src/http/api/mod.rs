@@ -5,6 +5,7 @@ pub mod batch;
 pub mod collections;
 pub mod files;
 pub mod health;
+pub mod mailbox;
 mod oauth2_providers;
 pub mod records;
 pub mod settings;

@@ -28,3 +28,11 @@ pub async fn patch(mut call: Call) -> Result<Reply> {
     let settings = call.app().settings.patch(patch).await?;
     picked_value(&settings.redacted(), &params)
 }
+
+/// `POST /api/settings/test/email` (§4.4): 204 when the mail is on its way.
+pub async fn test_email(mut call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    let received = body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
+    call.app().auth.send_test_mail(&received.body.values).await?;
+    Ok(Reply::no_content())
+}

@@ -1,0 +1,39 @@
+//! The page around a mail's body: plain, readable in light and dark, without anything from elsewhere.
+
+const LAYOUT: &str = include_str!("../../assets/emails/layout.html");
+const PLACE: &str = "<!-- body -->";
+
+/// `body` within the layout. A body that is a whole page already stays as it is.
+pub fn wrap(body: String) -> String {
+    let start = body.trim_start().get(..9).unwrap_or(&body).to_ascii_lowercase();
+    if start.starts_with("<!doctype") || start.starts_with("<html") {
+        return body;
+    }
+    let (before, after) = LAYOUT.split_once(PLACE).expect("the layout is ours and has a place for the body");
+    [before, &body, after].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_framed_once() {
+        let framed = wrap("<p>é <!-- body --></p>".to_owned());
+        assert!(framed.starts_with("<!doctype html>") && framed.contains("\n<p>é <!-- body --></p>\n"), "{framed}");
+        for whole in ["<!DOCTYPE html><p>x", "  <html lang=de><p>x"] {
+            assert_eq!(wrap(whole.to_owned()), whole);
+        }
+        for part in ["", "é", "12345678é0", "<htm"] {
+            assert!(wrap(part.to_owned()).starts_with("<!doctype html>"), "{part}");
+        }
+    }
+
+    #[test]
+    fn the_layout_needs_nothing_from_elsewhere() {
+        for forbidden in ["http:", "https:", "src=", "url(", "@import", "<script", "<link"] {
+            assert!(!LAYOUT.contains(forbidden), "{forbidden}");
+        }
+        assert_eq!(LAYOUT.matches(PLACE).count(), 1);
+    }
+}

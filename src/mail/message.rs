@@ -1,0 +1,116 @@
+//! A mail on its way out: what the house wants to say, and the bytes that go over the wire (RFC 5322).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::{
+    Address,
+    address::Envelope,
+    message::{Mailbox, MultiPart, header},
+};
+
+use super::{Template, Undelivered, text};
+use crate::{clock::Timestamp, random, settings::Meta};
+
+/// A subject is cut off after this many bytes.
+const MAX_SUBJECT: usize = 500;
+/// HTML and text together, in bytes. Templates and the values in them are bounded well below this.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// One mail to one address. Who sends it is in the settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// A bare address, without a name.
+    pub to: String,
+    pub subject: String,
+    /// A whole page.
+    pub html: String,
+    pub text: String,
+    /// The template that it was made from, if any.
+    pub template: Option<Template>,
+}
+
+impl Message {
+    /// A mail with this HTML; its text is made from that.
+    pub fn new(to: &str, subject: &str, html: &str) -> Self {
+        Self {
+            to: to.to_owned(),
+            subject: subject.to_owned(),
+            html: html.to_owned(),
+            text: text::from_html(html),
+            template: None,
+        }
+    }
+}
+
+/// A message in the form in which it travels.
+pub struct Letter {
+    pub envelope: Envelope,
+    pub bytes: Vec<u8>,
+}
+
+/// `Auto-Submitted: auto-generated` (RFC 3834): nobody's holiday notice should answer.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl header::Header for AutoSubmitted {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> header::HeaderValue {
+        header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// The address that a mail comes from, as people read it.
+pub fn sender(meta: &Meta) -> String {
+    format!("{} <{}>", one_line(&meta.sender_name), meta.sender_address)
+}
+
+/// A subject on one line and of bounded length.
+pub fn subject(text: &str) -> String {
+    let line = one_line(text);
+    line[..line.floor_char_boundary(MAX_SUBJECT)].to_owned()
+}
+
+/// The letter of a message. Fails for good when an address is none that mail servers know, or when it is too long.
+pub fn letter(message: &Message, meta: &Meta, now: Timestamp) -> Result<Letter, Undelivered> {
+    if message.html.len() + message.text.len() > MAX_BODY {
+        return Err(Undelivered::for_good("the mail is too long"));
+    }
+    let from = address(&meta.sender_address)?;
+    let to = address(&message.to)?;
+    let id = format!("<{}@{}>", random::string(random::LOWER_ALPHANUMERIC, 24), from.domain());
+    let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or_default());
+    let name = Some(one_line(&meta.sender_name)).filter(|name| !name.is_empty());
+    let built = lettre::Message::builder()
+        .from(Mailbox::new(name, from))
+        .to(Mailbox::new(None, to))
+        .subject(subject(&message.subject))
+        .date(date)
+        .message_id(Some(id))
+        .header(AutoSubmitted)
+        .multipart(MultiPart::alternative_plain_html(message.text.clone(), message.html.clone()))
+        .map_err(|error| Undelivered::for_good(format!("the mail cannot be written: {error}")))?;
+    Ok(Letter { envelope: built.envelope().clone(), bytes: built.formatted() })
+}
+
+/// An address whose domain is in ASCII, as DNS has it. Only its local part may then need SMTPUTF8.
+fn address(text: &str) -> Result<Address, Undelivered> {
+    let refused = || Undelivered::for_good(format!("{text:?} is no address that mail can be sent to"));
+    let (local, domain) = text.rsplit_once('@').ok_or_else(refused)?;
+    let domain = match domain.is_ascii() {
+        true => domain.to_owned(),
+        false => url::Host::parse(domain).map_err(|_| refused())?.to_string(),
+    };
+    Address::new(local, domain).map_err(|_| refused())
+}
+
+/// `text` without control characters: a header is one line.
+fn one_line(text: &str) -> String {
+    text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").trim().to_owned()
+}

@@ -1,0 +1,145 @@
+//! Mail: composing the mails of accounts and getting any mail out of the house (`docs/wire/auth.md` §10).
+//!
+//! May touch `schema`, `settings` and `db` (types). Main types: [`Mail`] sends a [`Message`], [`compose`] makes one from a
+//! collection's template, [`Mailbox`] keeps what was not sent. The room stores nothing: mails that may wait are jobs of
+//! `auth`, which mints their tokens when it sends.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `template`, `layout` | placeholders, and the page around a body |
+//! | `text` | the plain-text alternative, made from the HTML |
+//! | `message` | the bytes that travel, and why no header can be smuggled in |
+//! | `smtp`, `sendmail` | the two ways out |
+//! | `undelivered` | why a mail did not go out, and whether to try again |
+//! | `mailbox`, `extract` | the capture box, and what testers look for in it |
+//! | `rehearsal` | the mail by which an owner tries the settings |
+
+mod extract;
+mod layout;
+mod mailbox;
+mod message;
+mod rehearsal;
+mod sendmail;
+mod smtp;
+mod template;
+mod text;
+mod undelivered;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::timeout};
+
+pub use self::{
+    mailbox::{Captured, Mailbox, Search},
+    message::Message,
+    rehearsal::rehearsal,
+    template::{Fill, Template, compose},
+    undelivered::{Undelivered, is_permanent},
+};
+use crate::{clock::Clock, error::Result, settings};
+
+/// Sending one mail takes no longer than this, come what may.
+const BUDGET: Duration = Duration::from_secs(15);
+/// Mails on their way at the same time; mail servers refuse whoever opens many connections. More wait, within their
+/// budget.
+const CONCURRENT: usize = 8;
+/// Milliseconds between two warnings that mails are not really sent.
+const WARNING_PAUSE: i64 = 60_000;
+
+/// The way out for mails. Cheap to clone.
+#[derive(Clone)]
+pub struct Mail {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: settings::Store,
+    clock: Clock,
+    /// Keeps every mail instead of sending it.
+    capture: bool,
+    mailbox: Mailbox,
+    trust: smtp::Trust,
+    lines: Semaphore,
+    /// When it was last said that mails are not sent.
+    warned: AtomicI64,
+}
+
+impl Mail {
+    /// With `capture` no mail leaves the house.
+    pub fn new(settings: settings::Store, clock: Clock, capture: bool) -> Self {
+        let inner = Inner {
+            settings,
+            clock,
+            capture,
+            mailbox: Mailbox::default(),
+            trust: smtp::Trust::default(),
+            lines: Semaphore::new(CONCURRENT),
+            warned: AtomicI64::new(i64::MIN),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What was kept instead of sent.
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.inner.mailbox
+    }
+
+    /// Sends `message` by the way that the settings of this moment say, within 15 seconds: into the capture box, by SMTP,
+    /// or by the machine's `sendmail`; without any of them into the box with a warning. Done means that somebody took
+    /// responsibility for it. [`is_permanent`] tells whether a failure is worth another try; its cause
+    /// ([`Undelivered`]) is not for clients.
+    pub async fn send(&self, message: Message) -> Result<()> {
+        let settings = self.inner.settings.current();
+        let now = self.inner.clock.now();
+        // Made in any case: a mail that could not be sent must not look fine to a tester.
+        let letter = message::letter(&message, &settings.meta, now)?;
+        if self.inner.capture {
+            tracing::info!(to = message.to, subject = message.subject, "kept a mail, see GET /api/mailbox");
+            self.keep(message, &settings);
+            return Ok(());
+        }
+        let sending = async {
+            let _line = self.inner.lines.acquire().await;
+            if settings.smtp.enabled {
+                return smtp::deliver(&settings.smtp, &self.inner.trust, &letter).await;
+            }
+            match tokio::task::spawn_blocking(sendmail::program).await.ok().flatten() {
+                Some(program) => sendmail::deliver(program, &letter).await,
+                None => {
+                    self.warn();
+                    self.keep(message, &settings);
+                    Ok(())
+                }
+            }
+        };
+        let late = |_| Err(Undelivered::for_now(format!("not done within {} seconds", BUDGET.as_secs())));
+        Ok(timeout(BUDGET, sending).await.unwrap_or_else(late)?)
+    }
+
+    fn keep(&self, mut message: Message, settings: &settings::Settings) {
+        message.subject = message::subject(&message.subject);
+        self.inner.mailbox.keep(message, message::sender(&settings.meta), self.inner.clock.now());
+    }
+
+    /// Says at most once a minute that mails are not sent.
+    fn warn(&self) {
+        let now = self.inner.clock.now().millis();
+        let last = self.inner.warned.load(Ordering::Relaxed);
+        if now.saturating_sub(last) < WARNING_PAUSE && last != i64::MIN {
+            return;
+        }
+        // Of several at once, one speaks.
+        if self.inner.warned.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            tracing::warn!(
+                "MAILS ARE NOT SENT: there is no mail server in the settings (smtp) and no sendmail program on this \
+                 machine. They are kept for a while and can be read at GET /api/mailbox"
+            );
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One mail over SMTP (RFC 5321): connect, encrypt, sign in, hand over (`docs/wire/services.md` §4.1 `smtp.*`).
+//!
+//! A connection per mail. What a stranger on the network could send before the server has proved who it is, is bounded;
+//! the time is bounded by the caller.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use lettre::transport::smtp::{
+    Error,
+    authentication::{Credentials, Mechanism},
+    client::{AsyncSmtpConnection, AsyncTokioStream, CertificateStore, TlsParameters},
+    extension::ClientId,
+};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+use super::{Undelivered, message::Letter};
+use crate::settings::Smtp;
+
+/// One of several addresses of the server may take this long to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// After the mail was taken, the goodbye may take this long. Nobody waits for it.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// All that a server may say in one conversation, in bytes.
+const MAX_HEARD: usize = 1024 * 1024;
+
+/// How certificates are checked, remembered for the server that was talked to last: reading the machine's roots takes
+/// a while. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Trust(Arc<Mutex<Option<(String, TlsParameters)>>>);
+
+impl Trust {
+    /// Against the machine's roots, or Mozilla's where there are none (a bare container).
+    async fn of(&self, host: &str) -> Result<TlsParameters, Undelivered> {
+        if let Some((known, trust)) = &*self.0.lock()
+            && known == host
+        {
+            return Ok(trust.clone());
+        }
+        let domain = host.to_owned();
+        let made = tokio::task::spawn_blocking(move || {
+            let platform = rustls_native_certs::load_native_certs();
+            let store = match platform.certs.is_empty() {
+                true => CertificateStore::WebpkiRoots,
+                false => CertificateStore::Default,
+            };
+            TlsParameters::builder(domain).certificate_store(store).build()
+        });
+        let trust = match made.await {
+            Ok(Ok(trust)) => trust,
+            Ok(Err(error)) => return Err(Undelivered::for_now(error.to_string())),
+            Err(panic) => return Err(Undelivered::for_now(panic.to_string())),
+        };
+        *self.0.lock() = Some((host.to_owned(), trust.clone()));
+        Ok(trust)
+    }
+}
+
+/// Hands `letter` to the server of the settings. A refusal of this mail is final, whatever stands in the way of the
+/// conversation itself is not: somebody will correct the settings or the server.
+pub async fn deliver(smtp: &Smtp, trust: &Trust, letter: &Letter) -> Result<(), Undelivered> {
+    let mut connection = connect(smtp, trust).await?;
+    let sent = connection.send(&letter.envelope, &letter.bytes).await;
+    sent.map_err(|error| match error.is_permanent() || error.is_client() {
+        true => Undelivered::for_good(error.to_string()),
+        false => Undelivered::for_now(error.to_string()),
+    })?;
+    tokio::spawn(async move {
+        let _ = timeout(GOODBYE, connection.quit()).await;
+    });
+    Ok(())
+}
+
+/// A conversation that is encrypted and signed in as far as the settings and the server will have it.
+async fn connect(smtp: &Smtp, trust: &Trust) -> Result<AsyncSmtpConnection, Undelivered> {
+    let failed = |error: Error| Undelivered::for_now(error.to_string());
+    let port = u16::try_from(smtp.port).map_err(|_| Undelivered::for_now("the mail server's port is none"))?;
+    let hello = hello(&smtp.local_name);
+    let (mut connection, is_local) = match smtp.tls {
+        true => {
+            // Lettre makes this stream itself: whoever speaks on it has proved its name by a certificate before.
+            let (server, trust) = ((smtp.host.as_str(), port), trust.of(&smtp.host).await?);
+            let made = AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT), &hello, Some(trust), None);
+            (made.await.map_err(failed)?, false)
+        }
+        false => {
+            let (stream, peer) = dial(&smtp.host, port).await?;
+            let stream = Box::new(Listening { stream, left: MAX_HEARD });
+            let made = AsyncSmtpConnection::connect_with_transport(stream, &hello);
+            (made.await.map_err(failed)?, peer.ip().is_loopback())
+        }
+    };
+    if connection.can_starttls() {
+        connection.starttls(trust.of(&smtp.host).await?, &hello).await.map_err(failed)?;
+    }
+    if !smtp.username.is_empty() || !smtp.password.is_empty() {
+        // Opportunistic encryption is off for whoever can cut a line out of the conversation: a password is not shown
+        // to them.
+        if !connection.is_encrypted() && !is_local {
+            let what = "the mail server offers no encryption, so the password was not sent to it";
+            return Err(Undelivered::for_now(what));
+        }
+        let mechanism = if smtp.auth_method == "LOGIN" { Mechanism::Login } else { Mechanism::Plain };
+        let credentials = Credentials::new(smtp.username.clone(), smtp.password.clone());
+        connection.auth(&[mechanism], &credentials).await.map_err(failed)?;
+    }
+    Ok(connection)
+}
+
+/// The name that this client gives itself.
+fn hello(local_name: &str) -> ClientId {
+    match local_name.parse() {
+        Ok(IpAddr::V4(ip)) => ClientId::Ipv4(ip),
+        Ok(IpAddr::V6(ip)) => ClientId::Ipv6(ip),
+        Err(_) if local_name.is_empty() => ClientId::Domain("localhost".to_owned()),
+        Err(_) => ClientId::Domain(local_name.to_owned()),
+    }
+}
+
+/// A connection to the first address of the host that takes one.
+async fn dial(host: &str, port: u16) -> Result<(TcpStream, SocketAddr), Undelivered> {
+    let unreachable = |why: io::Error| Undelivered::for_now(format!("cannot connect to {host}:{port}: {why}"));
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in lookup_host((host, port)).await.map_err(unreachable)? {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok((stream, address)),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(unreachable(last))
+}
+
+/// A stream that ends after so many bytes read.
+#[derive(Debug)]
+struct Listening {
+    stream: TcpStream,
+    left: usize,
+}
+
+impl AsyncTokioStream for Listening {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::Error::other("the mail server says too much")));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.left = self.left.saturating_sub(buf.filled().len() - before);
+        polled
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

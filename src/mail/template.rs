@@ -1,0 +1,229 @@
+//! The five mails of accounts: a collection's template filled in (`docs/wire/auth.md` §10).
+
+use rusqlite::types::ValueRef;
+
+use super::{Message, layout, text};
+use crate::{
+    db::{Row, Value},
+    schema::{
+        Collection, FieldKind,
+        auth_options::{AuthOptions, EmailTemplate},
+    },
+    settings::Settings,
+};
+
+/// A value is cut off after this many bytes: a mail is no place for more.
+const MAX_VALUE: usize = 16 * 1024;
+/// All values of one text together, in bytes; those beyond are blank.
+const MAX_VALUES: usize = 256 * 1024;
+/// The longest name of a placeholder: `RECORD:` and a field's name.
+const MAX_NAME: usize = 7 + 100;
+
+/// Which mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Template {
+    Verification,
+    PasswordReset,
+    EmailChange,
+    Otp,
+    LoginAlert,
+}
+
+impl Template {
+    pub const ALL: [Self; 5] =
+        [Self::Verification, Self::PasswordReset, Self::EmailChange, Self::Otp, Self::LoginAlert];
+
+    /// The wire's name (`docs/wire/services.md` §4.4).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Template::Verification => "verification",
+            Template::PasswordReset => "password-reset",
+            Template::EmailChange => "email-change",
+            Template::Otp => "otp",
+            Template::LoginAlert => "login-alert",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|template| template.as_str() == name)
+    }
+
+    /// Its subject and body in an auth collection.
+    fn of(self, options: &AuthOptions) -> &EmailTemplate {
+        match self {
+            Template::Verification => &options.verification_template,
+            Template::PasswordReset => &options.reset_password_template,
+            Template::EmailChange => &options.confirm_email_change_template,
+            Template::Otp => &options.otp.email_template,
+            Template::LoginAlert => &options.auth_alert.email_template,
+        }
+    }
+}
+
+/// What a mail carries besides the record: the values of its own placeholders.
+#[derive(Clone, Copy)]
+pub enum Fill<'a> {
+    /// `{TOKEN}`
+    Token(&'a str),
+    /// `{OTP}` and `{OTP_ID}`
+    Otp { code: &'a str, id: &'a str },
+    /// `{ALERT_INFO}`: when, from where, with what
+    Alert(&'a str),
+}
+
+/// The mail that `collection` (an auth collection, else it is blank) sends to `to` about the record in `row`.
+pub fn compose(
+    template: Template,
+    collection: &Collection,
+    row: &Row,
+    to: &str,
+    fill: Fill<'_>,
+    settings: &Settings,
+) -> Message {
+    let Some(options) = collection.auth() else { return Message::new(to, "", "") };
+    let EmailTemplate { subject, body } = template.of(options);
+    let values = Values { collection, row, fill, settings };
+    let body = expand(body, |name| values.get(name, Medium::Html));
+    Message {
+        to: to.to_owned(),
+        subject: expand(subject, |name| values.get(name, Medium::Subject)),
+        text: text::from_html(&body),
+        html: layout::wrap(body),
+        template: Some(template),
+    }
+}
+
+/// What a text is going to be, as far as escaping is concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Medium {
+    Html,
+    Subject,
+}
+
+struct Values<'a> {
+    collection: &'a Collection,
+    row: &'a Row,
+    fill: Fill<'a>,
+    settings: &'a Settings,
+}
+
+impl Values<'_> {
+    /// What stands for `{name}`; `None` when the mail does not know it.
+    fn get(&self, name: &str, medium: Medium) -> Option<String> {
+        // The owner's own words. A subject is no HTML, so only the body escapes them.
+        let owners = |text: &str| match medium {
+            Medium::Html => escaped(cut(text)),
+            Medium::Subject => cut(text).to_owned(),
+        };
+        match (name, self.fill) {
+            ("APP_NAME", _) => Some(owners(&self.settings.meta.app_name)),
+            ("APP_URL", _) => Some(owners(self.settings.meta.app_url.trim_end_matches('/'))),
+            ("TOKEN", Fill::Token(token)) => Some(escaped(cut(token))),
+            ("OTP", Fill::Otp { code, .. }) => Some(escaped(cut(code))),
+            ("OTP_ID", Fill::Otp { id, .. }) => Some(escaped(cut(id))),
+            ("ALERT_INFO", Fill::Alert(info)) => Some(escaped(cut(info))),
+            _ => self.field(name.strip_prefix("RECORD:")?),
+        }
+    }
+
+    /// A field of the record, HTML-escaped in subjects too: that is what the wire does. Hidden fields, and secrets
+    /// whatever their settings say, are unknown.
+    fn field(&self, name: &str) -> Option<String> {
+        let field = self.collection.field(name)?;
+        if field.hidden || name == "tokenKey" || matches!(field.kind, FieldKind::Password(_)) {
+            return None;
+        }
+        let kind = field.kind.as_type();
+        let zero;
+        let value = match self.row.get(name) {
+            Some(value) => value,
+            None => {
+                zero = kind.zero();
+                &zero
+            }
+        };
+        // A list has no text of its own.
+        if kind.is_multiple() {
+            return Some(String::new());
+        }
+        let mut json = Vec::new();
+        kind.write_json(value_ref(value), &mut json);
+        let json = String::from_utf8_lossy(&json).into_owned();
+        Some(match &field.kind {
+            FieldKind::Number(_) | FieldKind::Bool(_) => json,
+            FieldKind::Date(_) | FieldKind::Autodate(_) => unquoted(json),
+            FieldKind::Json(_) | FieldKind::GeoPoint(_) => escaped(cut(&json)),
+            _ => escaped(cut(&unquoted(json))),
+        })
+    }
+}
+
+fn value_ref(value: &Value) -> ValueRef<'_> {
+    match value {
+        Value::Null => ValueRef::Null,
+        Value::Integer(number) => ValueRef::Integer(*number),
+        Value::Real(number) => ValueRef::Real(*number),
+        Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        Value::Blob(bytes) => ValueRef::Blob(bytes),
+    }
+}
+
+/// The text of a JSON string; anything else as it is.
+fn unquoted(json: String) -> String {
+    serde_json::from_str::<String>(&json).unwrap_or(json)
+}
+
+/// At most [`MAX_VALUE`] bytes of `text`.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_VALUE)]
+}
+
+/// `text` with the five characters that mean something in HTML spelt as the wire spells them.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+/// `template` with its placeholders replaced in one pass: what a value says is never looked at again, so nobody can
+/// smuggle a placeholder in through a field. Unknown ones stay verbatim.
+fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(template.len());
+    let (mut rest, mut left) = (template, MAX_VALUES);
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        match placeholder(rest).and_then(|name| Some((name, value(name)?))) {
+            Some((name, value)) => {
+                if value.len() <= left {
+                    left -= value.len();
+                    out.push_str(&value);
+                }
+                rest = &rest[name.len() + 2..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The name in the braces that `text` begins with.
+fn placeholder(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('{')?;
+    let length = inner.bytes().take(MAX_NAME).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'));
+    let name = &inner[..length.count()];
+    inner[name.len()..].starts_with('}').then_some(name)
+}

@@ -1,0 +1,295 @@
+//! The plain-text alternative of a mail, made from its HTML.
+//!
+//! Not a browser: a single pass over tags that knows blocks, line breaks, list items and links. Whatever a template
+//! holds, it takes time in proportion to its length and never fails.
+
+/// The texts of these elements are not for reading.
+const SILENT: [&str; 5] = ["head", "style", "script", "title", "template"];
+/// A line of its own.
+const LINES: [&str; 12] =
+    ["div", "tr", "li", "dt", "dd", "header", "footer", "section", "article", "main", "caption", "address"];
+/// A blank line before and after.
+const BLOCKS: [&str; 15] =
+    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "figure", "form"];
+
+/// A piece of HTML.
+enum Piece<'a> {
+    Text(&'a str),
+    Tag(Tag<'a>),
+}
+
+struct Tag<'a> {
+    name: String,
+    closing: bool,
+    attributes: &'a str,
+}
+
+/// Links of `html` in their order: the targets of its anchors, entities decoded.
+pub fn targets(html: &str) -> impl Iterator<Item = String> {
+    Pieces(html).filter_map(|piece| match piece {
+        Piece::Tag(tag) if tag.name == "a" && !tag.closing => tag.attribute("href"),
+        _ => None,
+    })
+}
+
+/// `html` as people read it in a terminal. Links become `text (target)`.
+pub fn from_html(html: &str) -> String {
+    let mut page = Page::default();
+    let mut silent: Option<String> = None;
+    for piece in Pieces(html) {
+        match piece {
+            Piece::Tag(tag) if silent.as_deref() == Some(tag.name.as_str()) && tag.closing => silent = None,
+            _ if silent.is_some() => {}
+            Piece::Tag(tag) if SILENT.contains(&tag.name.as_str()) && !tag.closing => silent = Some(tag.name),
+            Piece::Tag(tag) => page.tag(&tag),
+            Piece::Text(text) => page.text(&decoded(text)),
+        }
+    }
+    page.finish()
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Page {
+    out: String,
+    /// White space that is due before the next word: newlines, else a blank.
+    newlines: usize,
+    blank: bool,
+    /// The open link: where its text begins, and its target.
+    link: Option<(usize, String)>,
+}
+
+impl Page {
+    fn text(&mut self, text: &str) {
+        for letter in text.chars() {
+            if letter.is_whitespace() && letter != '\u{a0}' {
+                self.blank = true;
+            } else if !letter.is_control() {
+                self.space();
+                self.out.push(if letter == '\u{a0}' { ' ' } else { letter });
+            }
+        }
+    }
+
+    /// Writes the white space that is due.
+    fn space(&mut self) {
+        if self.out.is_empty() {
+            // Nothing to keep apart.
+        } else if self.newlines > 0 {
+            self.out.extend(std::iter::repeat_n('\n', self.newlines));
+        } else if self.blank && !self.out.ends_with(['\n', ' ']) {
+            self.out.push(' ');
+        }
+        (self.newlines, self.blank) = (0, false);
+    }
+
+    fn line_break(&mut self, newlines: usize) {
+        self.newlines = self.newlines.max(newlines);
+    }
+
+    fn tag(&mut self, tag: &Tag<'_>) {
+        match tag.name.as_str() {
+            "br" => self.newlines = (self.newlines + 1).min(2),
+            "hr" => {
+                self.line_break(1);
+                self.text("---");
+                self.line_break(1);
+            }
+            "td" | "th" => self.blank = true,
+            "img" => self.text(&tag.attribute("alt").unwrap_or_default()),
+            "a" => self.anchor(tag),
+            "li" if !tag.closing => {
+                self.line_break(1);
+                self.text("- ");
+            }
+            name if BLOCKS.contains(&name) => self.line_break(2),
+            name if LINES.contains(&name) => self.line_break(1),
+            _ => {}
+        }
+    }
+
+    fn anchor(&mut self, tag: &Tag<'_>) {
+        self.end_link();
+        if !tag.closing
+            && let Some(target) = tag.attribute("href").filter(|target| !target.starts_with('#'))
+        {
+            self.link = Some((self.out.len(), target));
+        }
+    }
+
+    /// Puts the target behind the link's text, unless that is the target already.
+    fn end_link(&mut self) {
+        let Some((start, target)) = self.link.take() else { return };
+        let said = self.out[start..].trim();
+        if said.is_empty() {
+            self.text(&target);
+        } else if said != target && target.strip_prefix("mailto:") != Some(said) {
+            self.out.push_str(" (");
+            self.out.extend(target.chars().filter(|letter| !letter.is_control()));
+            self.out.push(')');
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.end_link();
+        let length = self.out.trim_end().len();
+        self.out.truncate(length);
+        self.out.push('\n');
+        self.out
+    }
+}
+
+/// Splits HTML into texts and tags. A `<` that begins no tag is text; comments and declarations are left out.
+struct Pieces<'a>(&'a str);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        loop {
+            let rest = self.0;
+            let Some(inner) = rest.strip_prefix('<') else {
+                let end = rest.find('<').unwrap_or(rest.len());
+                self.0 = &rest[end..];
+                return (end > 0).then(|| Piece::Text(&rest[..end]));
+            };
+            if let Some(comment) = inner.strip_prefix("!--") {
+                self.0 = comment.find("-->").map_or("", |end| &comment[end + 3..]);
+            } else if inner.starts_with(['!', '?']) {
+                self.0 = inner.find('>').map_or("", |end| &inner[end + 1..]);
+            } else if let Some((tag, after)) = Tag::parse(inner) {
+                self.0 = after;
+                return Some(Piece::Tag(tag));
+            } else {
+                let end = inner.find('<').map_or(rest.len(), |end| end + 1);
+                self.0 = &rest[end..];
+                return Some(Piece::Text(&rest[..end]));
+            }
+        }
+    }
+}
+
+impl<'a> Tag<'a> {
+    /// The tag that begins right before `inner`, and what comes after it.
+    fn parse(inner: &'a str) -> Option<(Self, &'a str)> {
+        let (closing, inner) = match inner.strip_prefix('/') {
+            Some(inner) => (true, inner),
+            None => (false, inner),
+        };
+        let length = inner.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        if !inner.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return None;
+        }
+        let (name, rest) = inner.split_at(length);
+        let mut quote = None;
+        let end = rest.bytes().position(|byte| match quote {
+            Some(open) => {
+                if byte == open {
+                    quote = None;
+                }
+                false
+            }
+            None => {
+                if matches!(byte, b'"' | b'\'') {
+                    quote = Some(byte);
+                }
+                byte == b'>'
+            }
+        });
+        let (attributes, after) = match end {
+            Some(end) => (&rest[..end], &rest[end + 1..]),
+            // Never closed: the rest is its attributes.
+            None => (rest, ""),
+        };
+        Some((Self { name: name.to_ascii_lowercase(), closing, attributes }, after))
+    }
+
+    /// The decoded value of an attribute that has one.
+    fn attribute(&self, wanted: &str) -> Option<String> {
+        let mut rest = self.attributes;
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/' || c == '=');
+            let end = rest.find(|c: char| c.is_whitespace() || c == '=')?;
+            let (name, after) = rest.split_at(end);
+            let Some(value) = after.trim_start().strip_prefix('=') else {
+                rest = after;
+                continue;
+            };
+            let value = value.trim_start();
+            let (value, after) = match value.chars().next() {
+                Some(quote @ ('"' | '\'')) => value[1..].split_once(quote).unwrap_or((&value[1..], "")),
+                _ => value.split_at(value.find(char::is_whitespace).unwrap_or(value.len())),
+            };
+            if name.eq_ignore_ascii_case(wanted) {
+                return Some(decoded(value).trim().to_owned()).filter(|value| !value.is_empty());
+            }
+            rest = after;
+        }
+    }
+}
+
+/// `text` with its character references replaced.
+fn decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        // The longest name known here has six letters.
+        let end = rest.bytes().take(12).position(|byte| byte == b';');
+        match end.and_then(|end| Some((reference(&rest[1..end])?, end))) {
+            Some((letter, end)) => {
+                out.push(letter);
+                rest = &rest[end + 1..];
+            }
+            None => {
+                out.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The character of `&name;`.
+fn reference(name: &str) -> Option<char> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => number.parse(),
+        };
+        return char::from_u32(code.ok()?);
+    }
+    Some(match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => '\u{a0}',
+        "copy" => '©',
+        "reg" => '®',
+        "hellip" => '…',
+        "ndash" => '–',
+        "mdash" => '—',
+        "lsquo" => '‘',
+        "rsquo" => '’',
+        "ldquo" => '“',
+        "rdquo" => '”',
+        "laquo" => '«',
+        "raquo" => '»',
+        "bull" => '•',
+        "middot" => '·',
+        "times" => '×',
+        "euro" => '€',
+        "auml" => 'ä',
+        "ouml" => 'ö',
+        "uuml" => 'ü',
+        "Auml" => 'Ä',
+        "Ouml" => 'Ö',
+        "Uuml" => 'Ü',
+        "szlig" => 'ß',
+        _ => return None,
+    })
+}
