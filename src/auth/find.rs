@@ -63,7 +63,7 @@ pub(super) fn current(script: &mut Script<'_, '_>, record: &AuthRecord) -> Resul
         .ok_or_else(|| Error::invalid("The account has changed meanwhile. Sign in again."))
 }
 
-/// Texts as the values of a record.
-pub(super) fn values<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Map<String, Json> {
+/// The values of a record.
+pub(super) fn values<'a, V: Into<Json>>(pairs: impl IntoIterator<Item = (&'a str, V)>) -> Map<String, Json> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
 }

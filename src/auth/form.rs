@@ -29,11 +29,17 @@ pub(super) fn text(body: &Map<String, Json>, key: &str) -> Result<String> {
 
 /// A member that has to be there, with 1 to `max` bytes. True when it is.
 pub(super) fn require(issues: &mut Issues, name: &str, value: &str, max: usize) -> bool {
+    require_between(issues, name, value, 1, max)
+}
+
+/// [`require`] with at least `min` bytes.
+pub(super) fn require_between(issues: &mut Issues, name: &str, value: &str, min: usize, max: usize) -> bool {
     if value.is_empty() {
         issues.insert(name, Leaf::required());
-    } else if value.len() > max {
-        let leaf = Leaf::new("validation_length_out_of_range", format!("The length must be between 1 and {max}."));
-        issues.insert(name, leaf.param("min", 1).param("max", max));
+    } else if !(min..=max).contains(&value.len()) {
+        let message = format!("The length must be between {min} and {max}.");
+        let leaf = Leaf::new("validation_length_out_of_range", message);
+        issues.insert(name, leaf.param("min", min).param("max", max));
     }
     !issues.contains(name)
 }
@@ -44,6 +50,15 @@ pub(super) fn require_email(issues: &mut Issues, name: &str, value: &str) -> boo
         issues.insert(name, Leaf::new("validation_is_email", "Must be an e-mail address."));
     }
     !issues.contains(name)
+}
+
+/// The `email` of a form that has no other member.
+pub(super) fn only_email(body: &Map<String, Json>) -> Result<String> {
+    let email = text(body, "email")?;
+    let mut issues = Issues::default();
+    require_email(&mut issues, "email", &email);
+    issues.into_result("The request is not valid.")?;
+    Ok(email)
 }
 
 pub(super) fn is_email(text: &str) -> bool {

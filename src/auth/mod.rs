@@ -2,6 +2,7 @@
 //!
 //! May touch `records`, `rules`, `schema`, `identity`, `mail`, `settings` and `db`. Main type: [`Auth`].
 
+mod email_change;
 mod file_token;
 mod find;
 mod form;
@@ -11,6 +12,7 @@ mod methods;
 mod mfa;
 pub mod oauth2;
 mod password;
+mod password_reset;
 mod redeem;
 mod sign_in;
 mod superusers;
@@ -18,6 +20,7 @@ mod test_mail;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod verification;
 
 use std::sync::Arc;
 
@@ -29,7 +32,7 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
-    db::{Db, Row},
+    db::{Db, Row, Value},
     error::{Error, Result},
     identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID},
     mail::Mail,
@@ -133,4 +136,8 @@ fn auth_record(collection: &Collection, id: Arc<str>, row: Arc<Row>) -> AuthReco
 fn caller_of(collection: &Collection, id: Arc<str>, row: Arc<Row>) -> Caller {
     let record = Arc::new(auth_record(collection, id, row));
     if &*collection.id == SUPERUSERS_ID { Caller::Superuser(record) } else { Caller::Record(record) }
+}
+
+fn is_verified(row: &Row) -> bool {
+    row.get("verified") == Some(&Value::Integer(1))
 }

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use super::{
-    Auth, auth_record, options, signing_key,
+    Auth, options, signing_key,
     token::{self, Grant, Purpose, Unverified},
 };
 use crate::{
     db::Row,
-    error::{Error, Result},
+    error::{Error, Leaf, Result},
     identity::AuthRecord,
-    schema::{Catalog, Collection},
+    records::Script,
+    schema::Collection,
 };
 
 /// A token that was checked in full: whom it belongs to, and what it says.
@@ -34,17 +35,21 @@ pub(super) struct Redeemed {
 }
 
 impl Redeemed {
-    /// Whether the token would be verified with the same key still. Asked on the writer, where the answer holds until
-    /// the transaction ends: this is what makes a token single-use that changes its own key.
-    pub fn stands(&self, catalog: &Catalog, row: &Row) -> bool {
-        let options = catalog.by_id(&self.collection.id).and_then(|collection| collection.auth());
-        let key = options.and_then(|options| signing_key(row, &self.purpose.options(options).secret));
-        key.as_ref() == Some(&self.key)
+    /// The record as it is stored now, if the token would still be verified with the same key. On the writer, where the
+    /// answer holds until the transaction ends: what changes its own key can happen only once.
+    pub fn current(&self, script: &mut Script<'_, '_>) -> Result<Arc<Row>> {
+        let gone = || Error::field("token", invalid_token());
+        let catalog = script.catalog().clone();
+        let options = catalog.by_id(&self.collection.id).and_then(|collection| collection.auth()).ok_or_else(gone)?;
+        let row = script.load(&self.collection.id, &self.id)?.ok_or_else(gone)?;
+        let key = signing_key(&row, &self.purpose.options(options).secret);
+        if key.as_ref() == Some(&self.key) { Ok(row) } else { Err(gone()) }
     }
+}
 
-    pub fn record(&self) -> AuthRecord {
-        auth_record(&self.collection, self.id.clone(), self.row.clone())
-    }
+/// Every code of a token that proves nothing (any more).
+pub(super) fn invalid_token() -> Leaf {
+    Leaf::new("validation_invalid_token", "The token is invalid or has expired.")
 }
 
 impl Auth {
@@ -70,6 +75,26 @@ impl Auth {
             new_email: token.new_email,
             purpose,
         }))
+    }
+
+    /// [`Auth::redeem`] for a form: what is wrong with its `token`, or whom it belongs to in this collection.
+    pub(super) async fn redeem_for(
+        &self,
+        collection: &Collection,
+        text: &str,
+        purpose: Purpose,
+    ) -> Result<Result<Redeemed, Leaf>> {
+        if text.is_empty() {
+            return Ok(Err(Leaf::required()));
+        }
+        Ok(match self.redeem(text, purpose).await? {
+            None => Err(invalid_token()),
+            Some(redeemed) if redeemed.collection.id != collection.id => {
+                let message = "The token belongs to an account of another collection.";
+                Err(Leaf::new("validation_token_collection_mismatch", message))
+            }
+            Some(redeemed) => Ok(redeemed),
+        })
     }
 
     /// A new token of a record, for so many seconds or as long as its collection says.

@@ -188,19 +188,23 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// Whether whatever calls itself a token has this text claim: some answers tell a token without it from a bad one
-/// (§3.7). Nothing about it is proven.
-pub fn claims_text(text: &str, name: &str) -> bool {
+/// A claim of whatever calls itself a token, for the answers that tell one without that claim from a bad one (§3.7).
+/// Nothing about it is proven.
+pub fn unproven_claim(text: &str, name: &str) -> Option<Json> {
     if text.len() > MAX_LENGTH {
-        return false;
+        return None;
     }
     let mut parts = text.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return false;
+    let (header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let read = |part: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+        serde_json::from_slice::<Map<String, Json>>(&bytes).ok()
     };
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok();
-    let claims = payload.and_then(|payload| serde_json::from_slice::<Map<String, Json>>(&payload).ok());
-    claims.is_some_and(|claims| text_claim(&claims, name).is_some())
+    read(header)?;
+    read(payload)?.remove(name)
 }
 
 /// Whether a token that expires then (Unix seconds) is over; without an expiry it never is.

@@ -40,6 +40,15 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         }
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
 
+        (&Method::POST, ["api", "collections", c, "confirm-verification"]) => {
+            Box::pin(auth::confirm_verification(call, c)).await
+        }
+        (&Method::POST, ["api", "collections", c, "confirm-password-reset"]) => {
+            Box::pin(auth::confirm_password_reset(call, c)).await
+        }
+        (&Method::POST, ["api", "collections", c, "confirm-email-change"]) => {
+            Box::pin(auth::confirm_email_change(call, c)).await
+        }
         (&Method::POST, ["api", "collections", c, "impersonate", id]) => Box::pin(auth::impersonate(call, c, id)).await,
         (&Method::POST, ["api", "files", "token"]) => files::token(call),
 

@@ -1,20 +1,25 @@
 //! The flows over real rooms: a database, a catalog, records. One file per flow.
 
+mod email_change;
+mod forged;
+mod impersonate;
 mod mfa;
 mod password;
+mod password_reset;
 mod superusers;
 mod tokens;
+mod verification;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::*;
+use super::{token::Grant, *};
 use crate::{
     clock::Clock,
     db::{Durability, Options, quote_ident, testing::TempDir},
     error::Kind,
     files::Storage,
     identity::Cost,
-    records::{Body, Shape},
+    records::{Body, Script, Shape},
     rules::{Checker, Request},
 };
 
@@ -118,6 +123,44 @@ impl House {
         self.auth.db.read(move |tx| tx.query_one(&sql, [], |row| row.get(0))).await.unwrap().unwrap()
     }
 
+    /// A token of an account of `users`.
+    async fn mint(&self, email: &str, grant: Grant<'_>) -> String {
+        let users = self.auth.auth_collection("users").unwrap();
+        self.auth.mint(&users, &self.user(email).await, grant, None).unwrap()
+    }
+
+    /// Number of the last change: stays as long as nobody writes.
+    async fn seq(&self) -> u64 {
+        self.auth.db.read(|tx| tx.seq()).await.unwrap()
+    }
+
+    /// A row of a system collection that belongs to Ann.
+    async fn attach(&self, collection: &str, values: Json) {
+        let mut values = object(values);
+        values.insert("collectionRef".into(), "_pb_users_auth_".into());
+        values.insert("recordRef".into(), self.get("id").await.into());
+        let collection = collection.to_owned();
+        let script = move |script: &mut Script<'_, '_>| script.create(&collection, values.clone()).map(drop);
+        self.auth.records.transact(None, script).await.unwrap();
+    }
+
+    /// One row for Ann in each system collection of accounts.
+    async fn attach_all(&self) {
+        self.attach("_mfas", json!({"method": "otp"})).await;
+        self.attach("_otps", json!({"password": "12345678"})).await;
+        self.attach("_authOrigins", json!({"fingerprint": "f"})).await;
+        self.attach("_externalAuths", json!({"provider": "google", "providerId": "1"})).await;
+    }
+
+    /// How many rows are left in `_mfas`, `_otps`, `_authOrigins` and `_externalAuths`.
+    async fn attached(&self) -> [i64; 4] {
+        let mut counts = [0; 4];
+        for (count, table) in counts.iter_mut().zip(["_mfas", "_otps", "_authOrigins", "_externalAuths"]) {
+            *count = self.count(table).await;
+        }
+        counts
+    }
+
     fn wait(&self, seconds: i64) {
         self.clock.set(Timestamp(self.clock.now().millis() + seconds * 1000));
     }
@@ -134,6 +177,16 @@ fn answer(outcome: SignedIn) -> Result<Json> {
         SignedIn::Answer(answer) => serde_json::from_slice(&answer).unwrap(),
         SignedIn::SecondFactor { mfa_id } => json!({ "mfaId": mfa_id }),
     })
+}
+
+/// What a flow was told, as (kind, codes); `None` when it went well.
+fn refusal<T>(outcome: Result<T>) -> Option<(Kind, Vec<String>)> {
+    outcome.err().map(|error| (error.kind, codes(&error)))
+}
+
+/// A refusal of the input with these codes.
+fn invalid(codes: &[&str]) -> Option<(Kind, Vec<String>)> {
+    Some((Kind::Invalid, codes.iter().map(|&code| code.to_owned()).collect()))
 }
 
 fn ann() -> Json {

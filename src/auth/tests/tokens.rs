@@ -1,7 +1,6 @@
 //! How long auth tokens last, and `auth-refresh`.
 
 use super::*;
-use crate::auth::token::Grant;
 
 #[tokio::test]
 async fn tokens_end_with_their_time_their_key_and_their_record() {

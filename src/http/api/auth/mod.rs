@@ -2,8 +2,15 @@
 
 mod impersonate;
 mod login;
+mod mails;
 mod methods;
 mod password;
 mod refresh;
 
-pub use self::{impersonate::impersonate, methods::methods, password::with_password, refresh::refresh};
+pub use self::{
+    impersonate::impersonate,
+    mails::{confirm_email_change, confirm_password_reset, confirm_verification},
+    methods::methods,
+    password::with_password,
+    refresh::refresh,
+};

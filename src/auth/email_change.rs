@@ -1,0 +1,91 @@
+//! Another address for an account (`docs/wire/auth.md` §3.7): asked for in a session, confirmed from the new address with
+//! the password.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    Auth,
+    find::{id_by_email, values},
+    form::{self, text},
+    redeem::Redeemed,
+    token::{self, Purpose},
+};
+use crate::{
+    db::Row,
+    error::{Error, Issues, Leaf, Result},
+    identity::SUPERUSERS_ID,
+    records::Script,
+    schema::Collection,
+};
+
+/// The most bytes of the password in the form.
+const LONGEST_PASSWORD: usize = 100;
+
+impl Auth {
+    /// `POST …/confirm-email-change`. The new address changes the token's key, so a token works once, and every session
+    /// ends.
+    pub async fn confirm_email_change(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+        let collection = self.auth_collection(collection)?;
+        refuse_superusers(&collection)?;
+        let (token, password) = (text(body, "token")?, text(body, "password")?);
+        let mut issues = Issues::default();
+        let redeemed = self.check_email_change(&collection, &token).await?;
+        let redeemed = redeemed.map_err(|leaf| issues.insert("token", leaf)).ok();
+        if form::require(&mut issues, "password", &password, LONGEST_PASSWORD) {
+            // Without an account there is no password that could be right.
+            let right = match &redeemed {
+                Some(redeemed) => self.has_password(&redeemed.row, password).await?,
+                None => false,
+            };
+            if !right {
+                issues.insert("password", Leaf::new("validation_invalid_password", "The password is wrong."));
+            }
+        }
+        issues.into_result("The address could not be changed.")?;
+        let redeemed = redeemed.ok_or_else(Error::not_found)?;
+        self.records.transact(None, move |script| change_email(script, &redeemed)).await
+    }
+
+    async fn check_email_change(&self, collection: &Arc<Collection>, token: &str) -> Result<Result<Redeemed, Leaf>> {
+        let new_email = token::unproven_claim(token, "newEmail");
+        if !token.is_empty() && !new_email.is_some_and(|claim| claim.as_str().is_some_and(|email| !email.is_empty())) {
+            return Ok(Err(Leaf::new("validation_invalid_token_payload", "The token names no new address.")));
+        }
+        let redeemed = match self.redeem_for(collection, token, Purpose::EmailChange).await? {
+            Ok(redeemed) => redeemed,
+            Err(leaf) => return Ok(Err(leaf)),
+        };
+        // Only for who holds a true token: nobody else learns whose address is taken.
+        Ok(match self.by_email(collection, &redeemed.new_email).await? {
+            Some(_) => Err(taken()),
+            None => Ok(redeemed),
+        })
+    }
+
+    async fn has_password(&self, row: &Row, password: String) -> Result<bool> {
+        let hash = row.text("password").unwrap_or_default().to_owned();
+        self.passwords.verify(password, hash).await
+    }
+}
+
+fn change_email(script: &mut Script<'_, '_>, redeemed: &Redeemed) -> Result<()> {
+    redeemed.current(script)?;
+    if id_by_email(script.tx(), &redeemed.collection, &redeemed.new_email)?.is_some() {
+        return Err(Error::field("token", taken()));
+    }
+    let values = values([("email", Json::from(&*redeemed.new_email)), ("verified", true.into())]);
+    script.update(&redeemed.collection.id, &redeemed.id, values).map(drop)
+}
+
+fn taken() -> Leaf {
+    Leaf::new("validation_invalid_token_email", "An account has the new address already.")
+}
+
+fn refuse_superusers(collection: &Collection) -> Result<()> {
+    if &*collection.id == SUPERUSERS_ID {
+        return Err(Error::invalid("Superusers change their address directly."));
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! A new password for who has lost the old one (`docs/wire/auth.md` §3.7).
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    Auth,
+    find::values,
+    form::{self, text},
+    is_verified,
+    redeem::Redeemed,
+    token::Purpose,
+};
+use crate::{
+    error::{Error, Issues, Leaf, Result},
+    records::Script,
+    schema::{Collection, field::FieldKind},
+};
+
+/// The most bytes of a new password in the form; its field allows fewer.
+const LONGEST: usize = 255;
+
+impl Auth {
+    /// `POST …/confirm-password-reset`. The new password changes the token's key, so a token works once, and every
+    /// session ends.
+    pub async fn confirm_password_reset(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+        let collection = self.auth_collection(collection)?;
+        let (token, password, confirm) =
+            (text(body, "token")?, text(body, "password")?, text(body, "passwordConfirm")?);
+        let mut issues = Issues::default();
+        let redeemed = self.redeem_for(&collection, &token, Purpose::PasswordReset).await?;
+        let redeemed = redeemed.map_err(|leaf| issues.insert("token", leaf)).ok();
+        form::require_between(&mut issues, "password", &password, shortest(&collection), LONGEST);
+        if confirm.is_empty() {
+            issues.insert("passwordConfirm", Leaf::required());
+        } else if confirm != password {
+            issues.insert("passwordConfirm", Leaf::new("validation_values_mismatch", "The passwords differ."));
+        }
+        issues.into_result("The password could not be set.")?;
+        let redeemed = redeemed.ok_or_else(Error::not_found)?;
+        self.records.transact(None, move |script| set_password(script, &redeemed, &password)).await
+    }
+}
+
+/// Sets the password. Who holds the token reads the mails of its address: that proves the address as well, unless the
+/// account has another by now.
+fn set_password(script: &mut Script<'_, '_>, redeemed: &Redeemed, password: &str) -> Result<()> {
+    let row = redeemed.current(script)?;
+    let mut values = values([("password", password)]);
+    if !is_verified(&row) && row.text("email").is_some_and(|email| !email.is_empty() && email == redeemed.email) {
+        values.insert("verified".to_owned(), true.into());
+    }
+    script.update(&redeemed.collection.id, &redeemed.id, values).map(drop)
+}
+
+/// The least bytes of a new password in the form.
+fn shortest(collection: &Collection) -> usize {
+    let field = collection.field("password").map(|field| &field.kind);
+    let min = match field {
+        Some(FieldKind::Password(password)) => password.min,
+        _ => 0,
+    };
+    usize::try_from(min).unwrap_or(0).max(1)
+}

@@ -1,0 +1,41 @@
+//! Verification, password reset and e-mail change (`docs/wire/auth.md` §3.7): each is asked for, which sends a mail, and
+//! confirmed with the token in it.
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    error::Result,
+    http::{
+        extract::{
+            Call,
+            body::{self, Form},
+        },
+        reply::Reply,
+    },
+};
+
+/// `POST /api/collections/{collection}/confirm-verification`
+pub async fn confirm_verification(mut call: Call, collection: &str) -> Result<Reply> {
+    let body = read(&mut call).await?;
+    call.app().auth.confirm_verification(collection, &body).await.map(done)
+}
+
+/// `POST /api/collections/{collection}/confirm-password-reset`
+pub async fn confirm_password_reset(mut call: Call, collection: &str) -> Result<Reply> {
+    let body = read(&mut call).await?;
+    call.app().auth.confirm_password_reset(collection, &body).await.map(done)
+}
+
+/// `POST /api/collections/{collection}/confirm-email-change`
+pub async fn confirm_email_change(mut call: Call, collection: &str) -> Result<Reply> {
+    let body = read(&mut call).await?;
+    call.app().auth.confirm_email_change(collection, &body).await.map(done)
+}
+
+async fn read(call: &mut Call) -> Result<Map<String, Json>> {
+    Ok(body::read(call, body::LOGIN_LIMIT, Form::Texts).await?.body.values)
+}
+
+fn done((): ()) -> Reply {
+    Reply::no_content()
+}
