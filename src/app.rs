@@ -25,6 +25,8 @@ pub struct Config {
     pub query_timeout: std::time::Duration,
     pub encryption_key: Option<String>,
     pub clock: Clock,
+    /// What a new password hash costs, unless the server is temporary.
+    pub password_cost: Cost,
     /// A temporary server: nothing is synchronised, hashing is cheap.
     pub temporary: bool,
     /// Changes that the log keeps at least; 0 keeps all.
@@ -45,6 +47,7 @@ impl Config {
             query_timeout: defaults.query_timeout,
             encryption_key: None,
             clock: defaults.clock,
+            password_cost: Cost::default(),
             temporary: false,
             log_retention: defaults.log_retention,
             adopt: false,
@@ -95,7 +98,7 @@ impl App {
         let storage = Storage::open(&config.dir, durability != Durability::Off)?;
         let jobs = Jobs::new(db.clone());
         let runner = jobs::Runner::new(jobs.clone());
-        let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { Cost::Standard });
+        let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
         let auth =

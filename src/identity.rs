@@ -2,11 +2,13 @@
 //!
 //! May touch `db` types. Main types: [`Caller`] and [`Passwords`].
 
+mod hashes;
 mod passwords;
+mod threads;
 
 use std::sync::Arc;
 
-pub use passwords::{Cost, Passwords};
+pub use self::{hashes::Cost, passwords::Passwords};
 
 use crate::db::{Actor, Row};
 

@@ -20,6 +20,7 @@ use crate::{
     app::{App, Config},
     db::{self, Durability},
     http::server,
+    identity::Cost,
     random,
 };
 
@@ -52,6 +53,13 @@ pub struct Serve {
     /// The change log keeps at least so many of the newest changes; 0 keeps all
     #[arg(long, env = "CONCH_LOG_RETENTION", default_value_t = db::Options::default().log_retention, value_name = "CHANGES")]
     log_retention: u64,
+    /// Memory for hashing one password, in MiB, with Argon2id. At the next login a password whose hash has less of it,
+    /// or fewer passes, is hashed anew
+    #[arg(long, env = "CONCH_PASSWORD_MEMORY", default_value_t = 19, value_name = "MIB")]
+    password_memory: u32,
+    /// Passes over that memory; what is weaker than OWASP recommends is refused
+    #[arg(long, env = "CONCH_PASSWORD_PASSES", default_value_t = 2, value_name = "N")]
+    password_passes: u32,
     /// For development: a verbose log, and no mail is sent: all are kept and can be read at GET /api/mailbox
     #[arg(long, env = "CONCH_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
@@ -81,7 +89,8 @@ impl Serve {
         let address = self.http.as_deref().unwrap_or(if self.temp { TEMPORARY_ADDRESS } else { ADDRESS });
         let listener = server::listen(address)?;
         let url = url(listener.local_addr().context("cannot read the address that was bound")?);
-        let app = App::open(self.config(dir, place.encryption_key)).map_err(in_words)?;
+        let password_cost = Cost::chosen(self.password_memory, self.password_passes).map_err(in_words)?;
+        let app = App::open(self.config(dir, place.encryption_key, password_cost)).map_err(in_words)?;
 
         // The socket lives as long as the server does.
         let mut control = None;
@@ -91,7 +100,7 @@ impl Serve {
         })
     }
 
-    fn config(&self, dir: &Path, encryption_key: Option<String>) -> Config {
+    fn config(&self, dir: &Path, encryption_key: Option<String>, password_cost: Cost) -> Config {
         Config {
             durability: match self.sync {
                 _ if self.temp => Durability::Off,
@@ -100,6 +109,7 @@ impl Serve {
             },
             query_timeout: Duration::from_secs(self.query_timeout),
             encryption_key,
+            password_cost,
             temporary: self.temp,
             capture_mail: self.dev,
             log_retention: self.log_retention,

@@ -12,7 +12,6 @@ use serde_json::{Value as Json, json};
 use super::{Wire, middleware, server::Options};
 use crate::{
     app::{App, Config},
-    clock::Clock,
     db::{Durability, testing::TempDir},
 };
 
@@ -43,15 +42,11 @@ impl Answer {
 
 fn config(dir: &Path) -> Config {
     Config {
-        dir: dir.to_owned(),
         durability: Durability::Off,
         query_timeout: Duration::from_secs(5),
-        encryption_key: None,
-        clock: Clock::system(),
         temporary: true,
         log_retention: 0,
-        adopt: false,
-        capture_mail: false,
+        ..Config::new(dir.to_owned())
     }
 }
 
