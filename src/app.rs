@@ -103,6 +103,7 @@ impl App {
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
         let auth =
             Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone(), mail.clone());
+        auth.clean_up_hourly(&runner);
         Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, mail, auth, jobs, runner })
     }
 }

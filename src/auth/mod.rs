@@ -1,7 +1,10 @@
 //! Accounts: tokens and login flows (`docs/wire/auth.md`).
 //!
-//! May touch `records`, `rules`, `schema`, `identity`, `mail`, `settings` and `db`. Main type: [`Auth`].
+//! May touch `mail`, `records`, `jobs`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
 
+mod attempts;
+mod background;
+mod cleanup;
 mod email_change;
 mod file_token;
 mod find;
@@ -11,6 +14,8 @@ mod known;
 mod methods;
 mod mfa;
 pub mod oauth2;
+mod origins;
+mod otp;
 mod password;
 mod password_reset;
 mod redeem;
@@ -24,11 +29,16 @@ mod verification;
 
 use std::sync::Arc;
 
-pub use self::sign_in::{Login, Method, SignedIn, Visitor};
 use self::{
+    attempts::Attempts,
+    background::Background,
     known::{Known, Verified},
     redeem::Redeemed,
     token::Purpose,
+};
+pub use self::{
+    otp::Otp,
+    sign_in::{Login, Method, SignedIn, Visitor},
 };
 use crate::{
     clock::Timestamp,
@@ -51,6 +61,8 @@ pub struct Auth {
     settings: settings::Store,
     mail: Mail,
     known: Arc<Known>,
+    attempts: Attempts,
+    background: Background,
 }
 
 impl Auth {
@@ -62,7 +74,17 @@ impl Auth {
         settings: settings::Store,
         mail: Mail,
     ) -> Self {
-        Self { db, schema, records, passwords, settings, mail, known: Arc::default() }
+        Self {
+            db,
+            schema,
+            records,
+            passwords,
+            settings,
+            mail,
+            known: Arc::default(),
+            attempts: Attempts::default(),
+            background: Background::default(),
+        }
     }
 
     /// Whom the value of an `Authorization` header names; anything wrong with it is a guest (§2.3). Fails only when the

@@ -95,7 +95,9 @@ impl Auth {
         if let Some(mfa_id) = admission.second_factor(method, &mfa_id).await? {
             return Ok(SignedIn::SecondFactor { mfa_id });
         }
-        admission.answer(meta, shape).await.map(SignedIn::Answer)
+        let answer = admission.answer(meta, shape).await?;
+        admission.alert(&visitor).await;
+        Ok(SignedIn::Answer(answer))
     }
 
     /// `POST …/auth-refresh` (§3.4). `token` is the one that the request carried, as it stood in the header.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Place, control, in_words};
 use crate::{
     app::App,
+    auth::Otp,
     error::{Error, Result},
     identity::{Caller, SUPERUSERS_ID},
     records::{Body, Shape},
@@ -25,6 +26,7 @@ use crate::{
 Examples:
   conch superuser create me@example.com correct-horse
   pass show conch | conch superuser upsert me@example.com --password-stdin --dir /var/lib/conch
+  conch superuser otp me@example.com    a way in without the password
   conch superuser ips 10.0.0.0/8 ::1
   conch superuser ips                   admit superusers from everywhere again
 
@@ -44,6 +46,11 @@ enum Action {
     Update(Credentials),
     /// Delete a superuser; the last one cannot be deleted
     Delete {
+        /// The e-mail address that it signs in with
+        email: String,
+    },
+    /// Make a one-time code for a superuser and print it with its id; OTP has to be enabled for _superusers
+    Otp {
         /// The e-mail address that it signs in with
         email: String,
     },
@@ -74,6 +81,7 @@ pub enum Ask {
     Upsert { email: String, password: String },
     Update { email: String, password: String },
     Delete { email: String },
+    Otp { email: String },
     Ips { list: Vec<String> },
 }
 
@@ -85,6 +93,7 @@ impl Superuser {
             Action::Upsert(it) => it.with(|email, password| Ask::Upsert { email, password })?,
             Action::Update(it) => it.with(|email, password| Ask::Update { email, password })?,
             Action::Delete { email } => Ask::Delete { email },
+            Action::Otp { email } => Ask::Otp { email },
             Action::Ips { list } => Ask::Ips { list },
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -92,7 +101,7 @@ impl Superuser {
             if let Some(answer) = control::ask(&place.dir, &ask).await? {
                 return Ok(answer);
             }
-            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. } | Ask::Ips { .. })
+            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. } | Ask::Otp { .. } | Ask::Ips { .. })
                 && !place.dir.join("data.db").exists()
             {
                 bail!("there is no data in {}: nothing to change", place.dir.display());
@@ -158,6 +167,15 @@ pub async fn perform(app: &App, ask: Ask) -> Result<String> {
             }
             None => Ok(format!("There is no superuser {email}: nothing to delete.")),
         },
+        Ask::Otp { email } => {
+            let Some(otp) = app.auth.superuser_otp(&email).await? else {
+                return Err(Error::invalid(format!("There is no superuser {email}.")));
+            };
+            let Otp { id, code, seconds } = otp;
+            Ok(format!(
+                "A one-time code for the superuser {email}, good for {seconds} seconds:\n  id    {id}\n  code  {code}"
+            ))
+        }
         Ask::Ips { list } => {
             let told = match list.as_slice() {
                 [] => "Superusers are admitted from every address.".to_owned(),

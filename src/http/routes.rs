@@ -38,6 +38,8 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "collections", c, "auth-with-password"]) => {
             Box::pin(auth::with_password(call, c)).await
         }
+        (&Method::POST, ["api", "collections", c, "request-otp"]) => Box::pin(auth::request_otp(call, c)).await,
+        (&Method::POST, ["api", "collections", c, "auth-with-otp"]) => Box::pin(auth::with_otp(call, c)).await,
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
 
         (&Method::POST, ["api", "collections", c, "confirm-verification"]) => {

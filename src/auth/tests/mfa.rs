@@ -137,10 +137,8 @@ async fn a_new_password_ends_first_factors_also_those_on_their_way() {
     house.demand_two("").await;
     let before = house.user("ann@x.co").await;
     let id = house.first(Method::Password).await;
-    let values = object(json!({"password": "longenough2", "passwordConfirm": "longenough2"}));
-    let request = Request { caller: Caller::system(), now: house.clock.now(), ..Request::default() };
-    let body = Body { values, uploads: Vec::new() };
-    house.auth.records.update(request, "users", &before.id, body, Shape::default()).await.unwrap();
+    let new = json!({"password": "longenough2", "passwordConfirm": "longenough2"});
+    house.change("users", "ann@x.co", new).await;
     assert_eq!(house.count("_mfas").await, 0);
     assert!(house.factor(Method::Otp, "ann@x.co", &id, json!({})).await.is_err());
     // Its credential was checked before the change, its row would have been written after.

@@ -4,6 +4,8 @@ mod email_change;
 mod forged;
 mod impersonate;
 mod mfa;
+mod origins;
+mod otp;
 mod password;
 mod password_reset;
 mod superusers;
@@ -35,6 +37,11 @@ struct House {
 
 /// A fresh server with the users `ann@x.co` and `bob@x.co`, password `longenough1`.
 async fn house() -> House {
+    house_that_mails(true).await
+}
+
+/// Captures its mails, or really sends them.
+async fn house_that_mails(capture: bool) -> House {
     let dir = TempDir::new();
     let clock = Clock::manual(Timestamp(1_800_000_000_000));
     let options = Options { durability: Durability::Off, clock: clock.clone(), ..Options::default() };
@@ -44,7 +51,7 @@ async fn house() -> House {
     let storage = Storage::open(dir.path(), false).unwrap();
     let passwords = Passwords::new(Cost::Cheap);
     let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());
-    let mail = Mail::new(settings.clone(), clock.clone(), true);
+    let mail = Mail::new(settings.clone(), clock.clone(), capture);
     let house = House { auth: Auth::new(db, schema, records, passwords, settings, mail), clock, _dir: dir };
     for name in ["ann", "bob"] {
         house.create("users", json!({"email": format!("{name}@x.co"), "name": name})).await;
@@ -65,6 +72,15 @@ impl House {
         let body = Body { values, uploads: Vec::new() };
         let request = Request { caller: Caller::system(), now: self.clock.now(), ..Request::default() };
         self.auth.records.create(request, collection, body, Shape::default()).await.unwrap();
+    }
+
+    /// Changes an account as the house itself.
+    async fn change(&self, collection: &str, email: &str, values: Json) {
+        let auth_collection = self.auth.auth_collection(collection).unwrap();
+        let record = self.auth.by_email(&auth_collection, email).await.unwrap().unwrap();
+        let request = Request { caller: Caller::system(), now: self.clock.now(), ..Request::default() };
+        let body = Body { values: object(values), uploads: Vec::new() };
+        self.auth.records.update(request, collection, &record.id, body, Shape::default()).await.unwrap();
     }
 
     async fn login(&self, collection: &str, body: Json) -> Result<Json> {

@@ -4,6 +4,7 @@ mod impersonate;
 mod login;
 mod mails;
 mod methods;
+mod otp;
 mod password;
 mod refresh;
 
@@ -11,6 +12,7 @@ pub use self::{
     impersonate::impersonate,
     mails::{confirm_email_change, confirm_password_reset, confirm_verification},
     methods::methods,
+    otp::{request_otp, with_otp},
     password::with_password,
     refresh::refresh,
 };
