@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use md5::{Digest, Md5};
+use serde_json::Map;
 use tokio::time::timeout;
 
 use super::{
-    find::{current, values},
+    find::current,
     mfa::row_of,
     options,
     sign_in::{Admission, Visitor},
@@ -120,7 +121,7 @@ fn store(script: &mut Script<'_, '_>, record: &AuthRecord, fingerprint: &str) ->
     let owner = [&*record.collection_id, &*record.id];
     let known: Vec<Origin> = script.tx().query_all(ORIGINS, owner, |row| Ok((row.get(0)?, row.get(1)?)))?;
     if let Some((id, _)) = known.iter().find(|(_, other)| other == fingerprint) {
-        return script.update(AUTH_ORIGINS, id, values([])).map(drop);
+        return script.update(AUTH_ORIGINS, id, Map::new()).map(drop);
     }
     if known.len() >= MAX_ORIGINS {
         for (id, _) in &known[MAX_ORIGINS - 1..] {

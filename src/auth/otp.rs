@@ -10,6 +10,7 @@ use super::{
     Auth, auth_record,
     find::values,
     form::{self, text},
+    is_verified,
     mfa::{is_older, row_of},
     options,
     sign_in::{Login, Method, SignedIn},
@@ -197,7 +198,7 @@ impl Auth {
             }
             // Somebody else may have signed up with this address and waits behind a password of their choice. With a
             // second factor that password may be the owner's first one.
-            let verified = || Map::from_iter([("verified".to_owned(), Json::Bool(true))]);
+            let verified = || values([("verified", true)]);
             match has_mfa {
                 true => script.update(&collection_id, &record_id, verified()),
                 false => script.update_with_random_password(&collection_id, &record_id, verified(), &password),
@@ -223,10 +224,6 @@ fn refused() -> Error {
 fn new_code(collection: &Collection) -> String {
     let length = usize::try_from(options(collection).otp.length).unwrap_or(MAX_LENGTH).clamp(4, MAX_LENGTH);
     random::string(DIGITS, length)
-}
-
-fn is_verified(row: &Row) -> bool {
-    row.get("verified") == Some(&crate::db::Value::Integer(1))
 }
 
 /// How many codes of the account are still good, and the newest one's id.

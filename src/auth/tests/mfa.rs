@@ -138,7 +138,7 @@ async fn a_new_password_ends_first_factors_also_those_on_their_way() {
     let before = house.user("ann@x.co").await;
     let id = house.first(Method::Password).await;
     let new = json!({"password": "longenough2", "passwordConfirm": "longenough2"});
-    house.change("users", "ann@x.co", new).await;
+    house.edit("users", "ann@x.co", new).await;
     assert_eq!(house.count("_mfas").await, 0);
     assert!(house.factor(Method::Otp, "ann@x.co", &id, json!({})).await.is_err());
     // Its credential was checked before the change, its row would have been written after.

@@ -75,7 +75,7 @@ impl House {
     }
 
     /// Changes an account as the house itself.
-    async fn change(&self, collection: &str, email: &str, values: Json) {
+    async fn edit(&self, collection: &str, email: &str, values: Json) {
         let auth_collection = self.auth.auth_collection(collection).unwrap();
         let record = self.auth.by_email(&auth_collection, email).await.unwrap().unwrap();
         let request = Request { caller: Caller::system(), now: self.clock.now(), ..Request::default() };

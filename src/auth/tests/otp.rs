@@ -201,7 +201,7 @@ async fn a_code_proves_the_address_that_it_was_sent_to_and_takes_the_password_aw
         let house = House::with_otp().await;
         house.configure(json!({"mfa": {"enabled": mfa, "rule": "name = 'nobody'"}})).await;
         if verified {
-            house.change("users", "ann@x.co", json!({"verified": true})).await;
+            house.edit("users", "ann@x.co", json!({"verified": true})).await;
         }
         let before = house.user("ann@x.co").await;
         let (id, code) = house.code("ann@x.co").await;
