@@ -63,6 +63,7 @@ pub struct Auth {
     known: Arc<Known>,
     attempts: Attempts,
     background: Background,
+    outside: Arc<oauth2::Outside>,
 }
 
 impl Auth {
@@ -84,6 +85,7 @@ impl Auth {
             known: Arc::default(),
             attempts: Attempts::default(),
             background: Background::default(),
+            outside: Arc::default(),
         }
     }
 

@@ -38,8 +38,13 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "collections", c, "auth-with-password"]) => {
             Box::pin(auth::with_password(call, c)).await
         }
+<<<<<<< HEAD
         (&Method::POST, ["api", "collections", c, "request-otp"]) => Box::pin(auth::request_otp(call, c)).await,
         (&Method::POST, ["api", "collections", c, "auth-with-otp"]) => Box::pin(auth::with_otp(call, c)).await,
+=======
+        (&Method::POST, ["api", "collections", c, "auth-with-oauth2"]) => Box::pin(auth::with_oauth2(call, c)).await,
+        (&Method::GET | &Method::POST, ["api", "oauth2-redirect"]) => Box::pin(auth::redirected(call)).await,
+>>>>>>> c931182 (Sign in with accounts of other sites: code, tokens, user, record)
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
 
         (&Method::POST, ["api", "collections", c, "confirm-verification"]) => {
@@ -74,6 +79,9 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::GET, ["api", "mailbox"]) => Box::pin(mailbox::list(call)).await,
         (&Method::GET, ["api", "mailbox", id]) => mailbox::view(call, id),
         (&Method::DELETE, ["api", "mailbox"]) => mailbox::clear(call),
+        (&Method::POST, ["api", "settings", "apple", "generate-client-secret"]) => {
+            Box::pin(settings::apple_client_secret(call)).await
+        }
 
         (&Method::GET, ["_", file]) => setup::file(file),
 

@@ -138,4 +138,9 @@ impl Records {
         writes.follow_removals(&schema, &storage);
         Self { db, schema, storage, passwords, tables: Arc::default(), rows, counts, writes }
     }
+
+    /// Where the house itself may spool an [`Upload`].
+    pub fn spool_path(&self) -> std::path::PathBuf {
+        self.storage.spool_path()
+    }
 }

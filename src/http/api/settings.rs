@@ -1,5 +1,7 @@
 //! `/api/settings` (`docs/wire/services.md` §4).
 
+use serde_json::json;
+
 use super::picked_value;
 use crate::{
     error::Result,
@@ -35,4 +37,13 @@ pub async fn test_email(mut call: Call) -> Result<Reply> {
     let received = body::read(&mut call, body::DEFAULT_LIMIT, Form::Texts).await?;
     call.app().auth.send_test_mail(&received.body.values).await?;
     Ok(Reply::no_content())
+}
+
+/// `POST /api/settings/apple/generate-client-secret` (`docs/wire/auth-oauth2.md` §6.5)
+pub async fn apple_client_secret(mut call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    let params = call.query()?;
+    let received = body::read(&mut call, body::LOGIN_LIMIT, Form::Values).await?;
+    let secret = call.app().auth.apple_client_secret(&received.body.values)?;
+    picked_value(&json!({ "secret": secret }), &params)
 }

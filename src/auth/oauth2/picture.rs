@@ -1,0 +1,349 @@
+//! Downloading the picture of a provider's user (`docs/wire/auth-oauth2.md` §3.10).
+//!
+//! The URL is what that user typed into their profile, so it may point into our own network. Every address is looked at
+//! when the connection is made, redirects and what a name resolves to included: there is no moment between the check and
+//! the use.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use reqwest::{
+    Client, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
+};
+use tokio::{fs::File, io::AsyncWriteExt};
+use url::Host;
+
+use super::outside::{USER_AGENT, describe};
+use crate::files::Upload;
+
+/// For everything together.
+const TIME: Duration = Duration::from_secs(10);
+/// The most bytes.
+const MAX_BYTES: u64 = 32 << 20;
+const MAX_REDIRECTS: usize = 5;
+
+/// Whether an address may be connected to.
+pub type Allows = fn(IpAddr) -> bool;
+
+/// Downloads pictures from addresses that may be connected to.
+pub struct Pictures {
+    allows: Allows,
+    client: OnceLock<Client>,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self::from(is_public)
+    }
+}
+
+impl Pictures {
+    /// From these addresses only.
+    pub fn from(allows: Allows) -> Self {
+        Self { allows, client: OnceLock::new() }
+    }
+
+    /// Downloads `url` into the upload's file. Fails with a reason for the log.
+    pub async fn download(&self, url: &str, mut into: Upload) -> Result<Upload, String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        admit(&url, self.allows)?;
+        into.client_name = file_name(&url);
+        let downloading = self.fetch(url, &mut into);
+        tokio::time::timeout(TIME, downloading).await.map_err(|_| "it took too long".to_owned())??;
+        Ok(into)
+    }
+
+    async fn fetch(&self, url: Url, into: &mut Upload) -> Result<(), String> {
+        let request = self.client()?.get(url);
+        let mut response = request.send().await.map_err(|error| describe(&error))?;
+        if !response.status().is_success() {
+            return Err(response.status().to_string());
+        }
+        if response.content_length().is_some_and(|length| length > MAX_BYTES) {
+            return Err("it is too large".to_owned());
+        }
+        let mut file = File::create_new(&into.path).await.map_err(|error| error.to_string())?;
+        while let Some(chunk) = response.chunk().await.map_err(|error| describe(&error))? {
+            into.size += chunk.len() as u64;
+            if into.size > MAX_BYTES {
+                return Err("it is too large".to_owned());
+            }
+            file.write_all(&chunk).await.map_err(|error| error.to_string())?;
+        }
+        file.flush().await.map_err(|error| error.to_string())
+    }
+
+    fn client(&self) -> Result<&Client, String> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let allows = self.allows;
+        let hops = redirect::Policy::custom(move |hop| {
+            if hop.previous().len() > MAX_REDIRECTS {
+                return hop.error("too many redirects");
+            }
+            match admit(hop.url(), allows) {
+                Ok(()) => hop.follow(),
+                Err(why) => hop.error(why),
+            }
+        });
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(hops)
+            .dns_resolver(Guard { allows })
+            // A proxy would resolve names itself.
+            .no_proxy()
+            .referer(false)
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| describe(&error))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// The last segment of the path.
+fn file_name(url: &Url) -> String {
+    let segments = url.path_segments().into_iter().flatten();
+    segments.filter(|segment| !segment.is_empty()).next_back().unwrap_or("picture").to_owned()
+}
+
+/// HTTP to something that is not plainly the wrong address. Addresses in numbers are never resolved, so they are judged
+/// here.
+fn admit(url: &Url, allows: Allows) -> Result<(), String> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("{} is not HTTP", url.scheme()));
+    }
+    let address: IpAddr = match url.host() {
+        None => return Err("there is no host".to_owned()),
+        Some(Host::Domain(_)) => return Ok(()),
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+    };
+    if allows(address) { Ok(()) } else { Err(format!("{address} is not a public address")) }
+}
+
+/// Resolves names to what may be connected to. What it answers is what is connected to.
+struct Guard {
+    allows: Allows,
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allows = self.allows;
+        Box::pin(async move {
+            // The port is the URL's.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found: Vec<SocketAddr> = found.collect();
+            if found.is_empty() || !found.iter().all(|address| allows(address.ip())) {
+                return Err(format!("{} is not a public address", name.as_str()).into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address belongs to the internet, and not to this machine, its network or nobody
+/// (IANA's special-purpose registries).
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || a == 0
+        || a >= 240
+        // Between a carrier and its customers (RFC 6598).
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        // Relays to IPv6 (RFC 7526).
+        || (a == 192 && b == 88 && c == 99)
+        // Benchmarks (RFC 2544).
+        || (a == 198 && (b == 18 || b == 19));
+    !special
+}
+
+/// Global unicast (2000::/3) without what wraps IPv4 addresses, which would lead to where those lead.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [a, b, ..] = address.segments();
+    let global = a & 0xe000 == 0x2000;
+    let special =
+        (a == 0x2001 && b < 0x0200) || (a == 0x2001 && b == 0x0db8) || a == 0x2002 || (a == 0x3fff && b < 0x1000);
+    global && !special
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+    use crate::db::testing::TempDir;
+
+    #[test]
+    fn only_the_internet_is_public() {
+        for address in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "224.0.0.1",
+            "239.1.1.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "192.88.99.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "5f00::1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.0.1",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "198.20.0.1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2001:4860:4860::8888",
+        ] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    fn only_127_0_0_2(address: IpAddr) -> bool {
+        address == IpAddr::from([127, 0, 0, 2])
+    }
+
+    /// Answers every connection with `answer`; `{port}` in it is its own.
+    async fn server(answer: impl Fn(u16) -> Vec<u8> + Send + 'static) -> u16 {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = answer(port);
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    let _ = stream.read(&mut request).await;
+                    let _ = stream.write_all(&answer).await;
+                });
+            }
+        });
+        port
+    }
+
+    fn text(answer: impl AsRef<str>) -> Vec<u8> {
+        answer.as_ref().as_bytes().to_vec()
+    }
+
+    async fn download(dir: &TempDir, url: &str) -> Result<(String, String), String> {
+        let path = dir.path().join("picture");
+        let into = Upload { key: "avatar".to_owned(), client_name: String::new(), path: path.clone(), size: 0 };
+        let upload = Pictures::from(only_127_0_0_2).download(url, into).await;
+        let upload = upload.map(|upload| (std::fs::read_to_string(&upload.path).unwrap(), upload.client_name.clone()));
+        assert!(!path.exists(), "nothing stays behind");
+        upload
+    }
+
+    #[tokio::test]
+    async fn pictures_come_from_allowed_addresses_only() {
+        let dir = TempDir::new();
+        let port = server(|_| text("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc")).await;
+        let got = download(&dir, &format!("http://127.0.0.2:{port}/a/pic%20ture.png?s=5")).await;
+        assert_eq!(got, Ok(("abc".to_owned(), "pic%20ture.png".to_owned())));
+        for url in [
+            format!("http://127.0.0.1:{port}/"),
+            format!("http://localhost:{port}/"),
+            format!("http://2130706433:{port}/"),
+            format!("http://0x7f.1:{port}/"),
+            format!("http://[::ffff:127.0.0.1]:{port}/"),
+            format!("http://127.0.0.2.nip.invalid:{port}/"),
+            "file:///etc/passwd".to_owned(),
+            "data:,x".to_owned(),
+            "/relative".to_owned(),
+            String::new(),
+        ] {
+            assert!(download(&dir, &url).await.is_err(), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn redirects_are_checked_like_the_first_hop() {
+        let dir = TempDir::new();
+        let target = server(|_| text("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc")).await;
+        for (to, expected) in [
+            (format!("http://127.0.0.2:{target}/x"), true),
+            (format!("http://127.0.0.1:{target}/x"), false),
+            (format!("http://localhost:{target}/x"), false),
+            ("file:///etc/passwd".to_owned(), false),
+        ] {
+            let answer = format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+            let port = server(move |_| text(&answer)).await;
+            assert_eq!(download(&dir, &format!("http://127.0.0.2:{port}/")).await.is_ok(), expected, "{to}");
+        }
+        let circle = |port| {
+            text(format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.2:{port}/\r\ncontent-length: 0\r\n\r\n"))
+        };
+        let port = server(circle).await;
+        assert!(download(&dir, &format!("http://127.0.0.2:{port}/")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_no_success_is_nothing() {
+        let dir = TempDir::new();
+        let long = MAX_BYTES + 1;
+        let told = server(move |_| text(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\nabc"))).await;
+        assert!(download(&dir, &format!("http://127.0.0.2:{told}/")).await.unwrap_err().contains("large"));
+        let untold = server(move |_| {
+            let mut answer = text("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+            answer.resize(answer.len() + long as usize, b'x');
+            answer
+        })
+        .await;
+        assert!(download(&dir, &format!("http://127.0.0.2:{untold}/")).await.unwrap_err().contains("large"));
+        let missing = server(|_| text("HTTP/1.1 404 Not Found\r\ncontent-length: 3\r\n\r\nabc")).await;
+        assert!(download(&dir, &format!("http://127.0.0.2:{missing}/")).await.is_err());
+    }
+}
