@@ -38,13 +38,10 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "collections", c, "auth-with-password"]) => {
             Box::pin(auth::with_password(call, c)).await
         }
-<<<<<<< HEAD
         (&Method::POST, ["api", "collections", c, "request-otp"]) => Box::pin(auth::request_otp(call, c)).await,
         (&Method::POST, ["api", "collections", c, "auth-with-otp"]) => Box::pin(auth::with_otp(call, c)).await,
-=======
         (&Method::POST, ["api", "collections", c, "auth-with-oauth2"]) => Box::pin(auth::with_oauth2(call, c)).await,
         (&Method::GET | &Method::POST, ["api", "oauth2-redirect"]) => Box::pin(auth::redirected(call)).await,
->>>>>>> c931182 (Sign in with accounts of other sites: code, tokens, user, record)
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
 
         (&Method::POST, ["api", "collections", c, "confirm-verification"]) => {

@@ -4,11 +4,8 @@ mod impersonate;
 mod login;
 mod mails;
 mod methods;
-<<<<<<< HEAD
-mod otp;
-=======
 mod oauth2;
->>>>>>> c931182 (Sign in with accounts of other sites: code, tokens, user, record)
+mod otp;
 mod password;
 mod refresh;
 
@@ -16,11 +13,8 @@ pub use self::{
     impersonate::impersonate,
     mails::{confirm_email_change, confirm_password_reset, confirm_verification},
     methods::methods,
-<<<<<<< HEAD
-    otp::{request_otp, with_otp},
-=======
     oauth2::{redirected, with_oauth2},
->>>>>>> c931182 (Sign in with accounts of other sites: code, tokens, user, record)
+    otp::{request_otp, with_otp},
     password::with_password,
     refresh::refresh,
 };
