@@ -3,6 +3,7 @@
 mod email_change;
 mod forged;
 mod impersonate;
+mod mails;
 mod mfa;
 mod origins;
 mod otp;
@@ -52,7 +53,11 @@ async fn house_that_mails(capture: bool) -> House {
     let passwords = Passwords::new(Cost::Cheap);
     let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());
     let mail = Mail::new(settings.clone(), clock.clone(), capture);
-    let house = House { auth: Auth::new(db, schema, records, passwords, settings, mail), clock, _dir: dir };
+    let house = House {
+        auth: Auth::new(db.clone(), schema, records, passwords, settings, mail, Jobs::new(db)),
+        clock,
+        _dir: dir,
+    };
     for name in ["ann", "bob"] {
         house.create("users", json!({"email": format!("{name}@x.co"), "name": name})).await;
     }
