@@ -169,7 +169,8 @@ impl House {
     async fn attach_all(&self) {
         self.attach("_mfas", json!({"method": "otp"})).await;
         self.attach("_otps", json!({"password": "12345678"})).await;
-        self.attach("_authOrigins", json!({"fingerprint": "f"})).await;
+        // The one that every login of these tests comes from.
+        self.attach("_authOrigins", json!({"fingerprint": "aa384f2ac61bcfdaff9042f18c991fea"})).await;
         self.attach("_externalAuths", json!({"provider": "google", "providerId": "1"})).await;
     }
 
