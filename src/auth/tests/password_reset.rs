@@ -17,7 +17,7 @@ impl House {
 async fn a_new_password_ends_all_that_began_with_the_old_one() {
     let house = house().await;
     house.attach_all().await;
-    let (token, session) = (house.reset_token("ann@x.co").await, house.token().await);
+    let (token, session) = (house.reset_token("ann@x.co").await, house.session().await);
     house.reset("users", &token, "another one").await.unwrap();
     assert_eq!(house.attached().await, [0; 4]);
     assert!(house.login("users", ann()).await.is_err());
