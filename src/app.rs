@@ -11,6 +11,7 @@ use crate::{
     identity::{Cost, Passwords},
     jobs::{self, Jobs},
     mail::Mail,
+    realtime::Hub,
     records::Records,
     rules,
     schema::Schema,
@@ -68,6 +69,8 @@ pub struct App {
     pub records: Records,
     pub mail: Mail,
     pub auth: Auth,
+    /// Begins with the server, too.
+    pub realtime: Hub,
     pub jobs: Jobs,
     /// Begins with the server: opening a directory for anything else runs no jobs.
     pub runner: jobs::Runner,
@@ -101,17 +104,11 @@ impl App {
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
-        let auth = Auth::new(
-            db.clone(),
-            schema.clone(),
-            records.clone(),
-            passwords.clone(),
-            settings.clone(),
-            mail.clone(),
-            jobs.clone(),
-        );
+        let auth =
+            Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone(), mail.clone());
         auth.clean_up_hourly(&runner);
-        auth.take_jobs(&runner);
-        Ok(Self { db, clock: config.clock, settings, schema, storage, passwords, records, mail, auth, jobs, runner })
+        let realtime = Hub::new(db.clone(), schema.clone(), records.clone());
+        let clock = config.clock;
+        Ok(Self { db, clock, settings, schema, storage, passwords, records, mail, auth, realtime, jobs, runner })
     }
 }

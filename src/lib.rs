@@ -5,6 +5,7 @@
 //! - [`cli`]: the command line, one file per subcommand.
 //! - [`http`]: the wire, and nothing but the wire.
 //! - [`app`]: what requests and background tasks share, built once.
+//! - [`realtime`]: live readers of the change log.
 //! - [`auth`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
 //! - [`error`], [`clock`], [`random`]: what everybody stands on.
@@ -25,6 +26,7 @@ pub mod identity;
 pub mod jobs;
 pub mod mail;
 pub mod random;
+pub mod realtime;
 pub mod records;
 pub mod rules;
 pub mod schema;

@@ -150,6 +150,22 @@ pub(super) fn read_after(tx: &ReadTx<'_>, seq: u64, limit: usize) -> Result<Page
     Ok(Page { entries, complete, last })
 }
 
+/// The updates and deletes of one record after `seq`, newest first, up to `limit`: number, kind and image.
+pub(super) fn changes_of(
+    tx: &ReadTx<'_>,
+    collection: &str,
+    record: &str,
+    seq: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Kind, String)>> {
+    let sql = "SELECT seq, kind, before FROM __conch_log
+        WHERE collection = ?1 AND record = ?2 AND kind <> 0 AND seq > ?3 ORDER BY seq DESC LIMIT ?4";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    tx.query_all(sql, params![collection, record, from_seq(seq), limit], |row| {
+        Ok((to_seq(row.get(0)?), Kind::from_code(row.get(1)?)?, row.get(2)?))
+    })
+}
+
 /// Removes up to `step` of the oldest entries, keeping the newest `retention` (at least one); returns the number of the
 /// oldest that is left.
 pub(super) fn prune(tx: &ReadTx<'_>, last: u64, oldest: u64, retention: u64, step: u64) -> Result<u64> {

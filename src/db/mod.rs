@@ -274,6 +274,17 @@ impl Db {
         log::read_after(tx, seq, limit)
     }
 
+    /// The updates and deletes of one record after `seq`, newest first, up to `limit`: number, kind and image before.
+    pub fn changes_of(
+        tx: &ReadTx<'_>,
+        collection: &str,
+        record: &str,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Kind, String)>> {
+        log::changes_of(tx, collection, record, seq, limit)
+    }
+
     /// Wakes with the last committed sequence number after every commit that has changes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.inner.shared.watch.subscribe()

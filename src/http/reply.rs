@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse,
+    body::{BoxBody, MessageBody},
     http::{
         StatusCode,
         header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION},
@@ -16,6 +17,8 @@ pub struct Reply {
     pub content_type: Option<HeaderValue>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+    /// What is sent bit by bit instead of `body`.
+    stream: Option<BoxBody>,
 }
 
 impl Reply {
@@ -26,7 +29,13 @@ impl Reply {
 
     /// 204
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, content_type: None, headers: Vec::new(), body: Bytes::new() }
+        Self {
+            status: StatusCode::NO_CONTENT,
+            content_type: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            stream: None,
+        }
     }
 
     /// 307 to `location`; a location that is no header value (it came from a parsed URI, so it is one) is left out.
@@ -38,7 +47,12 @@ impl Reply {
 
     pub fn with(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let content_type = Some(HeaderValue::from_static(content_type));
-        Self { status, content_type, headers: Vec::new(), body: body.into() }
+        Self { status, content_type, headers: Vec::new(), body: body.into(), stream: None }
+    }
+
+    /// A body that is sent as it comes.
+    pub fn stream(status: StatusCode, content_type: &'static str, body: impl MessageBody + 'static) -> Self {
+        Self { stream: Some(BoxBody::new(body)), ..Self::with(status, content_type, Bytes::new()) }
     }
 
     pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -47,7 +61,7 @@ impl Reply {
     }
 
     pub fn into_response(self) -> HttpResponse {
-        let mut response = HttpResponse::with_body(self.status, self.body).map_into_boxed_body();
+        let mut response = HttpResponse::with_body(self.status, self.stream.unwrap_or_else(|| BoxBody::new(self.body)));
         let headers = response.headers_mut();
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, content_type);

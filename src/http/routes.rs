@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, files, health, mailbox, records, settings, setup},
+    api::{auth, batch, collections, files, health, mailbox, realtime, records, settings, setup},
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -44,15 +44,6 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::GET | &Method::POST, ["api", "oauth2-redirect"]) => Box::pin(auth::redirected(call)).await,
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
 
-        (&Method::POST, ["api", "collections", c, "request-verification"]) => {
-            Box::pin(auth::request_verification(call, c)).await
-        }
-        (&Method::POST, ["api", "collections", c, "request-password-reset"]) => {
-            Box::pin(auth::request_password_reset(call, c)).await
-        }
-        (&Method::POST, ["api", "collections", c, "request-email-change"]) => {
-            Box::pin(auth::request_email_change(call, c)).await
-        }
         (&Method::POST, ["api", "collections", c, "confirm-verification"]) => {
             Box::pin(auth::confirm_verification(call, c)).await
         }
@@ -77,6 +68,9 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::PATCH, ["api", "collections", c]) => Box::pin(collections::update(call, c)).await,
         (&Method::DELETE, ["api", "collections", c]) => Box::pin(collections::delete(call, c)).await,
         (&Method::DELETE, ["api", "collections", c, "truncate"]) => Box::pin(collections::truncate(call, c)).await,
+
+        (&Method::GET, ["api", "realtime"]) => realtime::connect(&call),
+        (&Method::POST, ["api", "realtime"]) => Box::pin(realtime::subscribe(call)).await,
 
         (&Method::GET, ["api", "settings"]) => settings::get(call),
         (&Method::PATCH, ["api", "settings"]) => Box::pin(settings::patch(call)).await,

@@ -51,7 +51,12 @@ pub fn run(
 ) -> anyhow::Result<()> {
     raise_file_limit();
     System::new().block_on(async move {
-        let worker_app = app.clone();
+        let (worker_app, hub, asked) = (app.clone(), app.realtime.clone(), asked_to_stop()?);
+        let stopping = async move {
+            asked.await;
+            // Streams would go on for ever.
+            hub.close();
+        };
         let server = HttpServer::new(move || {
             // One service for everything: the route table is ours, see `routes`.
             let wire = Rc::new(Wire::new(worker_app.clone(), &options));
@@ -67,7 +72,7 @@ pub fn run(
         .h1_allow_half_closed(false)
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
-        .shutdown_signal(asked_to_stop()?)
+        .shutdown_signal(stopping)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)
         .context("cannot listen")?
@@ -75,6 +80,8 @@ pub fn run(
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         app.runner.start();
+        let hub = app.realtime.clone();
+        actix_web::rt::spawn(async move { hub.run().await });
         // Dropping the server without a word would leave workers behind: whatever happens, it is stopped.
         let announced = ready(app.clone()).await;
         if announced.is_err() {

@@ -8,6 +8,7 @@ mod cache;
 mod counts;
 mod expand;
 mod fields;
+mod history;
 mod layout;
 mod list;
 mod params;
@@ -16,6 +17,7 @@ mod render;
 mod tests;
 mod view;
 mod visibility;
+mod watch;
 mod write;
 
 use std::sync::Arc;
@@ -24,7 +26,9 @@ use serde_json::{Map, Value as Json};
 
 pub use self::{
     fields::Picker,
+    history::Story,
     params::ListParams,
+    watch::{Glance, Lens, Scope, State},
     write::{Asked, BatchFailure, Script},
 };
 

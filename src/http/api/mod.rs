@@ -7,6 +7,7 @@ pub mod files;
 pub mod health;
 pub mod mailbox;
 mod oauth2_providers;
+pub mod realtime;
 pub mod records;
 pub mod settings;
 pub mod setup;

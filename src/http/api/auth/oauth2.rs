@@ -27,15 +27,18 @@ pub async fn with_oauth2(mut call: Call, collection: &str) -> Result<Reply> {
 pub async fn redirected(mut call: Call) -> Result<Reply> {
     let is_post = call.http.method() == Method::POST;
     let returned = if is_post { in_body(&mut call).await } else { in_query(&call) };
-    // Clients wait over realtime. As long as there is none, nobody waits for any state.
-    let waiting: Option<fn(Json)> = None;
-    let landing = returned.map_or(Landing::Failure, |returned| call.app().auth.returned(&returned, waiting));
+    let landing = returned.map_or(Landing::Failure, |returned| {
+        let waiting = call.app().realtime.popup(&returned.state, call.client_ip());
+        call.app().auth.returned(&returned, waiting)
+    });
     let page = match landing {
         Landing::Success => "../_/#/auth/oauth2-redirect-success",
         Landing::Failure => "../_/#/auth/oauth2-redirect-failure",
     };
     let status = if is_post { StatusCode::SEE_OTHER } else { StatusCode::TEMPORARY_REDIRECT };
-    Ok(Reply { status, ..Reply::redirect(page) })
+    let mut reply = Reply::redirect(page);
+    reply.status = status;
+    Ok(reply)
 }
 
 fn in_query(call: &Call) -> Result<Returned> {

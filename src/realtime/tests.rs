@@ -1,0 +1,379 @@
+//! The hub over a real database: what each kind of listener is told, in order, and what it is told later.
+
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, task::Poll, time::Duration};
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Connection, Hub, Position, Resume, Subscribe};
+use crate::{
+    db::{Db, Durability, Options},
+    error::Kind,
+    files::Storage,
+    identity::{AuthRecord, Caller, Cost, Passwords},
+    random,
+    records::{Body, Records, Shape},
+    rules::{Checker, Request},
+    schema::Schema,
+};
+
+const HOME: std::net::IpAddr = std::net::IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+struct House {
+    dir: PathBuf,
+    schema: Schema,
+    records: Records,
+    hub: Hub,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.hub.close();
+        // A directory that stays behind in the system's temporary one breaks nothing.
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl House {
+    /// `notes` with an owner, seen by their owner or if they are public; `members` with accounts.
+    async fn new() -> Self {
+        let dir = std::env::temp_dir().join(format!("conch-realtime-{}", random::record_id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let options =
+            Options { durability: Durability::Off, functions: vec![crate::rules::register], ..Options::default() };
+        let db = Db::open(&dir, options).unwrap();
+        let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
+        let storage = Storage::open(&dir, false).unwrap();
+        let records = Records::new(db.clone(), schema.clone(), storage, Passwords::new(Cost::Cheap));
+        let hub = Hub::new(db, schema.clone(), records.clone());
+        let house = Self { dir, schema, records, hub };
+        let text = |name: &str| json!({"name": name, "type": "text"});
+        house
+            .define(json!({"name": "members", "type": "auth", "createRule": "", "listRule": "", "viewRule": "",
+            "updateRule": "", "fields": [text("nick")]}))
+            .await;
+        let rule = "public = true || owner = @request.auth.id";
+        house
+            .define(json!({"name": "notes", "type": "base", "listRule": rule, "viewRule": rule, "fields": [
+            text("title"), text("owner"), {"name": "public", "type": "bool"},
+            {"name": "secret", "type": "text", "hidden": true}]}))
+            .await;
+        house
+    }
+
+    async fn define(&self, definition: Json) {
+        self.schema.create(object(definition)).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    async fn create(&self, collection: &str, values: Json) -> String {
+        let request = Request { method: "POST".into(), caller: Caller::system(), ..Request::default() };
+        let body = Body { values: object(values), uploads: Vec::new() };
+        let answer = self.records.create(request, collection, body, Shape::default()).await.unwrap();
+        let made: Json = serde_json::from_slice(&answer).unwrap();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn update(&self, collection: &str, id: &str, values: Json) {
+        let request = Request { method: "PATCH".into(), caller: Caller::system(), ..Request::default() };
+        let body = Body { values: object(values), uploads: Vec::new() };
+        self.records.update(request, collection, id, body, Shape::default()).await.unwrap();
+    }
+
+    async fn delete(&self, collection: &str, id: &str) {
+        let request = Request { method: "DELETE".into(), caller: Caller::system(), ..Request::default() };
+        self.records.delete(request, collection, id).await.unwrap();
+    }
+
+    async fn member(&self, nick: &str) -> Caller {
+        let password = json!("12345678");
+        let values = json!({"nick": nick, "email": format!("{nick}@example.com"), "password": password,
+            "passwordConfirm": password});
+        let id = self.create("members", values).await;
+        self.caller(&id).await
+    }
+
+    async fn caller(&self, id: &str) -> Caller {
+        let collection = self.schema.find("members").unwrap();
+        let row = self.records.load(&collection, id).await.unwrap().unwrap();
+        let (collection_id, collection_name) = (collection.id.clone(), collection.name.clone());
+        Caller::Record(Arc::new(AuthRecord { collection_id, collection_name, id: id.into(), row }))
+    }
+
+    /// A stream with these subscriptions, and the events that it has got so far.
+    async fn listen(&self, caller: &Caller, topics: &[&str]) -> Listener {
+        let mut listener = Listener { connection: self.hub.connect(HOME).unwrap(), text: String::new() };
+        listener.poll();
+        listener.text.clear();
+        self.subscribe(&listener, caller, topics, None).await.unwrap();
+        listener
+    }
+
+    async fn subscribe(
+        &self,
+        listener: &Listener,
+        caller: &Caller,
+        topics: &[&str],
+        resume: Option<Resume>,
+    ) -> crate::error::Result<Option<Position>> {
+        let ask = Subscribe {
+            client: listener.connection.client().id.to_string(),
+            topics: topics.iter().map(ToString::to_string).collect(),
+            resume,
+        };
+        self.hub.subscribe(ask, caller.clone(), HOME).await
+    }
+
+    /// Runs the hub until it has told everything that was committed.
+    async fn settle(&self) {
+        let run = self.hub.run();
+        // Nothing else happens: what is to be told is told at once.
+        let _ = tokio::time::timeout(Duration::from_millis(150), run).await;
+    }
+}
+
+struct Listener {
+    connection: Connection,
+    text: String,
+}
+
+impl Listener {
+    fn poll(&mut self) -> bool {
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        loop {
+            match self.connection.client().poll(&context) {
+                Poll::Ready(Some(piece)) => self.text.push_str(std::str::from_utf8(&piece).unwrap()),
+                Poll::Ready(None) => return false,
+                Poll::Pending => return true,
+            }
+        }
+    }
+
+    /// Topic and data of everything new.
+    fn events(&mut self) -> Vec<(String, Json)> {
+        self.poll();
+        let text = std::mem::take(&mut self.text);
+        let frames = text.split_terminator("\n\n").map(|frame| {
+            let line = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+            assert_eq!(line("id:"), *self.connection.client().id);
+            (line("event:"), serde_json::from_str(&line("data:")).unwrap())
+        });
+        frames.collect()
+    }
+
+    /// What happened to which title, in short.
+    fn told(&mut self) -> Vec<String> {
+        let events = self.events();
+        let short = |(_, data): &(String, Json)| {
+            let moved = data["transition"].as_str().map(|moved| format!(" {moved}")).unwrap_or_default();
+            format!("{} {}{moved}", data["action"].as_str().unwrap(), data["record"]["title"].as_str().unwrap_or("-"))
+        };
+        events.iter().map(short).collect()
+    }
+}
+
+fn object(value: Json) -> Map<String, Json> {
+    value.as_object().cloned().unwrap()
+}
+
+fn with_query(topic: &str, query: &Json) -> String {
+    let options = json!({ "query": query }).to_string();
+    let escaped: String = url::form_urlencoded::byte_serialize(options.as_bytes()).collect();
+    format!("{topic}?options={escaped}")
+}
+
+#[tokio::test]
+async fn everybody_is_told_what_their_rule_lets_them_see() {
+    let house = House::new().await;
+    let (ann, bob) = (house.member("ann").await, house.member("bob").await);
+    let owner = ann.record().unwrap().id.to_string();
+    let mut guest = house.listen(&Caller::Guest, &["notes/*"]).await;
+    let mut hers = house.listen(&ann, &["notes/*"]).await;
+    let mut his = house.listen(&bob, &["notes"]).await;
+    let mut root = house.listen(&Caller::system(), &["notes/*"]).await;
+    let mut other = house.listen(&Caller::system(), &["members/*", "nothing/*", "@other"]).await;
+    let id = house.create("notes", json!({"title": "a", "owner": owner, "secret": "hush"})).await;
+    let mut one = house.listen(&ann, &[&format!("notes/{id}")]).await;
+    house.update("notes", &id, json!({"title": "b", "public": true})).await;
+    house.update("notes", &id, json!({"title": "c", "public": false})).await;
+    house.delete("notes", &id).await;
+    house.settle().await;
+    assert_eq!(guest.told(), ["update b"]);
+    assert_eq!(hers.told(), ["create a", "update b", "update c", "delete c"]);
+    assert_eq!(his.told(), ["update b"]);
+    assert_eq!(one.told(), ["update b", "update c", "delete c"]);
+    assert_eq!(other.events(), []);
+    let all = root.events();
+    assert_eq!(all.len(), 4);
+    assert_eq!(all[0].1["record"]["secret"], json!("hush"), "superusers see hidden fields");
+    assert_eq!(all[0].1["seq"], Json::Null, "only who asks gets numbers");
+}
+
+#[tokio::test]
+async fn hidden_fields_reach_nobody_and_options_shape_what_is_told() {
+    let house = House::new().await;
+    let topics = [
+        "notes/*".to_owned(),
+        with_query("notes/*", &json!({"filter": "title = 'b'"})),
+        with_query("notes/*", &json!({"fields": "id,title"})),
+        with_query("notes/*", &json!({"filter": "secret = 'hush'"})),
+        with_query("notes/*", &json!({"filter": "title = @request.auth.id || true = true"})),
+        with_query("notes/*", &json!({"filter": "nonsense ="})),
+    ];
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut guest = house.listen(&Caller::Guest, &topics).await;
+    for title in ["a", "b"] {
+        house.create("notes", json!({"title": title, "public": true, "secret": "hush"})).await;
+    }
+    house.settle().await;
+    let events = guest.events();
+    let of = |topic: &str| events.iter().filter(|(name, _)| name == topic).map(|(_, data)| data).collect::<Vec<_>>();
+    assert_eq!((of(topics[0]).len(), of(topics[1]).len(), of(topics[2]).len()), (2, 1, 2));
+    assert_eq!(of(topics[1])[0]["record"]["title"], json!("b"));
+    assert_eq!(of(topics[2])[0]["record"].as_object().unwrap().len(), 2);
+    assert_eq!(events.len(), 5, "bad filters tell nothing");
+    assert!(!format!("{events:?}").contains("hush"));
+}
+
+#[tokio::test]
+async fn who_asks_is_told_when_a_record_enters_or_leaves() {
+    let house = House::new().await;
+    let topic = with_query("notes/*", &json!({"transitions": "true"}));
+    let mut guest = house.listen(&Caller::Guest, &[&topic]).await;
+    let id = house.create("notes", json!({"title": "a", "owner": "nobody"})).await;
+    for public in [true, true, false, false] {
+        house.update("notes", &id, json!({"public": public, "title": "x"})).await;
+    }
+    house.delete("notes", &id).await;
+    house.settle().await;
+    let events = guest.events();
+    let short: Vec<_> = events.iter().map(|(_, data)| data["transition"].as_str().unwrap_or("-")).collect();
+    assert_eq!(short, ["enter", "-", "leave"]);
+    let last = &events[2].1["record"];
+    assert_eq!((last["id"].as_str(), last.as_object().unwrap().len()), (Some(id.as_str()), 3), "only which one it was");
+}
+
+#[tokio::test]
+async fn who_was_away_is_told_the_rest_in_order() {
+    let house = House::new().await;
+    let mut live = house.listen(&Caller::Guest, &[]).await;
+    let position =
+        house.subscribe(&live, &Caller::Guest, &["notes/*"], Some(Resume::default())).await.unwrap().unwrap();
+    assert!(!position.recovered, "who saw nothing has to fetch first");
+    let id = house.create("notes", json!({"title": "a", "owner": "nobody", "public": true})).await;
+    for (title, public) in [("b", true), ("c", false), ("d", true), ("e", true)] {
+        house.update("notes", &id, json!({"title": title, "public": public})).await;
+    }
+    house.delete("notes", &id).await;
+    house.create("notes", json!({"id": id.clone(), "title": "again", "public": true})).await;
+    house.settle().await;
+    let expected = live.events();
+    assert_eq!(expected.len(), 6);
+    let seen = expected[1].1["seq"].as_u64().unwrap();
+    for (from, rest) in [(position.seq, 0), (seen, 2)] {
+        let mut back = house.listen(&Caller::Guest, &[]).await;
+        let resume = Resume { epoch: position.epoch.to_string(), seq: from };
+        let now = house.subscribe(&back, &Caller::Guest, &["notes/*"], Some(resume)).await.unwrap().unwrap();
+        assert!(now.recovered);
+        house.create("notes", json!({"title": format!("live {from}"), "public": true})).await;
+        house.settle().await;
+        let mut got = back.events();
+        assert_eq!(got.pop().unwrap().1["record"]["title"], json!(format!("live {from}")), "live ones follow the past");
+        got.truncate(expected.len() - rest);
+        assert_eq!(got, expected[rest..], "the same as live, from {from}");
+    }
+    for (epoch, seq) in [("another", seen), (&*position.epoch, u64::MAX)] {
+        let back = house.listen(&Caller::Guest, &[]).await;
+        let resume = Some(Resume { epoch: epoch.to_owned(), seq });
+        let now = house.subscribe(&back, &Caller::Guest, &["notes/*"], resume).await.unwrap().unwrap();
+        assert!(!now.recovered, "{epoch} {seq}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_bound_to_one_account_until_its_tokens_end() {
+    let house = House::new().await;
+    let (ann, bob) = (house.member("ann").await, house.member("bob").await);
+    let owner = ann.record().unwrap().id.to_string();
+    let mut stream = house.listen(&ann, &["notes/*", "members/*"]).await;
+    for other in [&Caller::Guest, &bob, &Caller::system()] {
+        let refused = house.subscribe(&stream, other, &[], None).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::Forbidden);
+    }
+    house.create("notes", json!({"title": "hers", "owner": owner})).await;
+    house.update("members", &owner, json!({"nick": "anna"})).await;
+    house.settle().await;
+    let password = json!({"password": "another one", "passwordConfirm": "another one"});
+    house.update("members", &owner, password).await;
+    house.create("notes", json!({"title": "late", "owner": owner})).await;
+    house.settle().await;
+    let events = stream.events();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[0].1["record"]["title"], json!("hers"));
+    assert!(events[1].1["record"].get("email").is_some(), "her own address while she is signed in");
+    assert_eq!(events[2].1["record"].get("email"), None, "and not once she is not");
+    // The stream is a guest's now, and may become anybody's.
+    house.subscribe(&stream, &bob, &["notes/*"], None).await.unwrap();
+    // A new secret ends all of a collection's tokens.
+    let secret = json!({"authToken": {"secret": random::string(random::ALPHANUMERIC, 50)}});
+    house.schema.update("members", object(secret)).await.unwrap();
+    house.subscribe(&stream, &Caller::Guest, &["notes/*"], None).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_subscribed_to_says_why() {
+    let house = House::new().await;
+    let stream = house.listen(&Caller::Guest, &[]).await;
+    let id = stream.connection.client().id.to_string();
+    let many = vec!["a".to_owned(); 1001];
+    let long = vec!["a".to_owned(), "b".repeat(2501)];
+    let fat: Vec<String> = (0..200).map(|index| format!("{index}{}", "c".repeat(2000))).collect();
+    for (client, topics, address, expected) in [
+        ("", vec![], HOME, (Kind::Invalid, "clientId: validation_required;")),
+        (&*"x".repeat(256), vec![], HOME, (Kind::Invalid, "clientId: validation_length_out_of_range;")),
+        ("nobody", vec![], HOME, (Kind::NotFound, "")),
+        (&*id, many, HOME, (Kind::Invalid, "subscriptions: validation_length_too_long;")),
+        (&*id, long, HOME, (Kind::Invalid, "subscriptions.1: validation_length_too_long;")),
+        (&*id, fat, HOME, (Kind::Invalid, "")),
+        (&*id, vec![], Ipv4Addr::new(10, 0, 0, 1).into(), (Kind::Invalid, "")),
+    ] {
+        let ask = Subscribe { client: client.to_owned(), topics, resume: None };
+        let error = house.hub.subscribe(ask, Caller::Guest, address).await.unwrap_err();
+        assert_eq!(error.kind, expected.0, "{error}");
+        assert!(error.to_string().contains(expected.1), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_signal_of_a_login_popup_comes_once_and_only_from_its_own_address() {
+    let house = House::new().await;
+    let mut stream = house.listen(&Caller::Guest, &["@oauth2"]).await;
+    let id = stream.connection.client().id.to_string();
+    assert!(house.hub.popup("nobody", HOME).is_none());
+    assert!(house.hub.popup(&id, Ipv4Addr::new(10, 0, 0, 1).into()).is_none());
+    house.hub.popup(&id, HOME).unwrap()(json!({"state": id, "code": "c"}));
+    assert!(house.hub.popup(&id, HOME).is_none());
+    assert_eq!(stream.events(), [("@oauth2".to_owned(), json!({"state": id, "code": "c"}))]);
+    house.subscribe(&stream, &Caller::Guest, &["@oauth2?options=%7B%7D"], None).await.unwrap();
+    assert!(house.hub.popup(&id, HOME).is_none());
+}
+
+#[tokio::test]
+async fn closing_ends_every_stream_and_nobody_gets_in() {
+    let house = House::new().await;
+    let mut stream = house.listen(&Caller::Guest, &["notes/*"]).await;
+    assert!(stream.poll());
+    house.hub.close();
+    assert!(!stream.poll());
+    assert_eq!(house.hub.connect(HOME).err().map(|error| error.kind), Some(Kind::Busy));
+}
+
+#[tokio::test]
+async fn a_new_epoch_ends_the_streams_that_count() {
+    let house = House::new().await;
+    let mut counting = house.listen(&Caller::Guest, &[]).await;
+    house.subscribe(&counting, &Caller::Guest, &["notes/*"], Some(Resume::default())).await.unwrap();
+    let mut plain = house.listen(&Caller::Guest, &["notes/*"]).await;
+    house.hub.inner.db.new_epoch().await.unwrap();
+    house.settle().await;
+    assert!(!counting.poll());
+    assert!(plain.poll());
+}
