@@ -104,9 +104,17 @@ impl App {
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
-        let auth =
-            Auth::new(db.clone(), schema.clone(), records.clone(), passwords.clone(), settings.clone(), mail.clone());
+        let auth = Auth::new(
+            db.clone(),
+            schema.clone(),
+            records.clone(),
+            passwords.clone(),
+            settings.clone(),
+            mail.clone(),
+            jobs.clone(),
+        );
         auth.clean_up_hourly(&runner);
+        auth.take_jobs(&runner);
         let realtime = Hub::new(db.clone(), schema.clone(), records.clone());
         let clock = config.clock;
         Ok(Self { db, clock, settings, schema, storage, passwords, records, mail, auth, realtime, jobs, runner })

@@ -10,12 +10,13 @@ use super::{
     find::{id_by_email, values},
     form::{self, text},
     redeem::Redeemed,
-    token::{self, Purpose},
+    token::{self, Grant, Purpose},
 };
 use crate::{
     db::Row,
     error::{Error, Issues, Leaf, Result},
-    identity::SUPERUSERS_ID,
+    identity::{AuthRecord, Caller, SUPERUSERS_ID},
+    mail::Template,
     records::Script,
     schema::Collection,
 };
@@ -24,6 +25,32 @@ use crate::{
 const LONGEST_PASSWORD: usize = 100;
 
 impl Auth {
+    /// Whose address `POST …/request-email-change` would change: the caller's, in this collection.
+    pub fn changes_email(&self, caller: &Caller, collection: &str) -> Result<Arc<AuthRecord>> {
+        let (collection, record) = self.same_collection(caller, collection)?;
+        refuse_superusers(&collection)?;
+        Ok(record)
+    }
+
+    /// The rest of `POST …/request-email-change`: a mail to the new address, sent before the answer.
+    pub async fn request_email_change(&self, record: &AuthRecord, body: &Map<String, Json>) -> Result<()> {
+        let collection = self.auth_collection(&record.collection_id)?;
+        let new_email = text(body, "newEmail")?;
+        let email = record.row.text("email").unwrap_or_default();
+        let mut issues = Issues::default();
+        if form::require_email(&mut issues, "newEmail", &new_email) {
+            if new_email == email {
+                issues.insert("newEmail", Leaf::new("validation_not_in_invalid", "This is your address already."));
+            } else if self.by_email(&collection, &new_email).await?.is_some() {
+                let leaf = Leaf::new("validation_invalid_new_email", "Another account has this address.");
+                issues.insert("newEmail", leaf);
+            }
+        }
+        issues.into_result("The address cannot be changed so.")?;
+        let token = self.mint(&collection, record, Grant::EmailChange { email, new_email: &new_email }, None)?;
+        self.post(Template::EmailChange, &collection, record, &new_email, &token).await
+    }
+
     /// `POST …/confirm-email-change`. The new address changes the token's key, so a token works once, and every session
     /// ends.
     pub async fn confirm_email_change(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {

@@ -11,6 +11,8 @@ mod find;
 mod form;
 mod impersonate;
 mod known;
+mod mails;
+mod markers;
 mod methods;
 mod mfa;
 pub mod oauth2;
@@ -33,6 +35,7 @@ use self::{
     attempts::Attempts,
     background::Background,
     known::{Known, Verified},
+    markers::Markers,
     redeem::Redeemed,
     token::Purpose,
 };
@@ -45,6 +48,7 @@ use crate::{
     db::{Db, Row, Value},
     error::{Error, Result},
     identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID},
+    jobs::Jobs,
     mail::Mail,
     records::Records,
     schema::{Collection, Schema, auth_options::AuthOptions},
@@ -60,10 +64,13 @@ pub struct Auth {
     passwords: Passwords,
     settings: settings::Store,
     mail: Mail,
+    jobs: Jobs,
     known: Arc<Known>,
     attempts: Attempts,
     background: Background,
     outside: Arc<oauth2::Outside>,
+    /// When an account was last sent a mail of a kind that anybody can ask for.
+    markers: Arc<Markers>,
 }
 
 impl Auth {
@@ -74,6 +81,7 @@ impl Auth {
         passwords: Passwords,
         settings: settings::Store,
         mail: Mail,
+        jobs: Jobs,
     ) -> Self {
         Self {
             db,
@@ -82,10 +90,12 @@ impl Auth {
             passwords,
             settings,
             mail,
+            jobs,
             known: Arc::default(),
             attempts: Attempts::default(),
             background: Background::default(),
             outside: Arc::default(),
+            markers: Arc::default(),
         }
     }
 

@@ -6,12 +6,13 @@ use super::{
     Auth,
     find::values,
     form::{self, text},
-    is_verified,
+    is_verified, options,
     redeem::Redeemed,
     token::Purpose,
 };
 use crate::{
     error::{Error, Issues, Leaf, Result},
+    mail::Template,
     records::Script,
     schema::{Collection, field::FieldKind},
 };
@@ -20,6 +21,17 @@ use crate::{
 const LONGEST: usize = 255;
 
 impl Auth {
+    /// `POST …/request-password-reset`: the mail is sent later, if there is such an account. Nobody can tell from the
+    /// answer, nor from its time.
+    pub async fn request_password_reset(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+        let collection = self.auth_collection(collection)?;
+        if !options(&collection).password_auth.enabled {
+            return Err(Error::invalid("The collection does not accept passwords."));
+        }
+        let email = form::only_email(body)?;
+        self.post_later(Template::PasswordReset, &collection, email).await
+    }
+
     /// `POST …/confirm-password-reset`. The new password changes the token's key, so a token works once, and every
     /// session ends.
     pub async fn confirm_password_reset(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
@@ -37,7 +49,11 @@ impl Auth {
         }
         issues.into_result("The password could not be set.")?;
         let redeemed = redeemed.ok_or_else(Error::not_found)?;
-        self.records.transact(None, move |script| set_password(script, &redeemed, &password)).await
+        let id = redeemed.id.clone();
+        self.records.transact(None, move |script| set_password(script, &redeemed, &password)).await?;
+        // Who has lost the new one as well may ask at once.
+        self.markers.clear(Template::PasswordReset, &collection.id, &id);
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Kind, Result},
-    identity::{AuthRecord, SUPERUSERS_ID},
+    identity::{AuthRecord, Caller, SUPERUSERS_ID},
     records::{self, Rendered, Shape},
     rules::{Context, Request},
     schema::Collection,
@@ -102,19 +102,27 @@ impl Auth {
 
     /// `POST …/auth-refresh` (§3.4). `token` is the one that the request carried, as it stood in the header.
     pub async fn refresh(&self, mut request: Request, collection: &str, token: &str, shape: Shape) -> Result<Rendered> {
-        let collection = self.schema.find(collection)?;
-        let Some(record) = request.caller.record().cloned() else {
-            return Err(Error::unauthorized("Sign in first."));
-        };
-        if record.collection_id != collection.id || !collection.is_auth() {
-            return Err(Error::forbidden("The account belongs to another collection."));
-        }
+        let (collection, record) = self.same_collection(&request.caller, collection)?;
         request.context = Context::Default;
         let admission = Admission { auth: self, request, collection: &collection, record: &record };
         admission.admit_by_rule().await?;
         let text = token::from_header(token);
         let refreshable = Unverified::decode(text, Purpose::Auth, self.now()).is_some_and(|token| token.refreshable);
         if refreshable { admission.answer(None, shape).await } else { admission.answer_with(text, None, shape).await }
+    }
+
+    /// Who asks, as an account of this collection (id or name; §2.3): unknown 404, nobody 401, somebody else's 403.
+    pub(super) fn same_collection(
+        &self,
+        caller: &Caller,
+        collection: &str,
+    ) -> Result<(Arc<Collection>, Arc<AuthRecord>)> {
+        let collection = self.schema.find(collection)?;
+        let record = caller.record().ok_or_else(|| Error::unauthorized("Sign in first."))?;
+        if record.collection_id != collection.id || !collection.is_auth() {
+            return Err(Error::forbidden("The account belongs to another collection."));
+        }
+        Ok((collection, record.clone()))
     }
 
     /// Fails for addresses that superusers may not come from (`settings.superuserIPs`; none listed: all may).

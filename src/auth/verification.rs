@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     Auth,
     find::values,
-    form::text,
+    form::{only_email, text},
     is_verified,
     redeem::Redeemed,
     token::{self, Purpose},
@@ -15,12 +15,21 @@ use super::{
 use crate::{
     error::{Error, Leaf, Result},
     identity::SUPERUSERS_ID,
+    mail::Template,
     random,
     records::Script,
     schema::Collection,
 };
 
 impl Auth {
+    /// `POST …/request-verification`: the mail is sent later, if there is such an account and it needs one. Nobody can
+    /// tell from the answer, nor from its time.
+    pub async fn request_verification(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+        let collection = self.verifiable(collection)?;
+        let email = only_email(body)?;
+        self.post_later(Template::Verification, &collection, email).await
+    }
+
     /// `POST …/confirm-verification`. Repeatable while the token's key stays: for who is verified nothing changes.
     pub async fn confirm_verification(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
         let collection = self.verifiable(collection)?;

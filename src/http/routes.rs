@@ -44,6 +44,15 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::GET | &Method::POST, ["api", "oauth2-redirect"]) => Box::pin(auth::redirected(call)).await,
         (&Method::POST, ["api", "collections", c, "auth-refresh"]) => Box::pin(auth::refresh(call, c)).await,
 
+        (&Method::POST, ["api", "collections", c, "request-verification"]) => {
+            Box::pin(auth::request_verification(call, c)).await
+        }
+        (&Method::POST, ["api", "collections", c, "request-password-reset"]) => {
+            Box::pin(auth::request_password_reset(call, c)).await
+        }
+        (&Method::POST, ["api", "collections", c, "request-email-change"]) => {
+            Box::pin(auth::request_email_change(call, c)).await
+        }
         (&Method::POST, ["api", "collections", c, "confirm-verification"]) => {
             Box::pin(auth::confirm_verification(call, c)).await
         }

@@ -17,7 +17,7 @@ impl House {
 async fn the_new_address_is_proven_and_ends_all_sessions() {
     let house = house().await;
     house.attach_all().await;
-    let (token, session) = (house.change_token("ann@x.co", "new@x.co").await, house.token().await);
+    let (token, session) = (house.change_token("ann@x.co", "new@x.co").await, house.session().await);
     house.change("users", &token, "longenough1").await.unwrap();
     let changed = house.user("new@x.co").await;
     assert!(is_verified(&changed.row));

@@ -3,6 +3,7 @@
 mod email_change;
 mod forged;
 mod impersonate;
+mod mails;
 mod mfa;
 mod origins;
 mod otp;
@@ -52,7 +53,11 @@ async fn house_that_mails(capture: bool) -> House {
     let passwords = Passwords::new(Cost::Cheap);
     let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());
     let mail = Mail::new(settings.clone(), clock.clone(), capture);
-    let house = House { auth: Auth::new(db, schema, records, passwords, settings, mail), clock, _dir: dir };
+    let house = House {
+        auth: Auth::new(db.clone(), schema, records, passwords, settings, mail, Jobs::new(db)),
+        clock,
+        _dir: dir,
+    };
     for name in ["ann", "bob"] {
         house.create("users", json!({"email": format!("{name}@x.co"), "name": name})).await;
     }
@@ -145,6 +150,11 @@ impl House {
         self.auth.mint(&users, &self.user(email).await, grant, None).unwrap()
     }
 
+    /// A session of Ann's that no login began, and so left no trace.
+    async fn session(&self) -> String {
+        self.mint("ann@x.co", Grant::Auth { refreshable: true }).await
+    }
+
     /// Number of the last change: stays as long as nobody writes.
     async fn seq(&self) -> u64 {
         self.auth.db.read(|tx| tx.seq()).await.unwrap()
@@ -164,7 +174,8 @@ impl House {
     async fn attach_all(&self) {
         self.attach("_mfas", json!({"method": "otp"})).await;
         self.attach("_otps", json!({"password": "12345678"})).await;
-        self.attach("_authOrigins", json!({"fingerprint": "f"})).await;
+        // The one that every login of these tests comes from.
+        self.attach("_authOrigins", json!({"fingerprint": "aa384f2ac61bcfdaff9042f18c991fea"})).await;
         self.attach("_externalAuths", json!({"provider": "google", "providerId": "1"})).await;
     }
 

@@ -15,7 +15,7 @@ impl House {
 #[tokio::test]
 async fn a_token_verifies_and_may_be_used_again() {
     let house = house().await;
-    let (token, session) = (house.verification("ann@x.co").await, house.token().await);
+    let (token, session) = (house.verification("ann@x.co").await, house.session().await);
     house.verify("users", &token).await.unwrap();
     assert!(is_verified(&house.user("ann@x.co").await.row));
     assert!(!is_verified(&house.user("bob@x.co").await.row));
@@ -32,7 +32,7 @@ async fn a_token_verifies_and_may_be_used_again() {
 async fn links_from_before_the_address_was_proven_go() {
     let house = house().await;
     house.attach_all().await;
-    let (token, session) = (house.verification("ann@x.co").await, house.token().await);
+    let (token, session) = (house.verification("ann@x.co").await, house.session().await);
     house.verify("users", &token).await.unwrap();
     assert_eq!(house.attached().await, [1, 0, 1, 0]);
     assert_eq!(house.whose(&session).await, None);

@@ -11,7 +11,10 @@ mod refresh;
 
 pub use self::{
     impersonate::impersonate,
-    mails::{confirm_email_change, confirm_password_reset, confirm_verification},
+    mails::{
+        confirm_email_change, confirm_password_reset, confirm_verification, request_email_change,
+        request_password_reset, request_verification,
+    },
     methods::methods,
     oauth2::{redirected, with_oauth2},
     otp::{request_otp, with_otp},
