@@ -8,7 +8,7 @@ use crate::{
     records::write::testing::{House, account, codes, id, superuser},
 };
 
-async fn house() -> (House, String) {
+pub(super) async fn house() -> (House, String) {
     let house = House::new();
     let fields = json!([{"name": "nick", "type": "text"}, {"name": "secret", "type": "text", "hidden": true}]);
     let rules = json!({"name": "members", "type": "auth", "fields": fields, "createRule": "", "updateRule": "",
@@ -149,71 +149,6 @@ async fn a_manager_needs_no_old_password() {
     assert!(house.create(&boss, "members", verified.clone()).await.is_ok());
     verified["email"] = json!("w@example.com");
     assert!(house.create(&me, "members", verified).await.is_err());
-}
-
-/// One row in each of the account's collections.
-async fn furnish(house: &House, member: &str) {
-    let collection = house.schema.find("members").unwrap().id.to_string();
-    let rows = [
-        ("_otps", json!({"password": "12345678"})),
-        ("_mfas", json!({"method": "password"})),
-        ("_authOrigins", json!({"fingerprint": "f"})),
-        ("_externalAuths", json!({"provider": "google", "providerId": member})),
-    ];
-    for (name, mut row) in rows {
-        row["collectionRef"] = json!(collection);
-        row["recordRef"] = json!(member);
-        house.create(&superuser(), name, row).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn what_an_account_change_takes_along() {
-    let password = json!({"password": "another password", "passwordConfirm": "another password"});
-    let key = "k".repeat(40);
-    // The change, whether the token key is new, and what is left of otps, mfas, origins, links.
-    let cases = [
-        (password, true, [0, 0, 0, 1]),
-        (json!({"email": "new@example.com"}), true, [0, 1, 1, 1]),
-        (json!({"verified": true}), true, [0, 1, 1, 0]),
-        (json!({"tokenKey": key}), true, [0, 1, 1, 1]),
-        (json!({"tokenKey:autogenerate": ""}), true, [0, 1, 1, 1]),
-        (json!({"nick": "x", "emailVisibility": true}), false, [1, 1, 1, 1]),
-        (json!({}), false, [1, 1, 1, 1]),
-    ];
-    for (change, renewed, left) in cases {
-        let (house, member) = house().await;
-        furnish(&house, &member).await;
-        let before = house.stored("members", &member, "tokenKey").await;
-        house.update(&superuser(), "members", &member, change.clone()).await.unwrap();
-        let after = house.stored("members", &member, "tokenKey").await;
-        assert_eq!(before != after, renewed, "{change}: token key");
-        if change.get("tokenKey").is_some() {
-            assert_eq!(after, key);
-        }
-        let names = ["_otps", "_mfas", "_authOrigins", "_externalAuths"];
-        for (name, left) in names.into_iter().zip(left) {
-            assert_eq!(house.count(name).await, left, "{change}: {name}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn verifying_without_links_keeps_the_token_key() {
-    let (house, member) = house().await;
-    let before = house.stored("members", &member, "tokenKey").await;
-    house.update(&superuser(), "members", &member, json!({"verified": true})).await.unwrap();
-    assert_eq!(house.stored("members", &member, "tokenKey").await, before);
-}
-
-#[tokio::test]
-async fn a_deleted_account_leaves_nothing() {
-    let (house, member) = house().await;
-    furnish(&house, &member).await;
-    house.delete(&superuser(), "members", &member).await.unwrap();
-    for name in ["members", "_otps", "_mfas", "_authOrigins", "_externalAuths"] {
-        assert_eq!(house.count(name).await, 0, "{name}");
-    }
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod batches;
 mod cascades;
 mod house;
 mod rules;
+mod side_effects;
 mod uploads;
 mod values;
