@@ -175,7 +175,7 @@ fn check(claims: &Map<String, Json>, demands: &Demands, now: Timestamp, leeway: 
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::auth) mod tests {
     use aws_lc_rs::{
         rsa::{KeyPair as RsaKeyPair, KeySize, PublicKeyComponents},
         signature::KeyPair,

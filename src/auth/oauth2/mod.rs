@@ -10,7 +10,7 @@
 mod apple;
 mod ask;
 mod exchange;
-mod id_token;
+pub(super) mod id_token;
 mod keys;
 mod link;
 mod login;

@@ -47,6 +47,12 @@ impl Default for Outside {
 }
 
 impl Outside {
+    /// One that downloads pictures from these addresses only.
+    #[cfg(test)]
+    pub fn with_pictures_from(allows: super::picture::Allows) -> Self {
+        Self { pictures: Pictures::from(allows), ..Self::default() }
+    }
+
     /// Room for one more sign-in that waits for others, or busy.
     pub fn admit(&self) -> Result<SemaphorePermit<'_>> {
         self.waiting.try_acquire().map_err(|_| Error::busy(Duration::from_secs(1)))

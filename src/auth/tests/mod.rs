@@ -3,12 +3,15 @@
 mod email_change;
 mod forged;
 mod impersonate;
+mod linking;
 mod mails;
 mod mfa;
+mod oauth2;
 mod origins;
 mod otp;
 mod password;
 mod password_reset;
+mod provider;
 mod superusers;
 mod tokens;
 mod verification;
