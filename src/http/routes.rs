@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, files, health, mailbox, realtime, records, settings, setup},
+    api::{auth, batch, collections, files, health, mailbox, pages, realtime, records, settings},
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -92,7 +92,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
             Box::pin(settings::apple_client_secret(call)).await
         }
 
-        (&Method::GET, ["_", file]) => setup::file(file),
+        (&Method::GET, ["_", file]) => pages::file(file),
 
         _ => Err(Error::not_found()),
     }

@@ -7,10 +7,10 @@ pub mod files;
 pub mod health;
 pub mod mailbox;
 mod oauth2_providers;
+pub mod pages;
 pub mod realtime;
 pub mod records;
 pub mod settings;
-pub mod setup;
 
 use super::{
     extract::{body::Received, query::Params},
