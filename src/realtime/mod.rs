@@ -11,6 +11,7 @@ mod client;
 mod feed;
 mod registry;
 mod replay;
+mod standpoint;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -82,9 +83,20 @@ struct Inner {
 pub struct Position {
     /// Nothing was missed, or all of it follows.
     pub recovered: bool,
-    pub epoch: Arc<str>,
+    /// Opaque: another one means another log, other rules or another account.
+    pub epoch: String,
     /// The number of the last change before the live ones.
     pub seq: u64,
+}
+
+/// A client with its subscriptions in place.
+struct Joined {
+    client: Arc<Client>,
+    subscriptions: Vec<Subscription>,
+    /// The last change that is not told live.
+    since: u64,
+    /// Of the log, and of all else that decides what is seen.
+    epoch: String,
 }
 
 /// What a `POST /api/realtime` asks for.
@@ -137,15 +149,14 @@ impl Hub {
         let secret = secret.map(|options| options.auth_token.secret.clone()).unwrap_or_default();
 
         let resumes = ask.resume.is_some();
-        let (client, subscriptions, since) = self.join(&ask.client, address, resumes, caller, secret, topics)?;
+        let joined = self.join(&ask.client, address, resumes, caller, secret, topics)?;
         match ask.resume {
-            Some(resume) => Ok(Some(self.resume(client, subscriptions, resume, since).await)),
+            Some(resume) => Ok(Some(self.resume(joined, resume).await)),
             None => Ok(None),
         }
     }
 
-    /// Puts a client's subscriptions in place; live events of one that resumes are held. Returns the number of the last
-    /// change that is not told live.
+    /// Puts a client's subscriptions in place; live events of one that resumes are held.
     fn join(
         &self,
         id: &str,
@@ -154,22 +165,25 @@ impl Hub {
         caller: Caller,
         secret: String,
         topics: Vec<(Arc<str>, Topic)>,
-    ) -> Result<(Arc<Client>, Vec<Subscription>, u64)> {
+    ) -> Result<Joined> {
         let mut registry = self.inner.registry.lock();
-        registry.check_secrets(&self.inner.schema.catalog());
+        let catalog = self.inner.schema.catalog();
+        registry.follow(&catalog);
         if resumes && registry.client(id).is_some_and(|client| client.is_held()) {
             // It is still being told what it missed the last time.
             return Err(Error::busy(Duration::from_secs(1)));
         }
         // What was committed before is fetched, or comes from the log; what comes now is told live.
         let since = self.inner.feed.last();
-        let joining = Joining { caller, secret, topics, since };
+        let standpoint = resumes.then(|| standpoint::of(&catalog, &caller, topics.iter().map(|(_, topic)| topic)));
+        let joining = Joining { caller, secret, topics, since, standpoint: standpoint.clone() };
         let (client, subscriptions) = registry.subscribe(id, address, joining).map_err(refused)?;
         if resumes {
             client.number();
             client.hold();
         }
-        Ok((client, subscriptions, since))
+        let epoch = [&*self.inner.db.epoch(), ".", &standpoint.unwrap_or_default()].concat();
+        Ok(Joined { client, subscriptions, since, epoch })
     }
 
     /// Whoever waits for the signal of a login popup under this state (§6), to be told it once. `None` when nobody does
@@ -181,9 +195,14 @@ impl Hub {
 
     /// Takes changes and tells them, until the hub is closed.
     pub async fn run(&self) {
+        let mut schema = self.inner.schema.watch();
+        schema.mark_changed();
         while !self.inner.closed.load(Ordering::Acquire) {
-            let news = self.inner.feed.next().await;
-            self.take(news).await;
+            tokio::select! {
+                news = self.inner.feed.next() => self.take(news).await,
+                // The schema's own end is the end of the house.
+                Ok(()) = schema.changed() => self.inner.registry.lock().follow(&self.inner.schema.catalog()),
+            }
         }
     }
 
@@ -244,7 +263,7 @@ impl Hub {
     async fn tell(&self, seq: u64, change: &Arc<Change>, at: Timestamp) {
         let catalog = self.inner.schema.catalog();
         let collection = catalog.by_id(&change.collection);
-        self.inner.registry.lock().check_secrets(&catalog);
+        self.inner.registry.lock().follow(&catalog);
         if collection.is_some_and(|collection| collection.is_auth()) {
             self.rebind(change).await;
         }
@@ -295,7 +314,7 @@ impl Hub {
                 Arc::new(AuthRecord { collection_id, collection_name, id: change.record.as_str().into(), row });
             if &*collection.id == SUPERUSERS_ID { Caller::Superuser(account) } else { Caller::Record(account) }
         });
-        self.inner.registry.lock().rebind(&change.collection, &change.record, now.as_ref());
+        self.inner.registry.lock().rebind(&change.collection, &change.record, now.as_ref(), &catalog);
     }
 
     fn leave(&self, client: &Client) {

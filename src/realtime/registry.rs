@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     client::{Client, ClientId},
+    standpoint,
     topic::{Options, Target, Topic},
 };
 use crate::{
@@ -38,6 +39,8 @@ struct Entry {
     topics: Vec<(Arc<str>, Topic)>,
     /// The last change before its subscriptions.
     since: u64,
+    /// What it said it stands on, if it counts ([`standpoint`]).
+    standpoint: Option<String>,
 }
 
 /// Those who listen to one collection.
@@ -109,6 +112,16 @@ impl View {
     }
 }
 
+impl Entry {
+    /// A picture that the log does not lead on from has to be fetched again: its client comes back and is told so.
+    fn check_standpoint(&self, catalog: &Catalog) {
+        let Some(standpoint) = &self.standpoint else { return };
+        if *standpoint != standpoint::of(catalog, &self.caller, self.topics.iter().map(|(_, topic)| topic)) {
+            self.client.end();
+        }
+    }
+}
+
 /// Why a subscription was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -136,6 +149,7 @@ impl Registry {
             secret: String::new(),
             topics: Vec::new(),
             since: 0,
+            standpoint: None,
         };
         self.clients.insert(client.id.clone(), entry);
     }
@@ -163,7 +177,7 @@ impl Registry {
         address: std::net::IpAddr,
         joining: Joining,
     ) -> Result<(Arc<Client>, Vec<Subscription>), Refusal> {
-        let Joining { caller, secret, topics, since } = joining;
+        let Joining { caller, secret, topics, since, standpoint } = joining;
         let entry = self.clients.get(id).ok_or(Refusal::Unknown)?;
         if entry.client.address != address {
             return Err(Refusal::OtherAddress);
@@ -178,6 +192,7 @@ impl Registry {
         entry.secret = secret;
         entry.topics = topics;
         entry.since = since;
+        entry.standpoint = standpoint;
         self.unbind_index(&client.id, &before);
         if let Some(record) = caller.record() {
             let key = (record.collection_id.clone(), record.id.clone());
@@ -218,7 +233,7 @@ impl Registry {
 
     /// The token keys that the streams of an account were bound with may be over: `now` is the account today, `None` when
     /// it is gone. Streams whose key is another become guests, the others see the new row.
-    pub fn rebind(&mut self, collection: &Arc<str>, record: &str, now: Option<&Caller>) {
+    pub fn rebind(&mut self, collection: &Arc<str>, record: &str, now: Option<&Caller>, catalog: &Catalog) {
         let key = (collection.clone(), Arc::from(record));
         let Some(ids) = self.bound.remove(&key) else { return };
         let token_key = |caller: &Caller| {
@@ -234,12 +249,14 @@ impl Registry {
                 }
                 None => entry.caller = Caller::Guest,
             }
+            entry.check_standpoint(catalog);
             self.join_groups(&id);
         }
     }
 
-    /// Ends the bindings of collections that are gone or have a new secret (§2.1).
-    pub fn check_secrets(&mut self, catalog: &Catalog) {
+    /// Ends the bindings of collections that are gone or have a new secret (§2.1), and the streams of those who count and
+    /// see by other rules now.
+    pub fn follow(&mut self, catalog: &Catalog) {
         if self.catalog_version == catalog.version {
             return;
         }
@@ -253,8 +270,9 @@ impl Registry {
             (!good(entry, &record.collection_id)).then(|| (record.collection_id.clone(), record.id.clone()))
         });
         for (collection, record) in lost.collect::<Vec<_>>() {
-            self.rebind(&collection, &record, None);
+            self.rebind(&collection, &record, None, catalog);
         }
+        self.clients.values().for_each(|entry| entry.check_standpoint(catalog));
     }
 
     fn unbind_index(&mut self, id: &ClientId, caller: &Caller) {
@@ -330,6 +348,8 @@ pub struct Joining {
     pub topics: Vec<(Arc<str>, Topic)>,
     /// The last change that is not told live.
     pub since: u64,
+    /// What it stands on, if it counts.
+    pub standpoint: Option<String>,
 }
 
 /// One topic that a client listens to.

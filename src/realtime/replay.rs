@@ -1,8 +1,8 @@
 //! Telling a client what it missed, from the log, before it goes on live (`docs/realtime.md`).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Client, Hub, PAGE, Position, client::Event, registry::Subscription, witness::Witnessed};
+use super::{Client, Hub, Joined, PAGE, Position, client::Event, registry::Subscription, witness::Witnessed};
 use crate::{error::Result, records::Story};
 
 /// A client that reads nothing for so long is not waited for.
@@ -19,17 +19,11 @@ pub struct Resume {
 }
 
 impl Hub {
-    /// Sends the changes after the last one that `client` saw and up to `until`, then lets the live ones through, which
-    /// wait at the client meanwhile. Returns at once with where the client stands; the sending goes on beside.
-    pub(super) async fn resume(
-        &self,
-        client: Arc<Client>,
-        subscriptions: Vec<Subscription>,
-        resume: Resume,
-        until: u64,
-    ) -> Position {
-        let epoch = self.inner.db.epoch();
-        let known = *resume.epoch == *epoch && resume.seq <= until;
+    /// Sends the changes after the last one that the client saw, then lets the live ones through, which wait at it
+    /// meanwhile. Returns at once with where the client stands; the sending goes on beside.
+    pub(super) async fn resume(&self, joined: Joined, resume: Resume) -> Position {
+        let Joined { client, subscriptions, since: until, epoch } = joined;
+        let known = resume.epoch == epoch && resume.seq <= until;
         let recovered =
             known && (resume.seq == until || self.story(resume.seq, 1).await.is_ok_and(|story| story.complete));
         if !recovered || resume.seq == until {

@@ -280,7 +280,7 @@ async fn who_was_away_is_told_the_rest_in_order() {
         got.truncate(expected.len() - rest);
         assert_eq!(got, expected[rest..], "the same as live, from {from}");
     }
-    for (epoch, seq) in [("another", seen), (&*position.epoch, u64::MAX)] {
+    for (epoch, seq) in [("another", seen), (position.epoch.as_str(), u64::MAX)] {
         let back = house.listen(&Caller::Guest, &[]).await;
         let resume = Some(Resume { epoch: epoch.to_owned(), seq });
         let now = house.subscribe(&back, &Caller::Guest, &["notes/*"], resume).await.unwrap().unwrap();
@@ -376,4 +376,43 @@ async fn a_new_epoch_ends_the_streams_that_count() {
     house.settle().await;
     assert!(!counting.poll());
     assert!(plain.poll());
+}
+
+#[tokio::test]
+async fn who_counts_starts_over_when_the_rules_or_the_account_are_others() {
+    let house = House::new().await;
+    let ann = house.member("ann").await;
+    let id = ann.record().unwrap().id.to_string();
+    let away = async |caller: &Caller, topic: &str| {
+        let stream = house.listen(caller, &[]).await;
+        house.subscribe(&stream, caller, &[topic], Some(Resume::default())).await.unwrap().unwrap()
+    };
+    let back = async |caller: &Caller, topic: &str, position: &Position| {
+        let stream = house.listen(caller, &[]).await;
+        let resume = Resume { epoch: position.epoch.clone(), seq: position.seq };
+        house.subscribe(&stream, caller, &[topic], Some(resume)).await.unwrap().unwrap().recovered
+    };
+    let position = away(&ann, "notes/*").await;
+    house.create("notes", json!({"title": "a"})).await;
+    assert!(back(&ann, "notes/*", &position).await);
+    assert!(!back(&Caller::Guest, "notes/*", &position).await, "another account");
+    assert!(!back(&ann, "members/*", &position).await, "another topic");
+    // An account that no rule looks at may change.
+    house.update("members", &id, json!({"nick": "anna"})).await;
+    let anna = house.caller(&id).await;
+    assert!(back(&anna, "notes/*", &position).await);
+    let mut live = house.listen(&anna, &[]).await;
+    house.subscribe(&live, &anna, &["notes/*"], Some(Resume::default())).await.unwrap();
+    house.schema.update("notes", object(json!({"listRule": "@request.auth.nick = 'anna'"}))).await.unwrap();
+    house.settle().await;
+    assert!(!live.poll(), "other rules end a stream that counts");
+    assert!(!back(&anna, "notes/*", &position).await, "other rules");
+    // Now one does.
+    let position = away(&anna, "notes/*").await;
+    let mut live = house.listen(&anna, &[]).await;
+    house.subscribe(&live, &anna, &["notes/*"], Some(Resume::default())).await.unwrap();
+    house.update("members", &id, json!({"nick": "annabel"})).await;
+    house.settle().await;
+    assert!(!live.poll());
+    assert!(!back(&house.caller(&id).await, "notes/*", &position).await);
 }

@@ -39,6 +39,7 @@ pub use catalog::Catalog;
 pub use collection::{Collection, CollectionType, Rule};
 pub use field::{Field, FieldKind, FieldType, Modifier};
 use serde_json::{Map, Value as Json, json};
+use tokio::sync::watch;
 
 use crate::{
     db::{Db, WriteTx},
@@ -67,6 +68,7 @@ pub struct Schema {
     rules: Arc<dyn CheckRule>,
     on_rename: Arc<OnceLock<Box<OnRename>>>,
     on_removed: Arc<OnceLock<Box<OnRemoved>>>,
+    version: watch::Sender<u64>,
 }
 
 impl Schema {
@@ -77,8 +79,9 @@ impl Schema {
             db.write_blocking(move |tx| bootstrap::prepare(tx, &*rules))?;
         }
         let catalog = db.read_blocking(|tx| store::load(tx, 1))?;
+        let version = watch::Sender::new(catalog.version);
         let catalog = Arc::new(ArcSwap::from_pointee(catalog));
-        Ok(Self { db, catalog, rules, on_rename: Arc::default(), on_removed: Arc::default() })
+        Ok(Self { db, catalog, rules, on_rename: Arc::default(), on_removed: Arc::default(), version })
     }
 
     /// Who follows renames (`docs/wire/services.md` §4.3). The first one stays.
@@ -93,6 +96,11 @@ impl Schema {
     /// The first one stays.
     pub fn on_removed(&self, follow: impl Fn(&[Arc<str>]) + Send + Sync + 'static) {
         let _ = self.on_removed.set(Box::new(follow));
+    }
+
+    /// Wakes with the version of every new catalog once it is there.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
     }
 
     /// The current snapshot; costs no lock.
@@ -203,8 +211,12 @@ impl Schema {
     }
 
     fn publish(&self, tx: &mut WriteTx<'_>, catalog: Catalog) {
-        let slot = self.catalog.clone();
-        tx.after_commit(move || slot.store(Arc::new(catalog)));
+        let (slot, version) = (self.catalog.clone(), self.version.clone());
+        tx.after_commit(move || {
+            let number = catalog.version;
+            slot.store(Arc::new(catalog));
+            version.send_replace(number);
+        });
     }
 
     /// Runs a view's query on the readers' lanes, where it may take its time: only the writer can say whether it is
