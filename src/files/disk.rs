@@ -4,13 +4,14 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::Upload;
+use super::{Head, Object, Upload};
 use crate::{
     error::{Error, Result},
     random,
@@ -24,6 +25,10 @@ const SIDECAR: &str = ".attrs";
 const THUMBS: &str = "thumbs_";
 /// Bytes of a client's name that the sidecar keeps.
 const MAX_ORIGINAL: usize = 1024;
+/// Bytes of a sidecar that are read; ours are shorter.
+const MAX_SIDECAR: u64 = 64 << 10;
+/// The type of a file that no sidecar tells about.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// `storage/` of one data directory. All methods block: call them off the async workers.
 #[derive(Debug, Clone)]
@@ -73,6 +78,12 @@ impl Storage {
         }
         self.sync_folder(&folder)?;
         Ok(())
+    }
+
+    /// Opens a stored file; `None` when there is none.
+    pub async fn open_file(&self, collection: &str, record: &str, name: &str) -> Result<Option<Object>> {
+        let path = self.path(&[collection, record, name])?;
+        tokio::task::spawn_blocking(move || open(&path)).await.map_err(Error::internal)?
     }
 
     /// Removes a file, its sidecar and its thumbnails. A missing file is fine.
@@ -171,6 +182,31 @@ impl Storage {
     }
 }
 
+fn open(path: &Path) -> Result<Option<Object>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Ok(None);
+    }
+    let head = Head { content_type: content_type(path)?, size: found.len(), modified: found.modified()? };
+    Ok(Some(Object { head, file: Arc::new(file) }))
+}
+
+/// What the sidecar of a file tells, if there is a readable one (`docs/wire/services-files.md` §2).
+fn content_type(path: &Path) -> Result<String> {
+    let mut text = Vec::new();
+    match File::open(beside(path, SIDECAR)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => drop(opened?.take(MAX_SIDECAR).read_to_end(&mut text)?),
+    }
+    let told = serde_json::from_slice::<Json>(&text).ok();
+    let told = told.as_ref().and_then(|sidecar| sidecar.get("user.content_type")?.as_str());
+    Ok(told.filter(|told| !told.is_empty()).unwrap_or(UNKNOWN_TYPE).to_owned())
+}
+
 /// `path` with something after its name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -238,6 +274,30 @@ mod tests {
             )
         );
         assert_eq!(fs::read_dir(&folder).expect("there").count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_stored_file_is_opened_with_its_type() {
+        let scratch = Scratch::new();
+        let storage = Storage::open(&scratch.0, false).expect("opens");
+        storage.put("c", "r", "a.txt", &upload(&storage, "a.txt", b"hi")).expect("stored");
+        let told =
+            async |name: &str| Some(storage.open_file("c", "r", name).await.expect("readable")?.head.content_type);
+        assert_eq!(told("a.txt").await.as_deref(), Some("text/plain; charset=utf-8"));
+        let folder = scratch.0.join("storage/c/r");
+        for sidecar in ["", "{", "[]", r#"{"user.content_type":5}"#, r#"{"user.content_type":""}"#] {
+            fs::write(folder.join("a.txt.attrs"), sidecar).expect("written");
+            assert_eq!(told("a.txt").await.as_deref(), Some(UNKNOWN_TYPE), "{sidecar}");
+        }
+        fs::remove_file(folder.join("a.txt.attrs")).expect("removed");
+        assert_eq!(told("a.txt").await.as_deref(), Some(UNKNOWN_TYPE));
+        fs::create_dir(folder.join("folder")).expect("created");
+        for missing in ["b.txt", "folder"] {
+            assert_eq!(told(missing).await, None, "{missing}");
+        }
+        for name in ["..", "../r/a.txt", "a.txt\0", "a/b"] {
+            assert!(storage.open_file("c", "r", name).await.is_err(), "{name}");
+        }
     }
 
     #[test]

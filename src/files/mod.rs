@@ -1,10 +1,11 @@
 //! Uploaded files: names, types, and storage on the disk (`docs/wire/records-storage.md` §8).
 //!
 //! May touch the data directory's `storage/` folder; knows nothing of records but their ids. Main type: [`Storage`].
-//! Everything here blocks: call it off the async workers.
+//! What is not async blocks: call it off the async workers.
 
 mod disk;
 mod name;
+mod object;
 mod sniff;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use disk::Storage;
+pub use object::{Head, Object};
 pub use sniff::mime_matches;
 
 use crate::error::Result;

@@ -4,6 +4,7 @@
 //! takes through the house is `middleware::answer`.
 
 mod api;
+mod download;
 mod error;
 mod extract;
 mod middleware;

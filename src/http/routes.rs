@@ -63,6 +63,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
             Box::pin(auth::confirm_email_change(call, c)).await
         }
         (&Method::POST, ["api", "collections", c, "impersonate", id]) => Box::pin(auth::impersonate(call, c, id)).await,
+        (&Method::GET, ["api", "files", c, id, name]) => Box::pin(files::download(call, c, id, name)).await,
         (&Method::POST, ["api", "files", "token"]) => files::token(call),
 
         (&Method::GET, ["api", "collections", "meta", "scaffolds"]) => collections::scaffolds(call),

@@ -8,6 +8,7 @@ mod cache;
 mod counts;
 mod expand;
 mod fields;
+mod files;
 mod history;
 mod layout;
 mod list;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value as Json};
 
 pub use self::{
     fields::Picker,
+    files::NamedFile,
     history::Story,
     params::ListParams,
     watch::{Glance, Lens, Scope, State},

@@ -166,10 +166,10 @@ impl Records {
     }
 
     /// Answers from one catalog, again if it was replaced meanwhile: then columns may have changed under the read.
-    pub(super) async fn steadily<F: Future<Output = Result<Rendered>>>(
+    pub(super) async fn steadily<T, F: Future<Output = Result<T>>>(
         &self,
         read: impl Fn(Arc<Catalog>) -> F,
-    ) -> Result<Rendered> {
+    ) -> Result<T> {
         let mut catalog = self.schema.catalog();
         for _ in 1..MAX_ATTEMPTS {
             let answer = read(catalog.clone()).await;

@@ -8,7 +8,7 @@ mod log;
 mod panic;
 mod request_id;
 mod security_headers;
-mod superuser_ips;
+pub mod superuser_ips;
 
 use std::{rc::Rc, time::Instant};
 
@@ -67,11 +67,15 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpRe
 
     let outcome = panic::caught(guarded(wire.clone(), http.clone(), payload)).await;
     log::finished(&http, id.as_str(), started, &outcome);
+    let embeddable = matches!(&outcome, Ok(reply) if reply.embeddable);
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
         Err(failure) => error::reply(&failure).into_response(),
     };
     security_headers::set(&mut response);
+    if embeddable {
+        security_headers::allow_embedding(&mut response);
+    }
     cors::set(&wire.origins, &http, &mut response);
     id.set(&mut response);
     response

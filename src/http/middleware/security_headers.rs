@@ -14,3 +14,8 @@ pub fn set(response: &mut HttpResponse) {
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
     headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
 }
+
+/// Lets pages of other origins show the answer in a frame.
+pub fn allow_embedding(response: &mut HttpResponse) {
+    response.headers_mut().remove(X_FRAME_OPTIONS);
+}

@@ -1,9 +1,10 @@
 //! View collections: what fields a query yields, and its SQL view (`docs/wire/records-collections.md` §7).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use rusqlite::Connection;
 
+mod origin;
 mod query;
 mod read_only;
 
@@ -150,20 +151,28 @@ fn infer(catalog: &Catalog, query: &ViewQuery, column: &Named) -> Field {
         let text = Text { primary_key: true, pattern: fields_list::ID_PATTERN.to_owned(), ..Text::default() };
         return Field { system: true, required: true, ..Field::new(name, FieldKind::Text(text)) };
     }
-    let expression = column.original.to_ascii_lowercase();
-    if let Some(kind) = computed(&expression) {
+    if let Some(kind) = computed(&column.original.to_ascii_lowercase()) {
         return Field::new(name, kind);
     }
+    let copied = source(catalog, query, column).and_then(|(collection, field)| copied(collection, field, name));
+    copied.unwrap_or_else(|| fallback(name))
+}
+
+/// The collection that a column is selected from, and the field's name as the query writes it.
+fn source<'c, 'q>(
+    catalog: &'c Catalog,
+    query: &ViewQuery,
+    column: &'q Named,
+) -> Option<(&'c Arc<Collection>, &'q str)> {
     let mut parts = column.original.split('.');
     let (table, source) = match (parts.next(), parts.next(), parts.next()) {
         (Some(table), Some(source), None) => (query.table(table), source),
         (Some(source), None, None) => (query.tables.first(), source),
-        _ => return fallback(name),
+        _ => return None,
     };
     // The reference knows tables by their exact names only.
     let known = |table: &Named| catalog.by_name(&table.original).filter(|found| *found.name == *table.original);
-    let Some(collection) = table.and_then(known) else { return fallback(name) };
-    copied(collection, source, name).unwrap_or_else(|| fallback(name))
+    Some((table.and_then(known)?, source))
 }
 
 /// Counts, totals and casts.
