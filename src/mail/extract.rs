@@ -58,3 +58,53 @@ fn add(list: &mut Vec<String>, text: &str) {
         list.push(text.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6IjEifQ.c2ln-_bmF0";
+
+    fn found(html: &str) -> Found {
+        from(html, &text::from_html(html))
+    }
+
+    #[test]
+    fn testers_find_links_tokens_and_codes() {
+        let link = format!("https://app.test/_/#/auth/confirm-verification/{TOKEN}");
+        for html in [
+            format!("<p>Hi <a class=btn href=\"{link}\">Confirm</a>, bye.</p>"),
+            format!("<p>Open {link}.</p>"),
+            format!("<a href=\"{link}\">{link}</a>"),
+        ] {
+            let expected = Found { links: vec![link.clone()], tokens: vec![TOKEN.to_owned()], codes: vec![] };
+            assert_eq!(found(&html), expected, "{html}");
+        }
+        let custom = format!("<a href='myapp://x?t={TOKEN}'>a</a><a href='https://x.y/?token={TOKEN}&amp;b=1'>b</a>");
+        assert_eq!(found(&custom).links, [format!("https://x.y/?token={TOKEN}&b=1")]);
+        assert_eq!(found(&custom).tokens, [TOKEN]);
+        assert_eq!(found(&format!("code: {TOKEN}")).tokens, [TOKEN]);
+        assert_eq!(found("<a href='#'>a</a> <a href='mailto:a@b.c'>b</a>"), Found::default());
+    }
+
+    #[test]
+    fn codes_are_digits_that_stand_alone() {
+        for (html, expected) in [
+            ("Your code is <strong>01234567</strong>", vec!["01234567"]),
+            ("123456.", vec!["123456"]),
+            ("(1234), \"5678\"!", vec!["1234", "5678"]),
+            ("123 12a45 2026-11-22 07:09:31.052Z 127.0.0.1 1,500", vec![]),
+            ("https://x.y/123456", vec![]),
+            ("1111 2222 1111", vec!["1111", "2222"]),
+        ] {
+            assert_eq!(found(html).codes, expected, "{html}");
+        }
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let html: String = (0..1000).map(|n| format!("https://x.y/{n}/eyJaaaa.bbbb.c{n:05} {n:06} ")).collect();
+        let found = found(&html);
+        assert_eq!([found.links.len(), found.tokens.len(), found.codes.len()], [MAX_FOUND; 3]);
+    }
+}

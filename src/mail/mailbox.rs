@@ -167,3 +167,96 @@ impl Captured {
             + self.html.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(mailbox: &Mailbox, to: &str, html: &str, template: Option<Template>) {
+        let message = Message { template, ..Message::new(to, "s", html) };
+        mailbox.keep(message, "x <a@b.c>".to_owned(), Timestamp(0));
+    }
+
+    fn ids(found: &[Arc<Captured>]) -> Vec<u64> {
+        found.iter().map(|mail| mail.id).collect()
+    }
+
+    #[test]
+    fn mails_are_found_newest_first() {
+        let mailbox = Mailbox::default();
+        for (to, template) in [("ann@x.co", Some(Template::Otp)), ("bob@x.co", Some(Template::Otp)), ("Ann@x.co", None)]
+        {
+            keep(&mailbox, to, "1", template);
+        }
+        let to = |to: &str| Search { to: Some(to.to_owned()), ..Search::default() };
+        let of = |template| Search { template: Some(template), ..Search::default() };
+        for (search, limit, expected, total) in [
+            (Search::default(), 10, vec![3, 2, 1], 3),
+            (Search::default(), 1, vec![3], 3),
+            (Search::default(), 0, vec![], 3),
+            (to("ANN@x.co"), 10, vec![3, 1], 2),
+            (to("ann"), 10, vec![], 0),
+            (of(Template::Otp), 10, vec![2, 1], 2),
+            (of(Template::Verification), 10, vec![], 0),
+            (Search { after: Some(1), ..to("ann@x.co") }, 10, vec![3], 1),
+            (Search { after: Some(u64::MAX), ..Search::default() }, 10, vec![], 0),
+        ] {
+            let (found, count) = mailbox.list(&search, limit);
+            assert_eq!((ids(&found), count), (expected, total), "{search:?}");
+        }
+        mailbox.clear();
+        assert!(mailbox.list(&Search::default(), 10).1 == 0 && mailbox.get(1).is_none());
+        keep(&mailbox, "ann@x.co", "1", None);
+        assert!(mailbox.get(4).is_some(), "ids go on");
+    }
+
+    #[test]
+    fn the_oldest_go_first_by_count_and_by_bytes() {
+        let mailbox = Mailbox::default();
+        for _ in 0..MAX_MAILS + 7 {
+            keep(&mailbox, "ann@x.co", "1", None);
+        }
+        let (found, total) = mailbox.list(&Search::default(), usize::MAX);
+        assert_eq!((total, found[0].id, found[MAX_MAILS - 1].id), (MAX_MAILS, MAX_MAILS as u64 + 7, 8));
+
+        let (large, last) = ("x".repeat(MAX_BYTES / 10), MAX_MAILS as u64 + 7);
+        for _ in 0..9 {
+            keep(&mailbox, "ann@x.co", &large, None);
+        }
+        let kept = mailbox.shared.kept.lock();
+        let bytes: usize = kept.mails.iter().map(|mail| mail.size()).sum();
+        assert!(kept.bytes == bytes && bytes <= MAX_BYTES, "{bytes} {}", kept.bytes);
+        assert!(kept.mails.len() < 9 && kept.mails.back().unwrap().id == last + 9);
+    }
+
+    #[actix_web::test]
+    async fn waiting_ends_with_the_mail() {
+        let mailbox = Mailbox::default();
+        keep(&mailbox, "bob@x.co", "1", None);
+        let search = Search { to: Some("ann@x.co".to_owned()), ..Search::default() };
+        let nothing = mailbox.wait(&search, 10, Duration::from_millis(20)).await;
+        assert!(nothing.0.is_empty() && nothing.1 == 0);
+        assert_eq!(mailbox.wait(&Search::default(), 10, Duration::ZERO).await.1, 1, "what is there needs no wait");
+
+        let (arriving, waited) = (mailbox.clone(), search.clone());
+        let waiting = actix_web::rt::spawn(async move { arriving.wait(&waited, 10, Duration::from_secs(60)).await });
+        tokio::task::yield_now().await;
+        keep(&mailbox, "bob@x.co", "1", None);
+        tokio::task::yield_now().await;
+        keep(&mailbox, "ann@x.co", "1", None);
+        assert_eq!(ids(&waiting.await.unwrap().0), [3]);
+    }
+
+    #[test]
+    fn answers_have_texts_for_ids_times_and_templates() {
+        let mailbox = Mailbox::default();
+        keep(&mailbox, "ann@x.co", "<p>123456", Some(Template::PasswordReset));
+        let json = serde_json::to_value(mailbox.get(1).unwrap()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"id": "1", "created": "1970-01-01 00:00:00.000Z", "from": "x <a@b.c>", "to": "ann@x.co",
+                "subject": "s", "template": "password-reset", "links": [], "tokens": [], "codes": ["123456"],
+                "text": "123456\n", "html": "<p>123456"})
+        );
+    }
+}

@@ -114,3 +114,93 @@ fn address(text: &str) -> Result<Address, Undelivered> {
 fn one_line(text: &str) -> String {
     text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(name: &str, address: &str) -> Meta {
+        Meta { sender_name: name.to_owned(), sender_address: address.to_owned(), ..Meta::default() }
+    }
+
+    fn written(message: &Message, meta: &Meta) -> String {
+        String::from_utf8(letter(message, meta, Timestamp(1_800_000_000_123)).unwrap().bytes).unwrap()
+    }
+
+    /// The header lines, folded ones joined.
+    fn headers(mail: &str) -> Vec<String> {
+        let head = mail.split_once("\r\n\r\n").unwrap().0.replace("\r\n ", " ").replace("\r\n\t", " ");
+        head.split("\r\n").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_letter_has_all_that_servers_ask_for() {
+        let mail = written(&Message::new("ann@example.com", "Grüße", "<p>Hällo</p>"), &meta("Ä. Co", "a@b.example"));
+        let headers = headers(&mail);
+        let header = |name: &str| {
+            let found: Vec<&String> = headers.iter().filter(|line| line.starts_with(&format!("{name}: "))).collect();
+            assert_eq!(found.len(), 1, "{name}: {headers:?}");
+            found[0][name.len() + 2..].to_owned()
+        };
+        assert_eq!(header("To"), "ann@example.com");
+        assert!(header("From").ends_with("<a@b.example>") && header("From").is_ascii());
+        assert_eq!(header("Date"), "Fri, 15 Jan 2027 08:00:00 +0000");
+        assert!(header("Message-ID").ends_with("@b.example>"), "{}", header("Message-ID"));
+        assert_eq!(header("Auto-Submitted"), "auto-generated");
+        assert!(header("Content-Type").starts_with("multipart/alternative"));
+        assert_eq!(header("MIME-Version"), "1.0");
+        let plain = mail.find("text/plain").unwrap();
+        assert!(mail.is_ascii() && plain < mail.find("text/html").unwrap(), "the last alternative is the best one");
+        assert!(mail.split("\r\n").all(|line| line.len() <= 998));
+    }
+
+    #[test]
+    fn nothing_from_outside_becomes_a_header() {
+        let attack = "x\r\nBcc: victim@example.com\r\n\r\n<p>hello";
+        let expected = headers(&written(&Message::new("ann@example.com", "x", "x"), &meta("x", "a@b.example")));
+        let names = |headers: &[String]| -> Vec<String> {
+            headers.iter().map(|line| line.split(':').next().unwrap().to_owned()).collect()
+        };
+        for attack in [attack, "x\nBcc: v@example.com", "x\rBcc: v@example.com", "x\u{85}Bcc: v", "x\0\r\n.\r\n"] {
+            let mail = written(&Message::new("ann@example.com", attack, attack), &meta(attack, "a@b.example"));
+            assert_eq!(names(&headers(&mail)), names(&expected), "{attack:?}");
+        }
+        for address in [
+            "a@b.example\r\nBcc: v@example.com",
+            "a\r\nBcc: v@example.com",
+            "a@b.example>, <v@example.com",
+            "a b@c.example",
+            "\u{0}@c.example",
+            "a@",
+            "@b.example",
+            "",
+            "-oQ/tmp",
+            "a@b.example, v@example.com",
+        ] {
+            for (to, from) in [(address, "a@b.example"), ("ann@example.com", address)] {
+                let refused = letter(&Message::new(to, "s", "h"), &meta("x", from), Timestamp(0)).err();
+                assert!(refused.is_some_and(|cause| cause.permanent), "{address:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn domains_travel_in_ascii() {
+        for (to, expected, foreign) in [
+            ("ann@bücher.example", "ann@xn--bcher-kva.example", false),
+            ("ann@EXAMPLE.com", "ann@EXAMPLE.com", false),
+            ("änn@bücher.example", "änn@xn--bcher-kva.example", true),
+        ] {
+            let letter = letter(&Message::new(to, "s", "h"), &meta("x", "a@b.example"), Timestamp(0)).unwrap();
+            assert_eq!(letter.envelope.to()[0].as_ref() as &str, expected);
+            assert_eq!(!letter.envelope.to()[0].user().is_ascii(), foreign, "{to}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        assert_eq!(subject(&"é".repeat(MAX_SUBJECT)).len(), MAX_SUBJECT);
+        let long = Message::new("ann@example.com", "s", &"x".repeat(MAX_BODY));
+        assert!(letter(&long, &meta("x", "a@b.example"), Timestamp(0)).is_err());
+    }
+}

@@ -100,7 +100,9 @@ impl Mail {
         // Made in any case: a mail that could not be sent must not look fine to a tester.
         let letter = message::letter(&message, &settings.meta, now)?;
         if self.inner.capture {
-            tracing::info!(to = message.to, subject = message.subject, "kept a mail, see GET /api/mailbox");
+            // Not the subject: its template may put a code there.
+            let template = message.template.map_or("", Template::as_str);
+            tracing::info!(to = message.to, template, "kept a mail, see GET /api/mailbox");
             self.keep(message, &settings);
             return Ok(());
         }
@@ -141,5 +143,59 @@ impl Mail {
                  machine. They are kept for a while and can be read at GET /api/mailbox"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        db::{
+            Db,
+            testing::{TempDir, options},
+        },
+        error::Kind,
+    };
+
+    async fn mail(capture: bool, patch: serde_json::Value) -> (Mail, Db, TempDir) {
+        let dir = TempDir::new();
+        let db = Db::open(dir.path(), options()).unwrap();
+        let settings = settings::Store::open(db.clone(), None).unwrap();
+        settings.patch(patch.as_object().unwrap().clone()).await.unwrap();
+        (Mail::new(settings, Clock::manual(Timestamp(1_800_000_000_000)), capture), db, dir)
+    }
+
+    #[actix_web::test]
+    async fn a_capturing_house_sends_nothing_whatever_the_settings_say() {
+        // Nobody listens on this port: an attempt would fail.
+        let smtp =
+            json!({"smtp": {"enabled": true, "host": "127.0.0.1", "port": 1}, "meta": {"senderName": "A\r\nBcc: x"}});
+        let (mail, db, _dir) = mail(true, smtp.clone()).await;
+        mail.send(Message::new("ann@example.com", "a\r\nb", "<p>1234567</p>")).await.unwrap();
+        let (found, total) = mail.mailbox().list(&Search::default(), 10);
+        assert_eq!((total, found[0].subject.as_str(), found[0].codes.len()), (1, "a b", 1));
+        assert_eq!(found[0].from, "A Bcc: x <support@example.com>");
+
+        // What no server would take is refused here as well.
+        let error = mail.send(Message::new("nobody", "", "")).await.unwrap_err();
+        assert!(error.kind == Kind::Invalid && error.issues.is_empty() && is_permanent(&error), "{error}");
+        assert!(!error.message.contains("nobody"), "{}", error.message);
+        db.close().await;
+    }
+
+    #[actix_web::test]
+    async fn a_server_that_is_not_there_is_worth_another_try() {
+        let (mail, db, _dir) = mail(false, json!({"smtp": {"enabled": true, "host": "127.0.0.1", "port": 1}})).await;
+        let error = mail.send(Message::new("ann@example.com", "s", "<p>x</p>")).await.unwrap_err();
+        assert!(error.kind == Kind::Invalid && !is_permanent(&error), "{error}");
+        assert!(Undelivered::behind(&error).unwrap().what.contains("127.0.0.1:1"), "{error}");
+        assert_eq!(
+            (error.message.as_ref(), mail.mailbox().list(&Search::default(), 1).1),
+            ("The mail could not be sent.", 0)
+        );
+        db.close().await;
     }
 }

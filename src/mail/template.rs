@@ -227,3 +227,167 @@ fn placeholder(text: &str) -> Option<&str> {
     let name = &inner[..length.count()];
     inner[name.len()..].starts_with('}').then_some(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::{Field, collection::Options};
+
+    fn collection(body: &str, subject: &str) -> Collection {
+        let mut options = AuthOptions::default();
+        let template = EmailTemplate { subject: subject.to_owned(), body: body.to_owned() };
+        for slot in [
+            &mut options.verification_template,
+            &mut options.reset_password_template,
+            &mut options.confirm_email_change_template,
+            &mut options.otp.email_template,
+            &mut options.auth_alert.email_template,
+        ] {
+            *slot = template.clone();
+        }
+        let mut collection = Collection::new("c", "users", Options::Auth(Box::new(options)));
+        for (name, hidden, json) in [
+            ("id", false, json!({"type": "text"})),
+            ("password", false, json!({"type": "password"})),
+            ("tokenKey", false, json!({"type": "text"})),
+            ("email", false, json!({"type": "email"})),
+            ("name", false, json!({"type": "text"})),
+            ("secret", true, json!({"type": "text"})),
+            ("n", false, json!({"type": "number"})),
+            ("b", false, json!({"type": "bool"})),
+            ("d", false, json!({"type": "date"})),
+            ("j", false, json!({"type": "json"})),
+            ("one", false, json!({"type": "select", "values": ["<"], "maxSelect": 1})),
+            ("many", false, json!({"type": "select", "values": ["<", ">"], "maxSelect": 2})),
+            ("g", false, json!({"type": "geoPoint"})),
+        ] {
+            let mut field = Field::from_json(json.as_object().unwrap()).unwrap();
+            (field.name, field.hidden) = (name.to_owned(), hidden);
+            collection.fields.push(field);
+        }
+        collection
+    }
+
+    fn row(name: &str) -> Row {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let values = [
+            ("id", text("r1")),
+            ("password", text("$hash")),
+            ("tokenKey", text("key")),
+            ("email", text("o'b@example.com")),
+            ("name", text(name)),
+            ("secret", text("s")),
+            ("n", Value::Real(1.5)),
+            ("b", Value::Integer(1)),
+            ("d", text("2024-01-02 03:04:05.678Z")),
+            ("j", text(r#"{"a":"<"}"#)),
+            ("one", text("<")),
+            ("many", text(r#"["<",">"]"#)),
+            ("g", text(r#"{"lon":1.5,"lat":2}"#)),
+        ];
+        let (columns, values): (Vec<Arc<str>>, Vec<Value>) =
+            values.into_iter().map(|(column, value)| (Arc::from(column), value)).unzip();
+        Row { columns: columns.into(), values }
+    }
+
+    fn settings() -> Settings {
+        let mut settings = Settings::fresh();
+        settings.meta.app_name = "A & <B>".to_owned();
+        settings.meta.app_url = "https://app.test/".to_owned();
+        settings
+    }
+
+    /// Subject and body (without its frame) of a text in both places.
+    fn filled(template: Template, text: &str, name: &str, fill: Fill<'_>) -> (String, String) {
+        let mail = compose(template, &collection(text, text), &row(name), "to@example.com", fill, &settings());
+        assert_eq!((mail.to.as_str(), mail.template), ("to@example.com", Some(template)));
+        let body = mail.html.split_once("role=\"article\">\n").unwrap().1.rsplit_once("\n</div>").unwrap().0;
+        (mail.subject, body.to_owned())
+    }
+
+    #[test]
+    fn placeholders_stand_for_what_the_wire_says() {
+        let token = Fill::Token("T");
+        for (text, expected) in [
+            ("", ""),
+            ("{TOKEN}{TOKEN}", "TT"),
+            ("{OTP} {OTP_ID} {ALERT_INFO}", "{OTP} {OTP_ID} {ALERT_INFO}"),
+            ("{APP_URL}/_/#/auth/confirm-verification/{TOKEN}", "https://app.test/_/#/auth/confirm-verification/T"),
+            ("{RECORD:id} {RECORD:email}", "r1 o&#39;b@example.com"),
+            ("{RECORD:n} {RECORD:b} {RECORD:d}", "1.5 true 2024-01-02 03:04:05.678Z"),
+            ("{RECORD:j}", "{&#34;a&#34;:&#34;&lt;&#34;}"),
+            ("{RECORD:g}", "{&#34;lon&#34;:1.5,&#34;lat&#34;:2}"),
+            ("[{RECORD:one}] [{RECORD:many}]", "[&lt;] []"),
+            // Secrets and what is not there stay as they were written.
+            (
+                "{RECORD:secret} {RECORD:password} {RECORD:tokenKey}",
+                "{RECORD:secret} {RECORD:password} {RECORD:tokenKey}",
+            ),
+            ("{RECORD:nope} {RECORD:} {RECORD:collectionId}", "{RECORD:nope} {RECORD:} {RECORD:collectionId}"),
+            ("{token} {RECORD:NAME} { TOKEN } {}", "{token} {RECORD:NAME} { TOKEN } {}"),
+            // Braces of all kinds.
+            ("{{TOKEN}} {TOKEN", "{T} {TOKEN"),
+            ("{é{TOKEN}é}", "{éTé}"),
+            ("a{b:c}{d", "a{b:c}{d"),
+        ] {
+            let found = filled(Template::Verification, text, "Ann", token);
+            assert_eq!((found.0.as_str(), found.1.as_str()), (expected, expected), "{text}");
+        }
+        let otp = Fill::Otp { code: "123456", id: "i" };
+        assert_eq!(filled(Template::Otp, "{OTP} {OTP_ID} {TOKEN}", "Ann", otp).1, "123456 i {TOKEN}");
+        let alert = Fill::Alert("<b>UA</b>");
+        assert_eq!(filled(Template::LoginAlert, "{ALERT_INFO}", "Ann", alert).1, "&lt;b&gt;UA&lt;/b&gt;");
+    }
+
+    #[test]
+    fn the_owners_name_is_text_in_both_places() {
+        let (subject, body) = filled(Template::PasswordReset, "{APP_NAME}", "Ann", Fill::Token("T"));
+        assert_eq!((subject.as_str(), body.as_str()), ("A & <B>", "A &amp; &lt;B&gt;"));
+    }
+
+    #[test]
+    fn a_value_is_never_read_as_a_template() {
+        for name in ["{TOKEN}", "{RECORD:email}", "{RECORD:name}", "{", "{TOKEN", "<i>{APP_NAME}</i>"] {
+            let (_, body) = filled(Template::EmailChange, "{{RECORD:name}}{TOKEN}", name, Fill::Token("T"));
+            assert_eq!(body, format!("{{{}}}T", escaped(name)));
+        }
+        // Not even when it is put together with what stands around it.
+        let (_, body) = filled(Template::EmailChange, "{RECORD:name}EN}", "{TOK", Fill::Token("T"));
+        assert_eq!(body, "{TOKEN}");
+    }
+
+    #[test]
+    fn values_are_bounded() {
+        let long = "é<".repeat(MAX_VALUE);
+        let many = "{RECORD:name}".repeat(100);
+        let (subject, body) = filled(Template::Verification, &many, &long, Fill::Token("T"));
+        assert!(body.len() <= MAX_VALUES && subject.len() <= MAX_VALUES, "{}", body.len());
+        let (_, one) = filled(Template::Verification, "{RECORD:name}", &long, Fill::Token("T"));
+        assert!((MAX_VALUE..MAX_VALUE * 3).contains(&one.len()) && one.starts_with("é&lt;é&lt;"));
+    }
+
+    #[test]
+    fn the_text_says_what_the_page_says() {
+        let body = "<p>Hello {RECORD:name},</p><p><a href=\"{APP_URL}/x/{TOKEN}\">Go &amp; see</a></p>";
+        let fill = Fill::Token("T");
+        let mail =
+            compose(Template::Verification, &collection(body, "s"), &row("A <b>"), "to@example.com", fill, &settings());
+        assert_eq!(mail.text, "Hello A <b>,\n\nGo & see (https://app.test/x/T)\n");
+    }
+
+    #[test]
+    fn names_of_templates_are_the_wires() {
+        for template in Template::ALL {
+            assert_eq!(Template::parse(template.as_str()), Some(template));
+        }
+        assert_eq!(Template::parse("OTP"), None);
+        // No mails for those who have no accounts.
+        let base = Collection::new("c", "posts", Options::Base);
+        let mail = compose(Template::Otp, &base, &row("x"), "to@example.com", Fill::Token("T"), &settings());
+        assert_eq!((mail.subject.as_str(), mail.html.as_str()), ("", ""));
+    }
+}

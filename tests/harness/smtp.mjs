@@ -9,6 +9,8 @@
 //   startSmtp({ tls: "starttls" | "implicit" })            with a self-signed certificate (`smtp.certificate`)
 //   startSmtp({ refuse: "550 no such user" })              answers every recipient with this line
 //   startSmtp({ silent: true })                            accepts connections and never says a word
+//   startSmtp({ utf8: false })                             knows no addresses beyond ASCII
+//   startSmtp({ host: "192.0.2.1" })                       listens there instead of on 127.0.0.1
 //
 // A mail is { from, to: […], subject, headers: [[name, value]…], html, text, raw, ehlo, encrypted, login, mechanism }.
 
@@ -40,11 +42,11 @@ function selfSigned(dir) {
     return { key, cert };
 }
 
-export async function startSmtp({ auth = null, tls = null, refuse = null, silent = false } = {}) {
+export async function startSmtp({ auth = null, tls = null, refuse = null, silent = false, utf8 = true, host = "127.0.0.1" } = {}) {
     if (silent) return startSilent();
     const dir = temporaryDirectory("conch-smtp-");
     const files = tls ? selfSigned(dir) : {};
-    const options = { auth, tls, refuse, port: await freePort(), ...files };
+    const options = { auth, tls, refuse, utf8, host, port: await freePort(), ...files };
     const script = join(root, "tests", "harness", "smtp_server.py");
     const child = spawn(python(), [script, JSON.stringify(options)], { stdio: ["pipe", "pipe", "pipe"] });
     let log = "";
@@ -65,7 +67,7 @@ export async function startSmtp({ auth = null, tls = null, refuse = null, silent
     await ready;
 
     return {
-        host: "127.0.0.1", port: options.port, certificate: files.cert, log: () => log,
+        host, port: options.port, certificate: files.cert, log: () => log,
         mails: async (count = 0, seconds = 20) => {
             const deadline = Date.now() + seconds * 1000;
             while (received.length < count) {

@@ -51,7 +51,7 @@ class Handler:
             "text": part("plain"),
             "raw": raw.decode("utf-8", "replace"),
             "ehlo": session.host_name,
-            "encrypted": session.ssl is not None,
+            "encrypted": tls == "implicit" or session.ssl is not None,
             "login": getattr(session, "login_name", None),
             "mechanism": getattr(session, "mechanism", None),
         })
@@ -78,7 +78,7 @@ class Server(Controller):
     def factory(self):
         return SMTP(
             self.handler,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=options["utf8"],
             decode_data=False,
             hostname="smtp.test",
             tls_context=context() if tls == "starttls" else None,
@@ -91,7 +91,7 @@ class Server(Controller):
 
 
 # The controller checks its server by connecting to it, so the port has to be known before: the suite picks it.
-server = Server(Handler(), hostname="127.0.0.1", port=options["port"],
+server = Server(Handler(), hostname=options["host"], port=options["port"],
                 ssl_context=context() if tls == "implicit" else None)
 server.start()
 say({"event": "ready", "port": options["port"]})
