@@ -86,6 +86,16 @@ describe("the capture box", () => {
         assert.ok(Date.now() - started < 10_000);
     });
 
+    test("carries a flow of the SDK from the request to the confirmation", async () => {
+        const ann = client(conch);
+        await ann.collection("users").create({ email: "flow@example.com", password: "12345678", passwordConfirm: "12345678" });
+        await ann.collection("users").requestVerification("flow@example.com");
+        const { items: [mail] } = await mailbox(pb, { to: "flow@example.com", template: "verification", wait: 20 });
+        await ann.collection("users").confirmVerification(mail.tokens[0]);
+        const record = await pb.collection("users").getFirstListItem("email = 'flow@example.com'");
+        assert.equal(record.verified, true);
+    });
+
     test("is for superusers", async () => {
         await pb.collection("users").create({ email: "u@example.com", password: "12345678", passwordConfirm: "12345678" });
         const user = client(conch);
