@@ -1,7 +1,7 @@
 //! Another address for an account (`docs/wire/auth.md` §3.7): asked for in a session, confirmed from the new address with
 //! the password.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
@@ -53,7 +53,12 @@ impl Auth {
 
     /// `POST …/confirm-email-change`. The new address changes the token's key, so a token works once, and every session
     /// ends.
-    pub async fn confirm_email_change(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+    pub async fn confirm_email_change(
+        &self,
+        collection: &str,
+        body: &Map<String, Json>,
+        address: IpAddr,
+    ) -> Result<()> {
         let collection = self.auth_collection(collection)?;
         refuse_superusers(&collection)?;
         let (token, password) = (text(body, "token")?, text(body, "password")?);
@@ -63,7 +68,7 @@ impl Auth {
         if form::require(&mut issues, "password", &password, LONGEST_PASSWORD) {
             // Without an account there is no password that could be right.
             let right = match &redeemed {
-                Some(redeemed) => self.has_password(&redeemed.row, password).await?,
+                Some(redeemed) => self.has_password(&collection, &redeemed.row, password, address).await?,
                 None => false,
             };
             if !right {
@@ -91,9 +96,22 @@ impl Auth {
         })
     }
 
-    async fn has_password(&self, row: &Row, password: String) -> Result<bool> {
+    async fn has_password(
+        &self,
+        collection: &Collection,
+        row: &Row,
+        password: String,
+        address: IpAddr,
+    ) -> Result<bool> {
+        let attempt = self.password_attempt(collection, row.text("email").unwrap_or_default(), address).await?;
         let hash = row.text("password").unwrap_or_default().to_owned();
-        self.passwords.verify(password, hash).await
+        let right = self.passwords.verify(password, hash).await?;
+        if right {
+            attempt.succeeded()
+        } else {
+            attempt.failed()
+        }
+        Ok(right)
     }
 }
 

@@ -26,6 +26,7 @@ mod superusers;
 mod test_mail;
 #[cfg(test)]
 mod tests;
+mod throttle;
 pub mod token;
 mod verification;
 
@@ -37,6 +38,7 @@ use self::{
     known::{Known, Verified},
     markers::Markers,
     redeem::Redeemed,
+    throttle::Throttle,
     token::Purpose,
 };
 pub use self::{
@@ -66,6 +68,7 @@ pub struct Auth {
     mail: Mail,
     jobs: Jobs,
     known: Arc<Known>,
+    throttle: Arc<Throttle>,
     attempts: Attempts,
     background: Background,
     outside: Arc<oauth2::Outside>,
@@ -92,6 +95,7 @@ impl Auth {
             mail,
             jobs,
             known: Arc::default(),
+            throttle: Arc::default(),
             attempts: Attempts::default(),
             background: Background::default(),
             outside: Arc::default(),

@@ -1,6 +1,6 @@
 //! `auth-with-password` (`docs/wire/auth.md` §3.3).
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value as Json};
@@ -11,6 +11,7 @@ use super::{
     form::{self, is_email, text},
     options,
     sign_in::{Login, Method, SignedIn},
+    throttle::Attempt,
 };
 use crate::{
     db::{ReadTx, Row, quote_ident},
@@ -32,13 +33,29 @@ impl Auth {
         }
         let form = Form::parse(&login.request.body)?;
         form.check(method)?;
+        let attempt = self.password_attempt(&collection, &form.identity, login.visitor.address).await?;
         let found = self.find(&collection, &form).await?;
-        let Some(row) = self.check_password(&collection, &form.password, found).await? else { return Err(refused()) };
+        let Some(row) = self.check_password(&collection, &form.password, found).await? else {
+            attempt.failed();
+            return Err(refused());
+        };
+        attempt.succeeded();
 
         let id: Arc<str> = row.text("id").unwrap_or_default().into();
         let record = auth_record(&collection, id, row);
         self.upgrade_hash(&collection, form.password, &record.row).await;
         self.sign_in(Method::Password, login, &collection, &record, None).await
+    }
+
+    /// To be asked before a password of an account is checked, and told the outcome: whoever fails often has to wait
+    /// (`TooMany`). `identity` is what names the account, as it was given.
+    pub(super) async fn password_attempt(
+        &self,
+        collection: &Collection,
+        identity: &str,
+        address: IpAddr,
+    ) -> Result<Attempt<'_>> {
+        self.throttle.attempt(self.db.clock(), &collection.id, identity, address).await
     }
 
     /// The account of this identity, and what to check the password against if there is none.

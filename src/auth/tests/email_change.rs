@@ -9,7 +9,7 @@ impl House {
 
     async fn change(&self, collection: &str, token: &str, password: &str) -> Result<()> {
         let body = object(json!({"token": token, "password": password}));
-        self.auth.confirm_email_change(collection, &body).await
+        self.auth.confirm_email_change(collection, &body, HOME.parse().unwrap()).await
     }
 }
 

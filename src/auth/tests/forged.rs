@@ -35,7 +35,7 @@ impl House {
             Grant::File => return self.auth.redeem(token, Purpose::File).await.unwrap().is_some(),
             Grant::Verification { .. } => self.auth.confirm_verification("users", &body).await,
             Grant::PasswordReset { .. } => self.auth.confirm_password_reset("users", &body).await,
-            Grant::EmailChange { .. } => self.auth.confirm_email_change("users", &body).await,
+            Grant::EmailChange { .. } => self.auth.confirm_email_change("users", &body, HOME.parse().unwrap()).await,
         };
         let Some((kind, codes)) = refusal(outcome) else { return true };
         assert_eq!(kind, Kind::Invalid);

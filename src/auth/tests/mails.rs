@@ -218,6 +218,6 @@ async fn a_new_address_is_asked_for_in_a_session_and_mailed_at_once() {
     house.auth.request_email_change(&record, &body).await.unwrap();
     assert_eq!(house.posted(), [(Template::EmailChange, "new@x.co".to_owned())]);
     let body = object(json!({"token": house.mailed_token(), "password": "longenough1"}));
-    house.auth.confirm_email_change("users", &body).await.unwrap();
+    house.auth.confirm_email_change("users", &body, HOME.parse().unwrap()).await.unwrap();
     assert!(house.login("users", json!({"identity": "new@x.co", "password": "longenough1"})).await.is_ok());
 }

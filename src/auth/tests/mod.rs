@@ -16,6 +16,8 @@ mod superusers;
 mod tokens;
 mod verification;
 
+use std::time::Duration;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::{token::Grant, *};

@@ -147,3 +147,30 @@ async fn logins_at_the_same_time_all_succeed_while_one_upgrades() {
         login.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn whoever_fails_often_has_to_wait_and_an_owner_elsewhere_does_not() {
+    for identity in ["ann@x.co", "nobody@x.co"] {
+        let house = house().await;
+        let start = house.clock.now();
+        let wrong = json!({"identity": identity, "password": "wrong-password"});
+        for _ in 0..6 {
+            assert_eq!(house.login("users", wrong.clone()).await.unwrap_err().kind, Kind::Invalid);
+        }
+        // Not even the right one is looked at.
+        for body in [wrong.clone(), json!({"identity": identity, "password": "longenough1"})] {
+            let error = house.login("users", body).await.unwrap_err();
+            assert_eq!((error.kind, error.retry_after), (Kind::TooMany, Some(Duration::from_secs(1))), "{identity}");
+        }
+        house.login("users", json!({"identity": "bob@x.co", "password": "longenough1"})).await.unwrap();
+        let mut elsewhere = house.attempt(json!({"identity": identity, "password": "longenough1"}));
+        elsewhere.visitor.address = "10.9.8.7".parse().unwrap();
+        let known = identity == "ann@x.co";
+        assert_eq!(house.auth.with_password(elsewhere, "users").await.is_ok(), known);
+        house.clock.set(start.plus(Duration::from_secs(1)));
+        let late = house.login("users", json!({"identity": identity, "password": "longenough1"})).await;
+        assert_eq!(late.is_ok(), known);
+        let again = house.login("users", wrong).await.unwrap_err();
+        assert_eq!(again.kind, if known { Kind::Invalid } else { Kind::TooMany }, "success starts anew");
+    }
+}

@@ -48,7 +48,7 @@ pub async fn confirm_password_reset(mut call: Call, collection: &str) -> Result<
 /// `POST /api/collections/{collection}/confirm-email-change`
 pub async fn confirm_email_change(mut call: Call, collection: &str) -> Result<Reply> {
     let body = read(&mut call).await?;
-    call.app().auth.confirm_email_change(collection, &body).await.map(done)
+    call.app().auth.confirm_email_change(collection, &body, call.client_ip()).await.map(done)
 }
 
 async fn read(call: &mut Call) -> Result<Map<String, Json>> {
