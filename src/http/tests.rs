@@ -381,3 +381,55 @@ async fn rules_read_headers_and_query_only_if_one_asks() {
         }
     }
 }
+
+#[actix_web::test]
+async fn who_may_ask_is_told_before_what_is_wrong() {
+    let server = Server::start().await;
+    let account = json!({"email": "ann@x.co", "password": "1234567890", "passwordConfirm": "1234567890"});
+    let id = server.admin(Method::POST, "/api/collections/users/records", account).await.json()["id"].clone();
+    let id = id.as_str().unwrap();
+    let login = TestRequest::post().uri("/api/collections/users/auth-with-password");
+    let login = server.ask(login.set_json(json!({"identity": "ann@x.co", "password": "1234567890"}))).await.json();
+    let (root, ann) = (server.token.as_str(), login["token"].as_str().unwrap());
+    let users = |rest: &str| format!("/api/collections/users/{rest}");
+    let impersonate = users(&format!("impersonate/{id}"));
+    let change = users("request-email-change");
+    for (uri, token, body, status) in [
+        ("/api/files/token", "", "{}", 401),
+        ("/api/files/token", ann, "nonsense", 200),
+        ("/api/files/token", root, "", 200),
+        (&impersonate, "", "{}", 401),
+        (&impersonate, ann, "{}", 403),
+        ("/api/collections/nope/impersonate/x", ann, "{}", 403),
+        ("/api/collections/nope/impersonate/x", root, "{", 404),
+        ("/api/collections/_mfas/impersonate/x", root, "{}", 404),
+        (&users("impersonate/x"), root, "{", 404),
+        (&impersonate, root, "{", 400),
+        (&impersonate, root, r#"{"duration":-1}"#, 400),
+        (&impersonate, root, r#"{"duration":1.5}"#, 400),
+        (&impersonate, root, r#"{"duration":"60"}"#, 400),
+        (&impersonate, root, r#"{"duration":null}"#, 200),
+        (&impersonate, root, r#"{"Duration":60}"#, 200),
+        ("/api/collections/nope/request-email-change", "", "{", 404),
+        (&change, "", "{", 401),
+        (&change, root, "{", 403),
+        ("/api/collections/_superusers/request-email-change", root, "{", 400),
+        (&change, ann, "{", 400),
+        (&change, ann, r#"{"newEmail":"new@x.co"}"#, 204),
+        (&users("request-verification"), "", r#"{"email":"nobody@x.co"}"#, 204),
+        (&users("request-password-reset"), "", r#"{"email":"nobody@x.co"}"#, 204),
+        (&users("confirm-verification"), "", r#"{"token":"x"}"#, 400),
+        (&users("confirm-password-reset"), "", "[]", 400),
+        (&users("confirm-email-change"), "", "", 400),
+    ] {
+        let request = TestRequest::post()
+            .uri(uri)
+            .insert_header(("Authorization", token))
+            .insert_header(("Content-Type", "application/json"))
+            .insert_header(("Content-Length", body.len()))
+            .set_payload(body);
+        let answer = server.ask(request).await;
+        assert_eq!(answer.status, status, "{uri} {body}: {}", answer.text);
+        assert_eq!(answer.text.is_empty(), status == 204);
+    }
+}

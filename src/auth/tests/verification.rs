@@ -1,5 +1,7 @@
 //! `confirm-verification` (`docs/wire/auth.md` §3.7, §9).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::*;
 
 impl House {
@@ -73,6 +75,20 @@ async fn what_is_wrong_is_told_as_the_wire_does() {
     ] {
         let expected = format!("token={code}");
         assert_eq!(refusal(house.verify("users", token).await), invalid(&[&expected]), "{token}");
+    }
+    // A claim that is no text but has one counts as an address, whatever it is worth.
+    for (claim, code) in [
+        (json!("a@x.co"), "invalid_token"),
+        (json!(5), "invalid_token"),
+        (json!(true), "invalid_token"),
+        (json!(null), "invalid_token_claims"),
+        (json!({}), "invalid_token_claims"),
+        (json!(["a@x.co"]), "invalid_token_claims"),
+    ] {
+        let part = |value: Json| URL_SAFE_NO_PAD.encode(value.to_string());
+        let token = format!("{}.{}.x", part(json!({"alg": "HS256"})), part(json!({"email": claim})));
+        let expected = format!("token=validation_{code}");
+        assert_eq!(refusal(house.verify("users", &token).await), invalid(&[&expected]), "{claim}");
     }
     house.auth.schema.create(object(json!({"name": "staff", "type": "auth"}))).await.unwrap();
     let token = house.verification("ann@x.co").await;
