@@ -81,8 +81,9 @@ impl Auth {
     }
 
     async fn check_email_change(&self, collection: &Arc<Collection>, token: &str) -> Result<Result<Redeemed, Leaf>> {
-        let new_email = token::unproven_claim(token, "newEmail");
-        if !token.is_empty() && !new_email.is_some_and(|claim| claim.as_str().is_some_and(|email| !email.is_empty())) {
+        let claim = token::unproven_claim(token, "newEmail");
+        let names_one = claim.as_ref().and_then(Json::as_str).is_some_and(|email| !email.is_empty());
+        if !token.is_empty() && !names_one {
             return Ok(Err(Leaf::new("validation_invalid_token_payload", "The token names no new address.")));
         }
         let redeemed = match self.redeem_for(collection, token, Purpose::EmailChange).await? {
