@@ -192,6 +192,16 @@ mod tests {
         }
         assert!(ask(&dir, &ips(&["nonsense"])).await.is_err());
 
+        // A way in without the password, where it is switched on.
+        let otp = |email: &str| Ask::Otp { email: email.into() };
+        assert!(ask(&dir, &otp("a@x.co")).await.unwrap_err().to_string().contains("not enabled"));
+        let enabled = serde_json::json!({"otp": {"enabled": true}}).as_object().cloned().unwrap();
+        app.schema.update("_superusers", enabled).await.unwrap();
+        assert!(ask(&dir, &otp("nobody@x.co")).await.unwrap_err().to_string().contains("nobody@x.co"));
+        let told = ask(&dir, &otp("a@x.co")).await.unwrap().unwrap();
+        let words: Vec<_> = told.split_whitespace().rev().take(4).collect();
+        assert!(matches!(words[..], [code, "code", id, "id"] if code.len() == 8 && id.len() == 15), "{told}");
+
         let mut stream = UnixStream::connect(address(&File::open(&dir).unwrap(), &dir)).await.unwrap();
         stream.write_all(b"{\"action\":\"format\"}\n").await.unwrap();
         let mut reply = String::new();

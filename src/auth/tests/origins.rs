@@ -122,3 +122,28 @@ async fn logins_from_one_new_place_at_once_are_one_origin() {
     }
     assert_eq!(house.count("_authOrigins").await, 1);
 }
+
+#[tokio::test]
+async fn a_login_does_not_wait_for_a_writer_that_is_held_up() {
+    let house = house().await;
+    house.from("UA1").await;
+    house.wait(1);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (started, running) = std::sync::mpsc::channel();
+    let db = house.auth.db.clone();
+    let held = std::thread::spawn(move || {
+        db.write_blocking(move |_| {
+            started.send(()).unwrap();
+            let _ = released.recv();
+            Ok(())
+        })
+    });
+    running.recv().unwrap();
+    house.from("UA1").await;
+    assert!(!house.origins().await[0].1, "it waits in the queue");
+    drop(release);
+    held.join().unwrap().unwrap();
+    // What is queued behind the touch comes after it.
+    house.auth.db.write(|_| Ok(())).await.unwrap();
+    assert!(house.origins().await[0].1, "it was stored without the login");
+}

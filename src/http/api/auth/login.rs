@@ -40,3 +40,22 @@ pub(super) fn answer(outcome: SignedIn) -> Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_first_factor_is_answered_without_the_keys_of_an_error() {
+        for (outcome, status, body) in [
+            (SignedIn::SecondFactor { mfa_id: "l2o4fmrnxf84iiu".into() }, 401, r#"{"mfaId":"l2o4fmrnxf84iiu"}"#),
+            (SignedIn::Answer(b"{}".to_vec()), 200, "{}"),
+        ] {
+            let response = answer(outcome).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(to_bytes(response.into_body()).await.unwrap(), body);
+        }
+    }
+}
