@@ -1,12 +1,13 @@
 //! The wire in one process: requests go through the whole of [`middleware::answer`], without a socket.
 
-use std::{path::Path, rc::Rc, time::Duration};
+use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     body::to_bytes,
     http::{ConnectionType, Method, StatusCode, header::HeaderMap},
     test::TestRequest,
 };
+use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
 use super::{Wire, middleware, server::Options};
@@ -123,6 +124,50 @@ async fn every_answer_carries_its_headers() {
         }
         assert!(ids.insert(answer.header("x-request-id").unwrap().to_owned()));
     }
+}
+
+/// Memory that a log is written to.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+#[expect(clippy::await_holding_refcell_ref, reason = "that is what makes the handler panic")]
+async fn a_handler_that_panics_answers_500_and_the_server_goes_on() {
+    let server = Server::start().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let uri = "/api/collections/users/records?secret=1";
+
+    // A promise that the code makes to itself, broken: the handlers of records borrow this, too.
+    let borrowed = server.wire.asked.borrow_mut();
+    let (panicked, meanwhile) = tokio::join!(server.get(uri), server.get("/api/health"));
+    drop(borrowed);
+    assert_eq!((panicked.status.as_u16(), meanwhile.status.as_u16()), (500, 200));
+    assert_eq!(panicked.header("content-type"), Some("application/json"));
+    assert_eq!(panicked.header("x-content-type-options"), Some("nosniff"));
+    let body = panicked.json();
+    assert_eq!((&body["status"], &body["data"], body.as_object().unwrap().len()), (&json!(500), &json!({}), 3));
+    assert!(!panicked.text.contains("borrow"), "{}", panicked.text);
+    let logged = String::from_utf8(log.0.lock().clone()).unwrap();
+    assert!(logged.contains(panicked.header("x-request-id").unwrap()), "{logged}");
+    assert!(logged.contains("a handler panicked") && logged.contains("borrowed"), "{logged}");
+
+    let next = server.get(uri).await;
+    assert_eq!(next.status, 200, "{}", next.text);
+    assert_ne!(next.header("x-request-id"), panicked.header("x-request-id"));
 }
 
 #[actix_web::test]
