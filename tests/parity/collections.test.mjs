@@ -48,6 +48,19 @@ test("creating", async () => {
     pair.verify();
 });
 
+test("a collection whose name is its id", async () => {
+    await post({ id: "twin", name: "twin" });
+    for (const body of [{ listRule: "" }, { name: "twin" }, { name: "TWIN" }, { listRule: "" }, { name: "twin" }, { name: "other" }]) await patch("twin", body);
+    await post({ id: "twin2", name: "TWIN2" });
+    await patch("twin2", { listRule: "" });
+    await patch("twin2", { name: "twin2" });
+    for (const [id, name] of [["t_b", "t_a"], ["t_c", "T_B"], ["T_A", "t_d"], ["t_a", "t_e"], ["t_f", "t_b"]]) await post({ id, name });
+    for (const entry of [{ id: "twin3", name: "twin3" }, { id: "twin4", name: "TWIN4" }, { id: "twin2", name: "twin2" }, { id: "twin5", name: "t_b" }]) {
+        await pair.step("PUT /api/collections/import", { as: "root", body: { collections: [{ type: "base", fields: [], ...entry }] } });
+    }
+    pair.verify();
+});
+
 test("auth collections", async () => {
     for (const body of [
         { name: "a1", type: "auth" }, { name: "a2", type: "auth", fields: [{ name: "email", type: "text" }] }, { name: "a3", type: "auth", fields: [{ name: "oldPassword", type: "text" }, { name: "passwordConfirm", type: "text" }] }, { name: "a4", type: "auth", fields: [{ name: "username", type: "text", required: true }], indexes: ["CREATE UNIQUE INDEX idx_a4 ON a4 (username)"], passwordAuth: { enabled: true, identityFields: ["email", "username"] } },

@@ -103,7 +103,9 @@ impl Check<'_> {
         if self.others().any(|other| other.name.eq_ignore_ascii_case(name)) {
             return Err(Leaf::new("validation_collection_name_exists", "There is a collection with this name."));
         }
-        if self.others().any(|other| *other.id == *name) {
+        // The id of a stored collection itself counts as well, as on the reference; a new one has none yet.
+        let stored = self.saved || self.original.is_some();
+        if self.others().any(|other| *other.id == *name) || stored && *self.new.id == *name {
             let message = "The name must not be the id of a collection.";
             return Err(Leaf::new("validation_collection_name_id_duplicate", message));
         }
