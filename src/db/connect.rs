@@ -28,7 +28,6 @@ pub(super) fn writer(dir: &Path, durability: Durability, register: &[Register]) 
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(&path, flags)?;
         connection.busy_timeout(BUSY)?;
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
         connection.execute_batch(match durability {
             Durability::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
             Durability::Normal => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
@@ -40,9 +39,7 @@ pub(super) fn writer(dir: &Path, durability: Durability, register: &[Register]) 
             "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 33554432; PRAGMA foreign_keys = OFF;
              PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000;",
         )?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
-        add_functions(&connection, register)?;
+        furnish(&connection, WRITER_STATEMENTS, register)?;
         Ok(connection)
     };
     open().map_err(|source| {
@@ -56,11 +53,8 @@ pub(super) fn reader(path: &Path, register: &[Register]) -> rusqlite::Result<Con
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;")?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_prepared_statement_cache_capacity(READER_STATEMENTS);
-    add_functions(&connection, register)?;
+    furnish(&connection, READER_STATEMENTS, register)?;
     Ok(connection)
 }
 
@@ -90,7 +84,14 @@ fn create_private(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn add_functions(connection: &Connection, register: &[Register]) -> rusqlite::Result<()> {
+/// What reading and writing connections have in common.
+fn furnish(connection: &Connection, statements: usize, register: &[Register]) -> rusqlite::Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // Plans do not depend on bound values. They would on that of LIMIT, and a statement that may is compiled again
+    // whenever it is bound again: every list, and every rule that is asked for one row.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(statements);
     functions::register(connection)?;
     register.iter().try_for_each(|register| register(connection))
 }

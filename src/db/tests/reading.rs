@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use rusqlite::StatementStatus;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +39,21 @@ async fn slow_reads_are_handed_over_and_do_not_stop_point_reads() {
     assert!(kinds.iter().all(|kind| matches!(kind, ErrorKind::Invalid | ErrorKind::Busy)), "{kinds:?}");
     assert!(tries.load(SeqCst) >= 6, "four inline, two or more in the slow lane");
     assert_eq!(db.read(count).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_statement_is_compiled_once_whatever_is_bound() {
+    let (db, _dir) = open(options());
+    let compiled_again = |tx: &ReadTx<'_>| {
+        let sql = "SELECT id FROM t WHERE body LIKE ?1 AND id = ?2 ORDER BY body LIMIT ?3";
+        for bound in 0..3 {
+            let mut statement = tx.prepare(sql)?;
+            statement.query((format!("a{bound}%"), bound, bound))?.next()?;
+        }
+        Ok(tx.prepare(sql)?.get_status(StatementStatus::RePrepare))
+    };
+    assert_eq!(db.read(compiled_again).await.unwrap(), 0);
+    assert_eq!(db.write(move |tx| compiled_again(tx)).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

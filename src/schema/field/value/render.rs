@@ -18,36 +18,51 @@ pub fn write_text(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Bytes that are looked at together: a look without an early end becomes a few vector instructions.
+const STRIDE: usize = 32;
+
 /// `text` as a JSON string.
 pub fn write_str(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    out.reserve(bytes.len() + 2);
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + 2);
     out.push(b'"');
-    let mut clean = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[clean..at]);
-        clean = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
+    loop {
+        let clean = clean_length(rest);
+        out.extend_from_slice(&rest[..clean]);
+        let Some(&byte) = rest.get(clean) else { break };
+        write_escaped(byte, out);
+        rest = &rest[clean + 1..];
+    }
+    out.push(b'"');
+}
+
+/// How many of the first bytes may stand in a JSON string as they are.
+fn clean_length(bytes: &[u8]) -> usize {
+    let strides = bytes.chunks_exact(STRIDE);
+    let clean = strides.take_while(|stride| !stride.iter().fold(false, |any, &byte| any | is_special(byte))).count();
+    let looked = clean * STRIDE;
+    bytes[looked..].iter().position(|&byte| is_special(byte)).map_or(bytes.len(), |at| looked + at)
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_escaped(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
     }
-    out.extend_from_slice(&bytes[clean..]);
-    out.push(b'"');
 }
 
 /// A raw column as a JSON string: what text-like types answer.
@@ -202,6 +217,12 @@ mod tests {
             ("a\nb\r\t\u{8}\u{c}\u{1}\u{1f}", r#""a\nb\r\t\b\f\u0001\u001f""#),
         ] {
             assert_eq!(written(|out| write_str(text, out)), json);
+            // Wherever in a long text it stands.
+            for before in [STRIDE - 1, STRIDE, 3 * STRIDE + 1] {
+                let (before, after) = ("x".repeat(before), "é".repeat(STRIDE));
+                let json = format!("\"{before}{}{after}\"", &json[1..json.len() - 1]);
+                assert_eq!(written(|out| write_str(&format!("{before}{text}{after}"), out)), json);
+            }
         }
         assert_eq!(written(|out| write_text(b"a\xffb", out)), "\"a\u{fffd}b\"");
     }
