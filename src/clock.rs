@@ -44,7 +44,22 @@ impl fmt::Display for Timestamp {
         let in_day = self.0.rem_euclid(86_400_000);
         let (hour, minute) = (in_day / 3_600_000, in_day / 60_000 % 60);
         let (second, milli) = (in_day / 1000 % 60, in_day % 1000);
-        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        if !(0..=9999).contains(&year) {
+            return write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+        }
+        // Every write prints some, and a formatter for each number costs more than all the digits.
+        let mut text = *b"0000-00-00 00:00:00.000Z";
+        for (end, mut number) in [(4, year), (7, month), (10, day), (13, hour), (16, minute), (19, second), (23, milli)]
+        {
+            let mut places = text[..end].iter_mut().rev();
+            while number > 0
+                && let Some(place) = places.next()
+            {
+                *place = b'0' + u8::try_from(number % 10).expect("a digit");
+                number /= 10;
+            }
+        }
+        f.write_str(str::from_utf8(&text).expect("digits and marks are ASCII"))
     }
 }
 
@@ -124,6 +139,9 @@ mod tests {
             (951_782_400_000, "2000-02-29 00:00:00.000Z"),
             (1_795_309_200_123, "2026-11-22 01:00:00.123Z"),
             (-1, "1969-12-31 23:59:59.999Z"),
+            (-62_135_596_800_000, "0001-01-01 00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31 23:59:59.999Z"),
+            (253_402_300_800_000, "10000-01-01 00:00:00.000Z"),
         ] {
             assert_eq!(Timestamp(millis).to_string(), text);
         }

@@ -59,6 +59,12 @@ impl Group {
         newer.into_iter().any(|(_, change)| collections.contains(&change.collection))
     }
 
+    /// Whether this group itself has changed the record after `seq`.
+    pub(super) fn record_changed_since(&self, seq: u64, collection: &str, record: &str) -> bool {
+        let newer = self.changes.iter().rev().take_while(|(at, _)| *at > seq);
+        newer.into_iter().any(|(_, change)| change.record == record && *change.collection == *collection)
+    }
+
     pub(super) fn mark(&self) -> Mark {
         Mark { changes: self.changes.len(), effects: self.effects.len(), epoch: self.epoch.clone() }
     }

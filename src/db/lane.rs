@@ -16,9 +16,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::reader::{RETRY_AFTER, closed};
 use crate::error::{Error, Result};
 
+/// When a read that found no place may be tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Reads that may wait for a place, per place.
 const WAITING_PER_PLACE: usize = 32;
 /// The part of the queue that one asker may have.
@@ -98,6 +99,11 @@ impl Lane {
         share.reads += 1;
         Ok((Seat { lane: Arc::clone(self), key }, Arc::clone(&share.places)))
     }
+}
+
+/// What a read is answered when the database is closing.
+pub(super) fn closed() -> Error {
+    Error::busy(RETRY_AFTER)
 }
 
 /// One of the reads of an asker.

@@ -1,8 +1,17 @@
-//! When each collection last changed, kept in memory by the writer: whether a rule judged on a snapshot still holds.
+//! When each collection and each record last changed, kept in memory by the writer: whether what was judged on a
+//! snapshot still holds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
 use super::Change;
+
+/// Places for the newest changes of records. Only what happened between a snapshot and the write that was judged on it
+/// is ever asked for, so that few of those who ask meet another record's change.
+const PLACES: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -11,12 +20,16 @@ pub(super) struct Ledger {
     /// Nothing is known about changes up to here: a collection without an entry may have changed then.
     floor: u64,
     newest: HashMap<Arc<str>, u64>,
+    /// The newest change of any of the records that share a place.
+    records: Box<[u64]>,
+    seed: RandomState,
 }
 
 impl Ledger {
     /// `last` is the newest number in the log.
     pub(super) fn new(last: u64) -> Self {
-        Self { last, floor: last, newest: HashMap::new() }
+        let records = vec![0; PLACES].into();
+        Self { last, floor: last, newest: HashMap::new(), records, seed: RandomState::new() }
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -32,6 +45,8 @@ impl Ledger {
                     self.newest.insert(Arc::clone(&change.collection), *seq);
                 }
             }
+            let place = self.place(&change.collection, &change.record);
+            self.records[place] = *seq;
             self.last = *seq;
         }
     }
@@ -49,6 +64,16 @@ impl Ledger {
             return false;
         }
         seq < self.floor || collections.iter().any(|id| self.newest.get(id).is_some_and(|&newest| newest > seq))
+    }
+
+    /// Also true now and then when it was another record that changed.
+    pub(super) fn record_changed_since(&self, seq: u64, collection: &str, record: &str) -> bool {
+        seq < self.floor || self.records[self.place(collection, record)] > seq
+    }
+
+    fn place(&self, collection: &str, record: &str) -> usize {
+        let hash = self.seed.hash_one((collection, record));
+        usize::try_from(hash % PLACES as u64).expect("there are few places")
     }
 }
 
@@ -76,5 +101,21 @@ mod tests {
         assert!(ledger.changed_since(12, std::slice::from_ref(&b)), "a snapshot may predate the foreign write");
         ledger.record(&[(13, Arc::new(change("a", "3")))]);
         assert!(!ledger.changed_since(13, &[a, b]));
+    }
+
+    #[test]
+    fn a_record_has_changed_when_its_newest_change_is_later() {
+        let mut ledger = Ledger::new(0);
+        let changes: Vec<_> = (1..=100).map(|seq| (seq, Arc::new(change("a", &format!("r{seq}"))))).collect();
+        ledger.record(&changes);
+        for seq in 1..=100 {
+            let record = format!("r{seq}");
+            assert!(ledger.record_changed_since(seq - 1, "a", &record), "{record}");
+            assert!(!ledger.record_changed_since(100, "a", &record), "{record}");
+        }
+        let others = (0..1000).filter(|n| ledger.record_changed_since(0, "b", &format!("r{n}"))).count();
+        assert!(others < 100, "{others} of 1000 share a place with the 100 that changed");
+        ledger.forget(100);
+        assert!(ledger.record_changed_since(100, "b", "any"), "a snapshot may predate the foreign write");
     }
 }

@@ -285,6 +285,12 @@ impl Db {
         log::changes_of(tx, collection, record, seq, limit)
     }
 
+    /// The newest sequence number that commits have told of. A snapshot that is opened afterwards, by the first SELECT
+    /// of a read, has all changes up to it, and costs no query to know so.
+    pub fn announced(&self) -> u64 {
+        *self.inner.shared.watch.borrow()
+    }
+
     /// Wakes with the last committed sequence number after every commit that has changes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.inner.shared.watch.subscribe()

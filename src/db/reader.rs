@@ -21,7 +21,7 @@ use super::{
     Asker, Options, ReadTx, Register,
     budget::{Limit, Meter},
     connect,
-    lane::Lane,
+    lane::{Lane, RETRY_AFTER, closed},
     panic_error,
     tx::interrupted,
 };
@@ -32,7 +32,6 @@ use crate::{
 
 /// Pooled connections beyond the slow lane's, for [`Readers::blocking`].
 const BLOCKING_CONNECTIONS: u32 = 4;
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A worker's connection, shared with nobody but the one who closes the database.
 type Slot = Arc<Mutex<Option<Reader>>>;
@@ -262,8 +261,4 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
     }
-}
-
-pub(super) fn closed() -> Error {
-    Error::busy(RETRY_AFTER)
 }

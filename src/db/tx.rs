@@ -145,6 +145,12 @@ impl<'c> WriteTx<'c> {
         self.group.changed_since(seq, collections) || self.ledger.changed_since(seq, collections)
     }
 
+    /// The same for one record. Also true now and then when it was another record that changed: whoever hears so looks.
+    pub fn record_changed_since(&self, seq: u64, collection: &str, record: &str) -> bool {
+        self.group.record_changed_since(seq, collection, record)
+            || self.ledger.record_changed_since(seq, collection, record)
+    }
+
     /// Runs on the writer thread after COMMIT and before the acknowledgement: drop caches, swap the catalog.
     /// Must not block.
     pub fn after_commit(&mut self, effect: impl FnOnce() + Send + 'static) {

@@ -9,7 +9,7 @@ use super::{
     Records, Rendered, Shape,
     expand::{self, Expansion, Paths},
     fields::Picker,
-    layout::{Audience, Layout, Table, Tables},
+    layout::{Audience, Cells, Layout, Table, Tables},
     render,
     visibility::{self, Emails},
 };
@@ -26,14 +26,28 @@ impl Records {
     /// the expand or a manage rule asks for it.
     pub(super) async fn answer(
         &self,
-        request: Request,
+        request: &Arc<Request>,
         collection: &Arc<Collection>,
         row: Arc<Row>,
-        shape: Shape,
+        shape: &Shape,
     ) -> Result<Rendered> {
-        let asked = Asked::new(&self.tables, self.schema.catalog(), Arc::new(request), &shape)?;
-        let table = self.tables.of(collection);
-        asked.one(&self.db, table, row).await
+        self.steadily(async |catalog| {
+            let table = self.table_now(&catalog, collection, &row);
+            let asked = Asked::new(&self.tables, catalog, request.clone(), shape)?;
+            asked.one(&self.db, table, row.clone()).await
+        })
+        .await
+    }
+
+    /// The table of the collection as it is now, if the row still fits it; else as it was.
+    fn table_now(&self, catalog: &Catalog, collection: &Arc<Collection>, row: &Row) -> Arc<Table> {
+        if let Some(now) = catalog.by_id(&collection.id).filter(|now| !Arc::ptr_eq(now, collection)) {
+            let table = self.tables.of(now);
+            if table.columns == row.columns {
+                return table;
+            }
+        }
+        self.tables.of(collection)
     }
 }
 
@@ -42,12 +56,12 @@ pub(super) fn answer_in(
     tables: &Arc<Tables>,
     tx: &ReadTx<'_>,
     catalog: &Arc<Catalog>,
-    request: &Request,
+    request: &Arc<Request>,
     collection: &Arc<Collection>,
     row: &Arc<Row>,
     shape: &Shape,
 ) -> Result<Rendered> {
-    let asked = Asked::new(tables, catalog.clone(), Arc::new(request.clone()), shape)?;
+    let asked = Asked::new(tables, catalog.clone(), request.clone(), shape)?;
     asked.one_in(tx, &tables.of(collection), row)
 }
 
@@ -97,7 +111,7 @@ impl Asked {
         &self,
         table: &Table,
         layout: &Layout,
-        row: &impl render::Cells,
+        row: &impl Cells,
         emails: &Emails,
         expand: impl FnOnce(&mut Vec<u8>) -> Result<()>,
         out: &mut Vec<u8>,
@@ -153,7 +167,7 @@ impl Asked {
             false => visibility::resolve(tx, &self.catalog, table, &self.request, rows)?,
         };
         let expansion = match &self.expand {
-            Some(paths) => expand::load(tx, self, table, rows, paths)?,
+            Some(paths) => expand::load(tx, &self.tables, &self.catalog, &self.request, table, rows, paths)?,
             None => Expansion::default(),
         };
         let (audience, mut budget) = (self.audience(), expand::MAX_BYTES);

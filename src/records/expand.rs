@@ -11,9 +11,8 @@ use std::{borrow::Borrow, collections::HashMap, sync::Arc};
 pub use self::paths::Paths;
 use self::{paths::Segment, related::Relation};
 use super::{
-    answer::Asked,
     cache,
-    layout::{Audience, Table},
+    layout::{Audience, Table, Tables},
     render,
     visibility::{self, Emails},
 };
@@ -21,6 +20,7 @@ use crate::{
     db::{ReadTx, Row, Value},
     error::{Error, Result},
     rules::{Context, Query, Request, Sql},
+    schema::Catalog,
 };
 
 /// Related records of one answer may take this much, in bytes: loaded, and again when written. A few paths that lead
@@ -56,7 +56,9 @@ struct Branch {
 /// Reads everything that `paths` lead to from these rows.
 pub fn load(
     tx: &ReadTx<'_>,
-    asked: &Asked,
+    tables: &Tables,
+    catalog: &Catalog,
+    request: &Request,
     table: &Arc<Table>,
     rows: &[impl Borrow<Row>],
     paths: &Paths,
@@ -64,15 +66,16 @@ pub fn load(
     if rows.is_empty() {
         return Ok(Expansion::default());
     }
-    let request = Request { context: Context::Expand, ..(*asked.request).clone() };
+    let request = Request { context: Context::Expand, ..request.clone() };
     let rows: Vec<&Row> = rows.iter().map(Borrow::borrow).collect();
-    let mut loader = Loader { tx, asked, request, budget: MAX_BYTES };
+    let mut loader = Loader { tx, tables, catalog, request, budget: MAX_BYTES };
     Ok(loader.expand(table, &rows, paths.segments(), 1)?.unwrap_or_default())
 }
 
 struct Loader<'a> {
     tx: &'a ReadTx<'a>,
-    asked: &'a Asked,
+    tables: &'a Tables,
+    catalog: &'a Catalog,
     request: Request,
     /// Bytes that may still be loaded.
     budget: usize,
@@ -106,9 +109,9 @@ impl Loader<'_> {
         segment: &Segment,
         level: usize,
     ) -> Result<Option<Branch>> {
-        let Some(relation) = Relation::find(&self.asked.catalog, table, &segment.name) else { return Ok(None) };
+        let Some(relation) = Relation::find(self.catalog, table, &segment.name) else { return Ok(None) };
         let ids = relation.ids(self.tx, table, parents)?;
-        let target = self.asked.tables.of(relation.target());
+        let target = self.tables.of(relation.target());
         let Some(sql) = self.select(&target, &ids) else { return Ok(None) };
         let rows = self.load(&target, &sql)?;
         let inner = match rows.is_empty() {
@@ -125,7 +128,7 @@ impl Loader<'_> {
             key: [&serde_json::to_vec(&segment.name).map_err(Error::internal)?, &b":"[..]].concat(),
             single: relation.is_single(),
             links: links.collect(),
-            emails: visibility::resolve(self.tx, &self.asked.catalog, &target, &self.request, &rows)?,
+            emails: visibility::resolve(self.tx, self.catalog, &target, &self.request, &rows)?,
             table: target,
             rows,
             inner,
@@ -137,7 +140,7 @@ impl Loader<'_> {
         let mut distinct: Vec<&String> = ids.iter().flatten().collect();
         distinct.sort_unstable();
         distinct.dedup();
-        let mut query = Query::new(&self.asked.catalog, &target.collection, &self.request);
+        let mut query = Query::new(self.catalog, &target.collection, &self.request);
         query.and_in("id", distinct.into_iter().map(|id| Value::Text(id.clone())).collect());
         if !self.request.caller.is_superuser() {
             match target.collection.view_rule.as_deref()? {

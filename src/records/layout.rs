@@ -146,6 +146,25 @@ pub struct Cell {
     pub selected: usize,
 }
 
+/// A row that a layout can be filled from.
+pub trait Cells {
+    fn cell(&self, cell: Cell) -> ValueRef<'_>;
+}
+
+/// A row of a statement that selects [`Layout::selected`].
+impl Cells for rusqlite::Row<'_> {
+    fn cell(&self, cell: Cell) -> ValueRef<'_> {
+        self.get_ref(cell.selected).unwrap_or(ValueRef::Null)
+    }
+}
+
+/// A stored row: all columns in field order.
+impl Cells for Row {
+    fn cell(&self, cell: Cell) -> ValueRef<'_> {
+        self.values.get(cell.field).map_or(ValueRef::Null, ValueRef::from)
+    }
+}
+
 impl Table {
     pub fn new(collection: Arc<Collection>) -> Self {
         let columns: Arc<[Arc<str>]> = collection.fields.iter().map(|field| Arc::from(field.name.as_str())).collect();

@@ -1,31 +1,10 @@
 //! Rows to JSON: from SQLite's own row or from a stored one straight into the answer, without a tree between.
 
-use rusqlite::types::ValueRef;
-
 use super::{
-    layout::{Cell, Layout, Step, Table},
+    layout::{Cell, Cells, Layout, Step, Table},
     visibility::Emails,
 };
-use crate::{db::Row, error::Result};
-
-/// A row that a layout can be filled from.
-pub trait Cells {
-    fn cell(&self, cell: Cell) -> ValueRef<'_>;
-}
-
-/// A row of a statement that selects [`Layout::selected`].
-impl Cells for rusqlite::Row<'_> {
-    fn cell(&self, cell: Cell) -> ValueRef<'_> {
-        self.get_ref(cell.selected).unwrap_or(ValueRef::Null)
-    }
-}
-
-/// A stored row: all columns in field order.
-impl Cells for Row {
-    fn cell(&self, cell: Cell) -> ValueRef<'_> {
-        self.values.get(cell.field).map_or(ValueRef::Null, ValueRef::from)
-    }
-}
+use crate::error::Result;
 
 /// Writes one record. `expand` writes `,"expand":{…}` or nothing when the layout gets there.
 pub fn record(

@@ -6,7 +6,7 @@ use rusqlite::params_from_iter;
 
 use super::{Records, Rendered, Shape, answer::Asked, cache::Ticket, layout::Table};
 use crate::{
-    db::{ReadTx, Row},
+    db::{Asker, ReadTx, Row},
     error::{Error, Kind, Result},
     identity::{AuthRecord, Caller, SUPERUSERS_ID},
     rules::{self, Query, Request, Sql, Verdict},
@@ -21,7 +21,7 @@ impl Records {
     /// nothing else.
     pub async fn view(&self, request: Request, collection: &str, id: &str, shape: Shape) -> Result<Rendered> {
         let request = Arc::new(request);
-        self.steadily(|catalog| self.view_once(request.clone(), catalog, collection, id, &shape)).await
+        self.steadily(async |catalog| self.view_once(request.clone(), catalog, collection, id, &shape).await).await
     }
 
     async fn view_once(
@@ -50,7 +50,10 @@ impl Records {
         }
         let row = match self.known(&table, id) {
             Some(row) => row,
-            None if rule.is_none() => self.fetch(&table, id).await?.ok_or_else(Error::not_found)?,
+            None if rule.is_none() => {
+                let asker = asked.request.asker();
+                self.fetch(&table, id, asker).await?.ok_or_else(Error::not_found)?
+            }
             None => return self.view_in_snapshot(asked, table, id).await,
         };
         match judge(rule, &asked.catalog, &collection, &row, &asked.request) {
@@ -76,13 +79,19 @@ impl Records {
         Ok(rendered)
     }
 
-    /// The stored row of a record by id (row cache first), hidden columns included. No rule applies.
+    /// The stored row of a record by id (row cache first), hidden columns included. No rule applies. It has the columns
+    /// of the collection as it is now, which may be newer than the given one.
     pub async fn load(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Arc<Row>>> {
-        let table = self.tables.of(collection);
-        match self.known(&table, id) {
-            Some(row) => Ok(Some(row)),
-            None => self.fetch(&table, id).await,
+        if let Some(row) = self.known(&self.tables.of(collection), id) {
+            return Ok(Some(row));
         }
+        // Whoever shows tokens of an account takes up that account's share.
+        let asker = Asker::named(&(&collection.id, id));
+        self.steadily(async |catalog| match catalog.by_id(&collection.id) {
+            Some(collection) => self.fetch(&self.tables.of(collection), id, asker).await,
+            None => Ok(None),
+        })
+        .await
     }
 
     /// True when the record satisfies the rule (`None`: superusers only).
@@ -103,15 +112,34 @@ impl Records {
 
     /// True when the record matches a rule that is not blank, whoever asks.
     pub async fn matches(&self, request: &Request, collection: &Arc<Collection>, id: &str, rule: &str) -> Result<bool> {
-        let catalog = self.schema.catalog();
-        if let Some(row) = self.load(collection, id).await? {
-            match rules::judge(rule, &catalog, collection, &row, request) {
+        self.steadily(async |catalog| match catalog.by_id(&collection.id) {
+            Some(collection) => self.matches_once(request, &catalog, collection, id, rule).await,
+            None => Ok(false),
+        })
+        .await
+    }
+
+    async fn matches_once(
+        &self,
+        request: &Request,
+        catalog: &Catalog,
+        collection: &Arc<Collection>,
+        id: &str,
+        rule: &str,
+    ) -> Result<bool> {
+        let table = self.tables.of(collection);
+        let row = match self.known(&table, id) {
+            Some(row) => Some(row),
+            None => self.fetch(&table, id, request.asker()).await?,
+        };
+        if let Some(row) = row {
+            match rules::judge(rule, catalog, collection, &row, request) {
                 Verdict::Match => return Ok(true),
                 Verdict::NoMatch => return Ok(false),
                 Verdict::NeedsSql => {}
             }
         }
-        let mut query = Query::new(&catalog, collection, request);
+        let mut query = Query::new(catalog, collection, request);
         query.and_id(id);
         query.and_rule(rule)?;
         let sql = query.select(&[], Some(1), 0);
@@ -123,17 +151,20 @@ impl Records {
     /// A record as an auth answer shows it: e-mail always, hidden fields for superuser records only; `expand` as the
     /// authenticated record itself.
     pub async fn render_authenticated(&self, request: Request, record: &AuthRecord, shape: Shape) -> Result<Rendered> {
-        let catalog = self.schema.catalog();
-        let collection = catalog.by_id(&record.collection_id).ok_or_else(Error::not_found)?.clone();
         let caller = match record.collection_id.as_ref() {
             SUPERUSERS_ID => Caller::Superuser(Arc::new(record.clone())),
             _ => Caller::Record(Arc::new(record.clone())),
         };
-        let mut asked = Asked::new(&self.tables, catalog, Arc::new(Request { caller, ..request }), &shape)?;
-        asked.all_emails = true;
-        let table = self.tables.of(&collection);
-        let row = table.arrange(&record.row);
-        asked.one(&self.db, table, row).await
+        let request = Arc::new(Request { caller, ..request });
+        self.steadily(async |catalog| {
+            let collection = catalog.by_id(&record.collection_id).ok_or_else(Error::not_found)?;
+            let table = self.tables.of(collection);
+            let row = table.arrange(&record.row);
+            let mut asked = Asked::new(&self.tables, catalog, request.clone(), &shape)?;
+            asked.all_emails = true;
+            asked.one(&self.db, table, row).await
+        })
+        .await
     }
 
     /// Drops a record from the row cache: for the one write that is no record write, the upgrade of a password hash.
@@ -148,10 +179,10 @@ impl Records {
     }
 
     /// The row from the database, remembered.
-    async fn fetch(&self, table: &Arc<Table>, id: &str) -> Result<Option<Arc<Row>>> {
+    async fn fetch(&self, table: &Arc<Table>, id: &str, asker: Asker) -> Result<Option<Arc<Row>>> {
         let ticket = self.rows.ticket(&table.collection.id, id);
         let (asked, wanted) = (table.clone(), id.to_owned());
-        let row = self.db.read(move |tx| asked.by_id(tx, &wanted)).await?.map(Arc::new);
+        let row = self.db.read_for(asker, move |tx| asked.by_id(tx, &wanted)).await?.map(Arc::new);
         if let Some(row) = &row {
             self.remember(ticket, table, id, row);
         }
@@ -166,10 +197,7 @@ impl Records {
     }
 
     /// Answers from one catalog, again if it was replaced meanwhile: then columns may have changed under the read.
-    pub(super) async fn steadily<T, F: Future<Output = Result<T>>>(
-        &self,
-        read: impl Fn(Arc<Catalog>) -> F,
-    ) -> Result<T> {
+    pub async fn steadily<T, F: Future<Output = Result<T>>>(&self, read: impl Fn(Arc<Catalog>) -> F) -> Result<T> {
         let mut catalog = self.schema.catalog();
         for _ in 1..MAX_ATTEMPTS {
             let answer = read(catalog.clone()).await;

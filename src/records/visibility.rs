@@ -4,10 +4,7 @@ use std::{borrow::Borrow, collections::HashSet, sync::Arc};
 
 use rusqlite::types::ValueRef;
 
-use super::{
-    layout::{Layout, Table},
-    render::Cells,
-};
+use super::layout::{Cells, Layout, Table};
 use crate::{
     db::{ReadTx, Row, Value},
     error::Result,

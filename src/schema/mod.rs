@@ -42,7 +42,7 @@ use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;
 
 use crate::{
-    db::{Db, WriteTx},
+    db::{Asker, Db, WriteTx},
     error::{Error, Leaf, Result},
     random,
 };
@@ -163,7 +163,7 @@ impl Schema {
     /// The fields that a view over `query` would have, and up to ten rows under their names, in stored form.
     pub async fn dry_run_view(&self, query: String) -> Result<(Vec<Field>, Vec<crate::db::Row>)> {
         let catalog = self.catalog();
-        let outcome = self.db.read(move |tx| {
+        let outcome = self.db.read_for(trials(), move |tx| {
             let derived = match view::derive(tx, &catalog, &query)? {
                 Ok(derived) => derived,
                 Err(reason) => return Ok(Err(reason)),
@@ -224,10 +224,15 @@ impl Schema {
     async fn try_query(&self, query: Option<&str>) -> Result<Option<Leaf>> {
         let Some(query) = query.map(str::to_owned) else { return Ok(None) };
         let catalog = self.catalog();
-        let tried = self.db.read(move |tx| {
+        let tried = self.db.read_for(trials(), move |tx| {
             let derived = view::derive(tx, &catalog, &query)?.ok().filter(|derived| view::lacks_id(derived).is_none());
             derived.map_or(Ok(Ok(Vec::new())), |derived| view::sample(tx, &derived))
         });
         Ok(tried.await?.err().map(|reason| edit::invalid_query(&reason)))
     }
+}
+
+/// All queries of views that are being tried take up one share of the slow lane.
+fn trials() -> Asker {
+    Asker::named(&"the queries of views that are being tried")
 }

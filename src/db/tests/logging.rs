@@ -77,6 +77,20 @@ async fn a_change_is_known_to_later_jobs_of_its_group() {
     assert_eq!(*asked.lock(), [("first", false, false), ("second", false, false), ("third", true, false)]);
     let later = db.write(move |tx| Ok((tx.changed_since(at, &["t".into()]), tx.changed_since(at + 1, &["t".into()]))));
     assert_eq!(later.await.unwrap(), (true, false));
+
+    let at = db.announced();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let ask = || -> Job {
+        let asked = Arc::clone(&asked);
+        Box::new(move |tx| {
+            asked.lock().push(["d", "e"].map(|record| tx.record_changed_since(at, "t", record)));
+            Ok(0)
+        })
+    };
+    as_one_group(&db, vec![ask(), inserting("d"), ask(), failing("e"), ask()]).await;
+    assert_eq!(*asked.lock(), [[false, false], [true, false], [true, false]]);
+    assert_eq!(db.announced(), at + 1);
+    assert!(db.write(move |tx| Ok(tx.record_changed_since(at, "t", "d"))).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ async fn found(call: &Call, request: &Request, list: &ListParams) -> Result<(Vec
     let count = (!list.skip_total).then(|| query.count());
     call.app()
         .db
-        .read(move |tx| {
+        .read_for(request.asker(), move |tx| {
             let mut statement = tx.prepare(&page.text)?;
             let ids = statement.query_map(params_from_iter(&page.params), |row| row.get(0))?;
             let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;

@@ -5,10 +5,13 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::gallery::{Gallery, keys, object};
-use crate::identity::Caller;
+use super::{
+    super::{Body, Shape},
+    gallery::{Gallery, keys, object},
+};
+use crate::{identity::Caller, rules::Request};
 
 /// Readers hammer a record through the cache while a writer counts up: none may read behind an acknowledged write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -111,6 +114,7 @@ async fn a_schema_change_never_serves_a_row_of_the_old_columns() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_read_survives_the_moment_before_the_new_catalog() {
     let gallery = Arc::new(Gallery::open().await);
+    gallery.rules("cmts", json!({"updateRule": "art.title = 'a1'"})).await;
     let id = gallery.schema.find("cmts").unwrap().id.clone();
     let (committed, reached) = std::sync::mpsc::channel();
     gallery.schema.on_rename(move |tx, _| {
@@ -126,7 +130,18 @@ async fn a_read_survives_the_moment_before_the_new_catalog() {
         async move { gallery.schema.update("cmts", object(json!({"name": "notes"}))).await }
     });
     tokio::task::spawn_blocking(move || reached.recv()).await.unwrap().unwrap();
-    assert!(gallery.schema.find("cmts").is_ok(), "the old catalog still stands");
-    assert_eq!(gallery.list(&Caller::Guest, &id, &[]).await.unwrap()["items"][0]["collectionName"], "notes");
+    let old = gallery.schema.find("cmts").expect("the old catalog still stands");
+    let (request, score) = (Request::default(), Body { values: object(json!({"score": 7})), uploads: Vec::new() });
+    let (list, row, matches, updated) = tokio::join!(
+        gallery.list(&Caller::Guest, &id, &[]),
+        gallery.records.load(&old, "x"),
+        gallery.records.matches(&request, &old, "x", "art.title = 'a1'"),
+        gallery.records.update(Request::default(), &id, "y", score, Shape::default()),
+    );
+    assert_eq!(list.unwrap()["items"][0]["collectionName"], "notes");
+    assert_eq!(row.unwrap().unwrap().text("text"), Some("x"));
+    assert!(matches.unwrap());
+    let updated: Json = serde_json::from_slice(&updated.unwrap()).unwrap();
+    assert_eq!((&updated["score"], &updated["collectionName"]), (&json!(7), &json!("notes")));
     renaming.await.unwrap().unwrap();
 }

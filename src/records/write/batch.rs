@@ -12,9 +12,9 @@ use super::{
     TRIES,
     again::Again,
     apply::{Apply, Bounds},
-    facts::{Facts, Need},
+    facts::{Facts, Ground, Need},
     files::Placed,
-    judge::{Allowed, Ground, judge},
+    judge::{Allowed, judge},
     task::Task,
 };
 use crate::{

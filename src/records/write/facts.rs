@@ -1,11 +1,25 @@
-//! What a judgement needs but may not find out itself, because it is slow: hashes, password checks, files in place.
+//! What a judgement stands on; and what it needs but may not find out itself, because it is slow: hashes, password
+//! checks, files in place.
 //!
 //! A judgement notes what it misses and goes on as if it were favourable; whoever runs it then finds the facts off the
 //! writer thread and has it judged again. So nothing is hashed or stored for a request that fails anyway.
 
 use std::collections::HashMap;
 
-use super::files::Folder;
+use super::{files::Folder, plan::Plans};
+use crate::{db::ReadTx, schema::Catalog};
+
+/// What a judgement stands on.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub tx: &'a ReadTx<'a>,
+    pub catalog: &'a Catalog,
+    pub plans: &'a Plans,
+    pub facts: &'a Facts,
+    /// An earlier judgement of the same task stood on this sequence number: what it found then need not be looked for
+    /// in all the table again.
+    pub since: Option<u64>,
+}
 
 /// Known facts of one request (all items of a batch).
 #[derive(Default, Clone)]

@@ -12,9 +12,9 @@ use super::{
     JUDGE_BUDGET, TRIES,
     again::Again,
     apply::{Apply, Bounds},
-    facts::{Facts, Need},
+    facts::{Facts, Ground, Need},
     files::Placed,
-    judge::{Allowed, Ground, Judgement, judge},
+    judge::{Allowed, Judgement, judge},
     task::Task,
 };
 use crate::{

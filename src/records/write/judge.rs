@@ -8,37 +8,25 @@ use serde_json::Value as Json;
 use super::{
     auth_form::Form,
     draft::{Draft, names, plain_text},
-    facts::{Facts, Need, PENDING_HASH},
+    facts::{Ground, Need, PENDING_HASH},
     files::Folder,
-    plan::{Plan, Plans, RuleKind, text},
+    plan::{Plan, RuleKind, text},
     task::Task,
     validate::Candidate,
 };
 use crate::{
-    db::{ReadTx, Row, Value},
+    db::{Row, Value},
     error::{Error, Result},
     identity::SUPERUSERS_ID,
     random,
     records::BatchAction,
     rules::{self, Query, Request, Verdict},
-    schema::{Catalog, Collection, FieldKind, FieldType, Modifier},
+    schema::{Collection, FieldKind, FieldType, Modifier},
 };
 
 /// A longer password has no hash on the wire, in bytes. Whom a create rule concerns is told nothing more; a superuser
 /// and an update are told the field.
 const MAX_PASSWORD_BYTES: usize = 72;
-
-/// What a judgement stands on.
-#[derive(Clone, Copy)]
-pub(super) struct Ground<'a> {
-    pub tx: &'a ReadTx<'a>,
-    pub catalog: &'a Catalog,
-    pub plans: &'a Plans,
-    pub facts: &'a Facts,
-    /// An earlier judgement of the same task stood on this sequence number: what it found then need not be looked for
-    /// in all the table again.
-    pub since: Option<u64>,
-}
 
 /// A write that may happen.
 pub(super) struct Judgement {
@@ -73,11 +61,6 @@ pub(super) struct Save {
 }
 
 impl Judgement {
-    /// True when nothing that anybody may change was looked at.
-    pub fn read_nothing(&self) -> bool {
-        self.reads.is_empty() && self.old().is_none()
-    }
-
     /// The record's stored row before, if it has one.
     pub fn old(&self) -> Option<&Arc<Row>> {
         match &self.verdict {
@@ -281,7 +264,7 @@ impl<'a> Judge<'a> {
     /// The request as rules see it, if any rule looks.
     fn request_with(&self, draft: &Draft<'_>) -> Option<Request> {
         let looks = !self.superuser && (self.plan.rule(self.kind) != Some("") || self.is_manager());
-        looks.then(|| Request { body: draft.request_body(&self.plan), ..self.task.request.clone() })
+        looks.then(|| Request { body: draft.request_body(&self.plan), ..(*self.task.request).clone() })
     }
 
     /// Somebody for whom the manage rule is to be asked (`auth.md` §4).

@@ -31,9 +31,9 @@ use std::{sync::Arc, time::Duration};
 use self::{
     again::Again,
     apply::{Apply, Bounds},
-    facts::{Facts, Need},
+    facts::{Facts, Ground, Need},
     files::{Placed, Sweeper},
-    judge::{Ground, Judgement, judge},
+    judge::{Judgement, judge},
     plan::Plans,
     task::Task,
 };
@@ -43,7 +43,7 @@ pub use self::{
 };
 use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{
-    db::{Row, WriteTx},
+    db::{ReadTx, Row, WriteTx},
     error::{Error, Result},
     files::Storage,
     rules::Request,
@@ -85,7 +85,7 @@ struct Prepared {
     catalog: Arc<Catalog>,
     facts: Arc<Facts>,
     judgement: Judgement,
-    /// The last change that the judgement knew of.
+    /// The last change that the judgement surely knew of.
     seq: u64,
 }
 
@@ -140,7 +140,7 @@ impl Records {
         let (prepared, row) = self.run(&task).await?;
         let row = row.ok_or_else(|| Error::internal(anyhow::anyhow!("a saved record has no row")))?;
         let collection = prepared.judgement.plan.collection.clone();
-        self.answer(task.request.clone(), &collection, row, task.shape.clone()).await
+        self.answer(&task.request, &collection, row, &task.shape).await
     }
 
     /// Prepares, writes, and starts over while the ground moves.
@@ -164,17 +164,19 @@ impl Records {
 
     /// Judges on a snapshot.
     async fn prepare(&self, task: &Arc<Task>, facts: &Arc<Facts>) -> Result<Prepared> {
-        let catalog = self.schema.catalog();
-        let (task, facts, plans) = (task.clone(), facts.clone(), self.writes.plans.clone());
-        let asker = task.request.asker();
-        let work = move |tx: &crate::db::ReadTx<'_>| {
-            let ground = Ground { tx, catalog: &catalog, plans: &plans, facts: &facts, since: None };
-            let judgement = judge(&ground, &task)?;
-            // A judgement that read nothing cannot age; the snapshot's number is the same before and after.
-            let seq = if judgement.read_nothing() { 0 } else { tx.seq()? };
-            Ok(Prepared { task: task.clone(), catalog: catalog.clone(), facts: facts.clone(), judgement, seq })
-        };
-        self.db.read_for(asker, work).await
+        self.steadily(|catalog| {
+            let (task, facts, plans) = (task.clone(), facts.clone(), self.writes.plans.clone());
+            let (asker, db) = (task.request.asker(), self.db.clone());
+            let work = move |tx: &ReadTx<'_>| {
+                // Before the first SELECT. The snapshot may be newer: then the writer looks once more than it has to.
+                let seq = db.announced();
+                let ground = Ground { tx, catalog: &catalog, plans: &plans, facts: &facts, since: None };
+                let judgement = judge(&ground, &task)?;
+                Ok(Prepared { task: task.clone(), catalog: catalog.clone(), facts: facts.clone(), judgement, seq })
+            };
+            self.db.read_for(asker, work)
+        })
+        .await
     }
 
     /// Writes among others, or alone if it is too much for that.
@@ -263,17 +265,12 @@ impl Prepared {
 
     /// Nothing that was read has changed: no collection that rules and relations looked into, and not the record.
     fn still_holds(&self, tx: &WriteTx<'_>) -> Result<bool> {
-        if self.judgement.read_nothing() {
-            return Ok(true);
-        }
         if tx.changed_since(self.seq, &self.judgement.reads) {
             return Ok(false);
         }
         let plan = &self.judgement.plan;
         let Some(old) = self.judgement.old() else { return Ok(true) };
-        if !tx.changed_since(self.seq, std::slice::from_ref(&plan.collection.id)) {
-            return Ok(true);
-        }
-        Ok(plan.load(tx, plan.id_of(old))?.as_ref() == Some(&**old))
+        let id = plan.id_of(old);
+        Ok(!tx.record_changed_since(self.seq, &plan.collection.id, id) || plan.load(tx, id)?.as_ref() == Some(&**old))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    judge::Ground,
+    facts::Ground,
     plan::{Plan, text},
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! One write as it was asked for: what stays the same however often it is judged.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value as Json};
 
@@ -17,7 +17,7 @@ pub(super) struct Task {
     pub action: BatchAction,
     /// Id or name, as the request has it.
     pub collection: String,
-    pub request: Request,
+    pub request: Arc<Request>,
     pub values: Map<String, Json>,
     pub uploads: Vec<Staged>,
     pub shape: Shape,
@@ -51,7 +51,7 @@ impl Task {
             item: 0,
             action,
             collection,
-            request,
+            request: Arc::new(request),
             values: body.values,
             uploads,
             shape,
@@ -73,7 +73,7 @@ impl Task {
             item,
             action,
             collection: collection.to_owned(),
-            request,
+            request: Arc::new(request),
             values,
             uploads: Vec::new(),
             shape: Shape::default(),

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     draft::{Draft, names},
-    judge::Ground,
+    facts::Ground,
     plan::{Plan, text},
     system,
     task::{Staged, Task},
