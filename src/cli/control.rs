@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::superuser::{self, Ask};
+use super::ask::Ask;
 use crate::app::App;
 
 const NAME: &str = ".conch.sock";
@@ -145,7 +145,7 @@ async fn serve(mut stream: UnixStream, app: &App) -> anyhow::Result<()> {
     let mut line = String::new();
     BufReader::new(input).take(MAX_LINE).read_line(&mut line).await?;
     let answer = match serde_json::from_str::<Ask>(&line) {
-        Ok(ask) => match superuser::perform(app, ask).await {
+        Ok(ask) => match ask.perform(app).await {
             Ok(message) => Answer { ok: true, message },
             Err(error) => Answer { ok: false, message: super::told(&error) },
         },

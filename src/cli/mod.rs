@@ -3,6 +3,7 @@
 //! May touch every room. What a person asked for goes to stdout, everything else (log, hints, errors) to stderr.
 //! Main type: [`Cli`].
 
+mod ask;
 mod control;
 mod import;
 mod log;

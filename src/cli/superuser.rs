@@ -7,18 +7,9 @@ use std::io::BufRead;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, builder::FalseyValueParser};
-use serde::{Deserialize, Serialize};
 
-use super::{Place, control, in_words};
-use crate::{
-    app::App,
-    auth::Otp,
-    error::{Error, Result},
-    identity::{Caller, SUPERUSERS_ID},
-    records::{Body, Shape},
-    rules::Request,
-    settings::network,
-};
+use super::{Place, ask::Ask, control, in_words};
+use crate::{app::App, settings::network};
 
 /// `conch superuser`
 #[derive(Debug, Args)]
@@ -73,18 +64,6 @@ struct Credentials {
     password_stdin: bool,
 }
 
-/// What is to be done with which account: also the message to a running server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "lowercase")]
-pub enum Ask {
-    Create { email: String, password: String },
-    Upsert { email: String, password: String },
-    Update { email: String, password: String },
-    Delete { email: String },
-    Otp { email: String },
-    Ips { list: Vec<String> },
-}
-
 impl Superuser {
     /// Prints what was done.
     pub fn run(self, place: Place) -> anyhow::Result<()> {
@@ -107,7 +86,7 @@ impl Superuser {
                 bail!("there is no data in {}: nothing to change", place.dir.display());
             }
             let app = App::open(place.config()).map_err(in_words)?;
-            let done = perform(&app, ask).await;
+            let done = ask.perform(&app).await;
             app.db.close().await;
             done.map_err(in_words)
         })?;
@@ -142,68 +121,13 @@ fn first_line(input: impl BufRead) -> std::io::Result<String> {
     Ok(line)
 }
 
-/// Does it; the answer is a sentence for people.
-pub async fn perform(app: &App, ask: Ask) -> Result<String> {
-    match ask {
-        Ask::Create { email, password } => {
-            app.auth.create_superuser(&email, &password).await?;
-            Ok(format!("Created the superuser {email}."))
-        }
-        Ask::Update { email, password } => match app.auth.superuser(&email).await? {
-            Some(it) => set_password(app, &it.id, &email, &password).await,
-            None => Err(Error::invalid(format!("There is no superuser {email}."))),
-        },
-        Ask::Upsert { email, password } => match app.auth.superuser(&email).await? {
-            Some(it) => set_password(app, &it.id, &email, &password).await,
-            None => {
-                app.auth.create_superuser(&email, &password).await?;
-                Ok(format!("Created the superuser {email}."))
-            }
-        },
-        Ask::Delete { email } => match app.auth.superuser(&email).await? {
-            Some(it) => {
-                app.records.delete(request(app, "DELETE"), SUPERUSERS_ID, &it.id).await?;
-                Ok(format!("Deleted the superuser {email}."))
-            }
-            None => Ok(format!("There is no superuser {email}: nothing to delete.")),
-        },
-        Ask::Otp { email } => {
-            let Some(otp) = app.auth.superuser_otp(&email).await? else {
-                return Err(Error::invalid(format!("There is no superuser {email}.")));
-            };
-            let Otp { id, code, seconds } = otp;
-            Ok(format!(
-                "A one-time code for the superuser {email}, good for {seconds} seconds:\n  id    {id}\n  code  {code}"
-            ))
-        }
-        Ask::Ips { list } => {
-            let told = match list.as_slice() {
-                [] => "Superusers are admitted from every address.".to_owned(),
-                list => format!("Superusers are admitted from {} only.", list.join(", ")),
-            };
-            app.settings.patch([("superuserIPs".to_owned(), list.into())].into_iter().collect()).await?;
-            Ok(told)
-        }
-    }
-}
-
-async fn set_password(app: &App, id: &str, email: &str, password: &str) -> Result<String> {
-    let values = [("password", password), ("passwordConfirm", password)];
-    let values = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-    let body = Body { values, uploads: Vec::new() };
-    app.records.update(request(app, "PATCH"), SUPERUSERS_ID, id, body, Shape::default()).await?;
-    Ok(format!("Set the password of the superuser {email}; its sessions have ended."))
-}
-
-fn request(app: &App, method: &str) -> Request {
-    Request { method: method.into(), caller: Caller::system(), now: app.clock.now(), ..Request::default() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::told;
-    use crate::error::Leaf;
+    use crate::{
+        cli::told,
+        error::{Error, Leaf},
+    };
 
     #[test]
     fn the_password_is_the_first_line_without_its_end() {

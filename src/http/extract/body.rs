@@ -1,23 +1,23 @@
 //! The body: limits, content types, and the way to one object and its files (`docs/wire/records-api.md` §3,
 //! `docs/wire/services.md` §1.4, §2.3).
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use actix_web::{
     dev::Payload,
-    error::PayloadError,
     http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap},
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 
-use super::{Call, form, json, multipart};
+pub use super::form::Form;
+use super::{
+    Call, form, json,
+    limited::{Limited, failed, too_large},
+    multipart,
+};
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     files::Storage,
     records::Body,
     schema::Collection,
@@ -31,17 +31,6 @@ pub const LOGIN_LIMIT: u64 = 64 << 10;
 pub const BATCH_LIMIT: u64 = 128 << 20;
 /// A body has to arrive within this (`docs/wire/services.md` §2.8).
 const TIMEOUT: Duration = Duration::from_secs(300);
-
-/// What becomes of the parts of a form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Types are guessed, files are written to the disk as they arrive.
-    Record,
-    /// Types are guessed, files are ignored.
-    Values,
-    /// Texts stay texts, because their reader knows the types; files are ignored.
-    Texts,
-}
 
 /// A body, and whether it was a form.
 #[derive(Debug, Default)]
@@ -78,7 +67,7 @@ async fn receive(headers: &HeaderMap, payload: Payload, storage: &Storage, limit
     check_length(headers, limit)?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = content_type.trim_start().to_ascii_lowercase();
-    let stream = Limited { payload, left: limit };
+    let stream = Limited::new(payload, limit);
 
     let reading = async {
         if content_type.starts_with("multipart/form-data") {
@@ -115,47 +104,13 @@ async fn collect(mut stream: Limited, length: Option<u64>) -> Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-/// A payload that ends with [`PayloadError::Overflow`] after so many bytes.
-pub struct Limited {
-    payload: Payload,
-    left: u64,
-}
-
-impl Stream for Limited {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.payload.poll_next_unpin(context);
-        if let Poll::Ready(Some(Ok(chunk))) = &next {
-            match self.left.checked_sub(chunk.len() as u64) {
-                Some(left) => self.left = left,
-                None => return Poll::Ready(Some(Err(PayloadError::Overflow))),
-            }
-        }
-        next
-    }
-}
-
-/// Why a body could not be read, as the client may know it.
-pub fn failed(error: PayloadError) -> Error {
-    match error {
-        PayloadError::Overflow => too_large(),
-        PayloadError::Incomplete(_) => Error::invalid("The request ended before its body was complete."),
-        other => Error::invalid("The request's body cannot be read.").because(anyhow::anyhow!("{other}")),
-    }
-}
-
-fn too_large() -> Error {
-    Error::new(Kind::TooLarge, "The request is too large.")
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::db::testing::TempDir;
+    use crate::{db::testing::TempDir, error::Kind};
 
     const LIMIT: u64 = 4096;
     const FORM: &str = "multipart/form-data; boundary=XX";

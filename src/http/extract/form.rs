@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::{body::Form, json};
+use super::json;
 use crate::error::{Error, Result};
 
 /// The part that carries JSON, which is merged over everything else.
@@ -11,6 +11,17 @@ const JSON_PAYLOAD: &str = "@jsonPayload";
 pub const MAX_PARTS: usize = 1000;
 /// Longer part names are refused.
 pub const MAX_NAME_BYTES: usize = 1024;
+
+/// What becomes of the parts of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Types are guessed, files are written to the disk as they arrive.
+    Record,
+    /// Types are guessed, files are ignored.
+    Values,
+    /// Texts stay texts, because their reader knows the types; files are ignored.
+    Texts,
+}
 
 /// Collects the texts of a form.
 #[derive(Debug)]

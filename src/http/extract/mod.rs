@@ -3,6 +3,7 @@
 pub mod body;
 pub mod form;
 pub mod json;
+mod limited;
 pub mod multipart;
 pub mod path;
 pub mod query;

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    body::{self, Form, Limited},
-    form::Parts,
+    form::{Form, Parts},
+    limited::{self, Limited},
 };
 use crate::{
     error::{Error, Result},
@@ -131,7 +131,7 @@ async fn spool(storage: &Storage, key: String, client_name: String, part: &mut F
 
 fn failed(error: MultipartError) -> Error {
     match error {
-        MultipartError::Payload(error) => body::failed(error),
+        MultipartError::Payload(error) => limited::failed(error),
         MultipartError::Incomplete => Error::invalid("The request ended before its form was complete."),
         other => Error::invalid("The form is broken.").because(anyhow::anyhow!("{other}")),
     }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    operand::{Side, Source},
+    side::{Side, Source},
     value::{self, Uncertain},
 };
 use crate::{

@@ -4,10 +4,12 @@
 mod compare;
 mod json;
 mod operand;
+mod side;
 pub(super) mod value;
 
 use self::{
-    operand::{Reader, Side, Source},
+    operand::Reader,
+    side::{Side, Source},
     value::Uncertain,
 };
 use super::{

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::{
     compare::differs,
     json,
+    side::{Side, Source},
     value::{Uncertain, text},
 };
 use crate::{
@@ -21,25 +22,6 @@ use crate::{
     schema::{Catalog, Collection, Field, FieldKind},
 };
 
-/// One side of a comparison.
-#[derive(Debug, Clone)]
-pub(super) struct Side {
-    pub source: Source,
-    pub class: Class,
-    pub affinity: Affinity,
-    /// A bound value: `~` makes a pattern of it.
-    pub bound: bool,
-    /// It stands for several values (§7.1).
-    pub multi: bool,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Source {
-    One(Value),
-    /// The current element of a list, by its number in [`Reader::lists`].
-    Element(usize),
-}
-
 /// Resolves operands for one record and one request.
 pub(super) struct Reader<'r> {
     pub catalog: &'r Catalog,
@@ -48,28 +30,6 @@ pub(super) struct Reader<'r> {
     pub request: &'r Request,
     /// The lists that `:each` goes over, by path; an empty one has a single NULL (§11.7).
     pub lists: Vec<(String, Vec<Value>)>,
-}
-
-impl Side {
-    fn known(value: Value) -> Self {
-        Self { source: Source::One(value), class: Class::Known, affinity: Affinity::None, bound: true, multi: false }
-    }
-
-    fn blank(value: Value) -> Self {
-        Self { class: Class::Blank, bound: false, ..Self::known(value) }
-    }
-
-    fn null() -> Self {
-        Self::blank(Value::Null)
-    }
-
-    fn column(value: Value, class: Class, affinity: Affinity) -> Self {
-        Self { class, affinity, bound: false, ..Self::known(value) }
-    }
-
-    fn computed(value: Value) -> Self {
-        Self::column(value, Class::Plain, Affinity::None)
-    }
 }
 
 impl<'r> Reader<'r> {
