@@ -34,10 +34,10 @@ pub(super) fn writer(dir: &Path, durability: Durability, register: &[Register]) 
             Durability::Off => "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;",
         })?;
         // The WAL is checkpointed by our own policy (checkpoint.rs), and cut down to 32 MiB when it is reused. No
-        // foreign keys are declared; off spares the look.
+        // foreign keys are declared; off spares the look. ANALYZE looks at so many rows of an index (statistics.rs).
         connection.execute_batch(
             "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 33554432; PRAGMA foreign_keys = OFF;
-             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000;",
+             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA analysis_limit = 400;",
         )?;
         furnish(&connection, WRITER_STATEMENTS, register)?;
         Ok(connection)

@@ -13,6 +13,7 @@
 //! | `tx` | what code may do inside a transaction |
 //! | `log`, `image`, `ledger` | the change log, its before-images, what changed when |
 //! | `checkpoint` | when the write-ahead log is copied back |
+//! | `statistics` | what the query planner knows of the tables |
 //! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
 
 mod budget;
@@ -28,6 +29,7 @@ pub mod log;
 mod migrate;
 mod queue;
 mod reader;
+mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

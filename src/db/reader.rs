@@ -4,7 +4,7 @@
 //! switch, but whoever uses it stops the worker: a budget interrupts it, and the read starts again in the slow lane.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -72,7 +72,12 @@ impl Readers {
         let slow_readers = options.slow_readers.max(1);
         Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            source: Source { path, functions: options.functions.clone().into(), closing: Arc::clone(&closing) },
+            source: Source {
+                path,
+                functions: options.functions.clone().into(),
+                closing: Arc::clone(&closing),
+                plans: Arc::default(),
+            },
             clock: options.clock.clone(),
             inline_budget: options.inline_budget,
             query_timeout: options.query_timeout,
@@ -120,6 +125,11 @@ impl Readers {
     /// Reads on this thread, which may block.
     pub(super) fn blocking<T>(&self, f: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.pooled(None, f)
+    }
+
+    /// Every connection makes the plans of its statements anew before its next read: the planner knows more than before.
+    pub(super) fn plan_anew(&self) {
+        self.source.plans.fetch_add(1, Relaxed);
     }
 
     /// Ends running reads and closes every connection.
@@ -188,13 +198,16 @@ struct Source {
     path: PathBuf,
     functions: Arc<[Register]>,
     closing: Arc<AtomicBool>,
+    /// Counts the calls of [`Readers::plan_anew`].
+    plans: Arc<AtomicU64>,
 }
 
 impl Source {
     fn open(&self) -> rusqlite::Result<Reader> {
         let mut connection = connect::reader(&self.path, &self.functions)?;
         let meter = Meter::install(&mut connection, Arc::clone(&self.closing))?;
-        Ok(Reader { connection, meter })
+        let planned = Cell::new(self.plans.load(Relaxed));
+        Ok(Reader { connection, meter, plans: Arc::clone(&self.plans), planned })
     }
 }
 
@@ -219,6 +232,9 @@ impl r2d2::ManageConnection for Source {
 struct Reader {
     connection: Connection,
     meter: Arc<Meter>,
+    plans: Arc<AtomicU64>,
+    /// `plans` when the statements of this connection were planned.
+    planned: Cell<u64>,
 }
 
 impl Reader {
@@ -231,6 +247,7 @@ impl Reader {
         cancelled: Option<Arc<AtomicBool>>,
         f: impl Fn(&ReadTx<'_>) -> Result<T>,
     ) -> Option<Result<T>> {
+        self.follow_plans();
         self.meter.start(limit, cancelled);
         let ran = catch_unwind(AssertUnwindSafe(|| {
             self.connection.prepare_cached("BEGIN")?.execute([])?;
@@ -243,6 +260,18 @@ impl Reader {
             Ok(_) if interrupted => None,
             Ok(Ok(value)) => Some(ended.map(|()| value).map_err(Error::from)),
             Ok(Err(error)) => Some(Err(error)),
+        }
+    }
+
+    /// A connection reads the statistics together with the schema, and only when that has changed or is reset.
+    fn follow_plans(&self) {
+        let newest = self.plans.load(Relaxed);
+        if self.planned.replace(newest) == newest {
+            return;
+        }
+        let reset = "PRAGMA writable_schema = RESET; SELECT 1 FROM sqlite_schema LIMIT 0;";
+        if let Err(error) = self.connection.execute_batch(reset) {
+            tracing::debug!(%error, "a reader goes on with its old plans");
         }
     }
 

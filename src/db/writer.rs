@@ -26,6 +26,7 @@ use super::{
     lock::DirectoryLock,
     log, panic_error,
     queue::{Entry, Found, Queue},
+    statistics::{self, Statistics, Step},
 };
 use crate::{
     clock::Timestamp,
@@ -52,6 +53,7 @@ pub(super) struct Writer {
     retention: u64,
     meter: Arc<Meter>,
     checkpointer: Checkpointer,
+    statistics: Statistics,
     /// Only the writer itself commits: a closure that would, by COMMIT or after SQLite has rolled back, is refused.
     may_commit: Arc<AtomicBool>,
     ledger: Ledger,
@@ -83,6 +85,7 @@ impl Writer {
     ) -> Result<Self> {
         let meter = Meter::install(&mut connection, Arc::new(AtomicBool::new(false)))?;
         let checkpointer = Checkpointer::install(&mut connection)?;
+        let statistics = Statistics::new(&connection)?;
         let may_commit = Arc::new(AtomicBool::new(false));
         let allowed = Arc::clone(&may_commit);
         connection.commit_hook(Some(move || !allowed.load(Relaxed)))?;
@@ -97,6 +100,7 @@ impl Writer {
             retention,
             meter,
             checkpointer,
+            statistics,
             may_commit,
             oldest,
             data_version,
@@ -120,16 +124,23 @@ impl Writer {
                     self.work();
                     self.checkpointer.after_commit(&self.connection);
                     self.prune(PRUNE_AT);
+                    self.refresh_statistics(true);
                 }
                 Found::Nothing => {
                     self.notice_foreign_writes();
                     self.prune(1);
+                    while self.refresh_statistics(false) && self.pending.is_empty() {
+                        self.queue.take(&mut self.pending, GROUP_JOBS, Duration::ZERO);
+                    }
                     self.checkpointer.when_idle(&self.connection);
                 }
                 Found::Closed => break,
             }
         }
         self.shared.readers.close();
+        let closing = Instant::now();
+        self.statistics.ask_now();
+        while closing.elapsed() < statistics::FAREWELL && self.refresh_statistics(false) {}
         self.checkpointer.finish(&self.connection);
     }
 
@@ -137,7 +148,8 @@ impl Writer {
     fn work(&mut self) {
         if self.pending.front().is_some_and(|entry| entry.alone) {
             let barrier = self.pending.pop_front();
-            return self.singly(barrier.into_iter().collect());
+            self.singly(barrier.into_iter().collect());
+            return self.statistics.follow_schema(&self.connection);
         }
         let mut again = match self.attempt(Vec::new(), true) {
             Attempt::Done => return,
@@ -360,6 +372,30 @@ impl Writer {
             Ok(()) => self.oldest = left,
             Err(error) => tracing::warn!(%error, "old entries of the change log could not be removed"),
         }
+    }
+
+    /// Takes the next step towards good plans; false when there is none.
+    fn refresh_statistics(&mut self, busy: bool) -> bool {
+        let Some(step) = self.statistics.next(busy) else { return false };
+        let mut wanted = Vec::new();
+        let done = match &step {
+            Step::Ask => self.own_transaction(|tx| {
+                wanted = statistics::wanted(tx)?;
+                Ok(())
+            }),
+            Step::Look(statement) => self.own_transaction(|tx| tx.execute_batch(statement)),
+            Step::Tell => {
+                self.shared.readers.plan_anew();
+                Ok(())
+            }
+        };
+        match (done, step) {
+            (Ok(()), Step::Ask) => self.statistics.want(wanted),
+            (Ok(()), _) => {}
+            // The same plans as before, then: asked again in an hour.
+            (Err(error), _) => tracing::warn!(%error, "the query planner's statistics could not be refreshed"),
+        }
+        true
     }
 
     /// A transaction of the writer's own.

@@ -4,6 +4,7 @@ mod disk;
 mod groups;
 mod logging;
 mod opening;
+mod planning;
 mod reading;
 
 use std::{

@@ -36,7 +36,7 @@ async fn a_new_directory_has_the_reference_layout() {
     assert_eq!(house.schema.find("_superusers").unwrap().auth().unwrap().auth_token.duration, 86_400);
     let before = house.everything();
     let house = house.again().await;
-    assert!(house.everything() == before, "the second start changes something");
+    assert_eq!(house.everything(), before, "the second start changes something");
 }
 
 #[tokio::test]

@@ -86,7 +86,10 @@ impl House {
 
     /// All there is: SQL objects, rows of `_collections`, log.
     fn everything(&self) -> Vec<String> {
-        let mut all = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name");
+        // What the planner has learnt is not the schema's.
+        let schema =
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat*' ORDER BY name";
+        let mut all = self.rows(schema);
         all.extend(self.rows("SELECT * FROM _collections ORDER BY id"));
         all.push(format!("{:?}", self.schema.catalog().all()));
         all
