@@ -42,11 +42,25 @@ export class MailedPair extends Pair {
         }));
     }
 
+    /** Makes the reference's hashes of a collection's passwords cheap: suites have hundreds. */
+    async cheapPasswords(collection = "users") {
+        const { body: { fields } } = await this.step(`GET /api/collections/${collection}?fields=fields`, { as: "root" });
+        await this.step(`PATCH /api/collections/${collection}`, { as: "root", body: { fields: fields.map((field) => field.name === "password" ? { ...field, cost: 4 } : field) } });
+    }
+
     /** The next unread mail to an address, of both servers. */
     async mails(to) {
         const index = this.read.get(to) ?? 0;
         this.read.set(to, index + 1);
         return Promise.all(this.sinks.map((sink, server) => until(async () => (await received(sink, to))[index], () => `server ${server} sent no mail number ${index + 1} to ${to}: ${this.servers[server].log().slice(-2000)}`)));
+    }
+
+    /** Waits until both servers have noted whom their codes were sent to, which they do some time after sending. */
+    async noted(ids) {
+        await Promise.all(this.servers.map((server, index) => until(async () => {
+            const answer = await fetch(`${server.url}/api/collections/_otps/records/${ids[index]}`, { headers: { authorization: this.tokens.root[index] } });
+            return (await answer.json()).sentTo || undefined;
+        }, () => `server ${index} never noted to whom it sent the code ${ids[index]}`)));
     }
 
     /** Fails when either server has sent more to an address than was read. Waits a little for what may be on its way. */

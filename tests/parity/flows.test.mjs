@@ -15,6 +15,7 @@ const people = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal", "ida", "
 
 before(async () => {
     pair = await startMailedPair();
+    await pair.cheapPasswords();
     await users({ authAlert: { enabled: false }, otp: { enabled: true }, updateRule: "id = @request.auth.id || @request.auth.name = 'bob'", manageRule: "@request.auth.name = 'bob'" });
     for (const name of people) {
         await pair.step(`POST ${at}/users/records`, { as: "root", body: { id: idOf(name), email: mailOf(name), ...withPassword(secret), name } });

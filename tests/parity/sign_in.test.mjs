@@ -14,6 +14,7 @@ const quiet = { authAlert: { enabled: false } };
 
 before(async () => {
     pair = await startMailedPair();
+    await pair.cheapPasswords();
     await users({ ...quiet, listRule: "", viewRule: "", createRule: "" });
     for (const name of ["ann", "bob", "cat", "dan", "eve"]) {
         await pair.step(`POST ${at}/users/records`, { as: "root", body: { id: idOf(name), email: mailOf(name), ...withPassword(secret), name, verified: name !== "eve" } });
@@ -29,6 +30,7 @@ async function otp(name, options) {
     await pair.step(`POST ${at}/users/request-otp`, { ...options, body: { email: mailOf(name) } });
     const ids = pair.last("otpId");
     const codes = (await pair.mails(mailOf(name))).map(codeIn);
+    await pair.noted(ids);
     return { ids, codes, body: (n) => ({ otpId: ids[n], password: codes[n] }) };
 }
 
