@@ -77,8 +77,18 @@ export class Pair {
 }
 
 function show({ request, body, ours, theirs }) {
-    const cut = (value) => (JSON.stringify(value) ?? "").slice(0, Number(process.env.PARITY_CUT ?? 1200));
-    return `--- ${request} ${cut(body)}\n  ours:   ${cut(ours)}\n  theirs: ${cut(theirs)}`;
+    const cut = (value) => (JSON.stringify(value) ?? "nothing").slice(0, Number(process.env.PARITY_CUT ?? 400));
+    const lines = apart(ours, theirs).slice(0, 8).map(([path, mine, other]) => `  ${path.join(".")}: ours ${cut(mine)} theirs ${cut(other)}`);
+    return `--- ${request} ${cut(body)}\n${lines.join("\n")}`;
+}
+
+/** Where two values differ: the path, and both sides. */
+function apart(ours, theirs, path = []) {
+    const branches = [ours, theirs].every((value) => value !== null && typeof value === "object");
+    if (!branches || Array.isArray(ours) !== Array.isArray(theirs)) {
+        return JSON.stringify(ours) === JSON.stringify(theirs) ? [] : [[path, ours, theirs]];
+    }
+    return [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].flatMap((key) => apart(ours[key], theirs[key], [...path, key]));
 }
 
 async function send(url, method, token, { body, headers, form, raw }) {

@@ -34,12 +34,14 @@ const use = (names, more = {}) => pair.step(`PATCH ${at}/users?fields=id,oauth2.
 /** One login, comparing the answer and what the provider heard. */
 async function enter(name, { as, query = "", now, ...body } = {}) {
     if (now) provider.now = now;
+    const known = pair.differences.length;
     const answer = await pair.step(`POST ${at}/users/auth-with-oauth2${query}`, { as, body: { provider: name, code: "the code", codeVerifier: "v".repeat(43), redirectURL: "https://app.example/back", ...body } });
     const [ours, theirs] = [provider.heard(0), provider.heard(1)].map((heard) => heard.map(({ method, path, headers, body: sent }) => ({
         method, path, body: headers["content-type"]?.includes("form") ? [...new URLSearchParams(sent)].sort() : normal(sent),
         ...Object.fromEntries(["authorization", "content-type", "notion-version", "client-id", "trakt-api-key", "trakt-api-version"].map((key) => [key, headers[key]])),
     })));
     if (JSON.stringify(ours) !== JSON.stringify(theirs)) pair.differences.push({ request: `what ${name} heard`, body, ours, theirs });
+    for (const difference of pair.differences.slice(known)) difference.body = { ...body, now: provider.now };
     return answer;
 }
 
@@ -150,12 +152,15 @@ test("every provider's answer, whole and spoiled", async () => {
         const see = (changed, more) => enter(name, { now: { user: changed, token, emails: emails[name], ...more } });
         await see(user);
         await see(user);
+        // A number that is not there is 0 to the reference: all who lack one share an account. To us it is no id.
+        const numbered = typeof (user.id ?? user.response?.[0].id) === "number";
         for (const [path, value] of leaves(user)) {
+            if (numbered && path.at(-1) === "id") continue;
             // Another type fails, or is read; an absent one is empty.
             if (name === "gitee" && path[0] === "email") continue; // asks an address of the open internet
             for (const other of [undefined, null, typeof value === "string" ? 7 : "7", ...(typeof value === "boolean" ? [!value] : []), ...(typeof value === "string" ? [""] : [])]) await see(spoiled(user, path, other));
         }
-        for (const other of [{}, { data: null }, { data: [] }, { response: [] }]) await see(other);
+        for (const other of numbered ? [] : [{}, { data: null }, { data: [] }, { response: [] }]) await see(other);
         if (!emails[name]) continue;
         for (const answer of [{ status: 401 }, { status: 403 }, { status: 404 }, { status: 500 }, { status: 200, text: "bad" }, [], {}, { values: [] }, name === "bitbucket" ? { values: emails.bitbucket.values.map((mail) => ({ ...mail, is_confirmed: false })) } : emails[name].map((mail) => ({ ...mail, verified: false })), name === "bitbucket" ? { values: emails.bitbucket.values.map((mail) => ({ ...mail, is_primary: false })) } : emails[name].map((mail) => ({ ...mail, primary: false }))]) {
             await see(user, { emails: answer });
@@ -164,7 +169,7 @@ test("every provider's answer, whole and spoiled", async () => {
     // What needs more than one leaf.
     for (const [name, changes] of [
         ["discord", [{ global_name: "", discriminator: "0" }, { global_name: "", discriminator: "" }, { global_name: "" }, { global_name: null }, { avatar: "" }]], ["gitlab", ["", "x", "2020-01-02", "2020-01-02T03:04:05.123+02:00"].map((confirmed_at) => ({ confirmed_at }))], ["mailcow", [{ active: 2 }, { active: true }, { active: "1" }, { username: "plain" }, { username: "@x" }]],
-        ["oidc", [true, "true", "TRUE", "1", 1, "yes", "", "false", "t", null, 0].map((email_verified) => ({ email_verified }))], ["yandex", [{ is_avatar_empty: true }]], ["strava", [{ id: 0 }, { lastname: "" }, { firstname: "" }]], ["box", [{ status: "inactive" }]], ["github", [{ id: 0 }, { id: 12345678901234567890 }, { id: 1.5 }]],
+        ["oidc", [true, "true", "TRUE", "1", 1, "yes", "", "false", "t", null, 0].map((email_verified) => ({ email_verified }))], ["yandex", [{ is_avatar_empty: true }]], ["strava", [{ id: 0 }, { lastname: "" }, { firstname: "" }]], ["box", [{ status: "inactive" }]], ["github", [{ id: 12345678901234567890 }, { id: 1.5 }]],
     ]) {
         await use([name]);
         for (const change of changes) await enter(name, { now: { user: { ...shapes[name], ...change }, emails: emails[name] } });
@@ -224,7 +229,7 @@ test("new accounts: what they are made of", async () => {
     for (const as of ["guest", "root"]) await make({ verified: true, tokenKey: `${as}${"q".repeat(36)}` }, {}, as);
     for (const user of [{ preferred_username: "too-long-for-the-field" }, { preferred_username: "UPPER" }, { preferred_username: "" }, { preferred_username: "given" }, { name: "x".repeat(300) }, { name: "" }, { picture: "" }, { picture: "no url" }, { email: "bad" }, { email: "" }, { email_verified: false }, { email: "FRESH1@example.com" }, { sub: "" }, { sub: "x".repeat(500) }]) await make(undefined, user);
     const { body: { indexes, fields } } = await pair.step(`GET ${at}/users?fields=indexes,fields`, { as: "root" });
-    await users({ indexes: [...indexes, "CREATE UNIQUE INDEX idx_nick ON users (nick COLLATE NOCASE) WHERE nick != ''"], fields: fields.map((field) => field.name === "nick" ? { ...field, pattern: "" } : field) });
+    await users({ indexes: [...indexes, "CREATE UNIQUE INDEX idx_handle ON users (handle COLLATE NOCASE) WHERE handle != ''"], fields: [...fields, { name: "handle", type: "text" }], oauth2: { mappedFields: { username: "handle" } } });
     for (const preferred_username of ["unique", "unique", "UNIQUE", "other"]) await make(undefined, { preferred_username });
     // A picture as a file: addresses inside the house are not called, and the account is made without one.
     await users({ oauth2: { mappedFields: { id: "", name: "name", username: "", avatarURL: "avatar" } } });
