@@ -62,7 +62,9 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "collections", c, "confirm-email-change"]) => {
             Box::pin(auth::confirm_email_change(call, c)).await
         }
-        (&Method::POST, ["api", "collections", c, "impersonate", id]) => Box::pin(auth::impersonate(call, c, id)).await,
+        (&Method::POST, ["api", "collections", c, "impersonate", id]) if !id.is_empty() => {
+            Box::pin(auth::impersonate(call, c, id)).await
+        }
         (&Method::GET, ["api", "files", c, id, name]) => Box::pin(files::download(call, c, id, name)).await,
         (&Method::POST, ["api", "files", "token"]) => files::token(call),
 

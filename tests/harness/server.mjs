@@ -69,27 +69,44 @@ export async function startConch({ args = [], env = {} } = {}) {
 /** A server on a directory of the caller's, with the superuser of this file. */
 export async function startConchOn(dir, { args = [], env = {} } = {}) {
     run(conchBinary, ["superuser", "upsert", superuser.email, superuser.password, "--dir", dir]);
-    const port = await freePort();
-    const started = start(conchBinary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir, ...args], { env });
-    return whenHealthy("conch", started, `http://127.0.0.1:${port}`, dir);
+    const started = start(conchBinary, ["serve", "--http", "127.0.0.1:0", "--dir", dir, ...args], { env });
+    return whenHealthy("conch", started, dir);
 }
 
 /** The reference on a fresh directory. */
 export async function startPocketBase({ dir = temporaryDirectory("pocketbase-test-") } = {}) {
-    run(pocketBaseBinary, ["superuser", "upsert", superuser.email, superuser.password, "--dir", dir]);
-    const port = await freePort();
-    const started = start(pocketBaseBinary, ["serve", "--http", `127.0.0.1:${port}`, "--dir", dir, "--automigrate=false"]);
-    return whenHealthy("pocketbase", started, `http://127.0.0.1:${port}`, dir);
+    // Without these it would read what others left beside its directory.
+    const own = ["--dir", dir, "--migrationsDir", join(dir, "no_migrations"), "--hooksDir", join(dir, "no_hooks"), "--automigrate=false"];
+    run(pocketBaseBinary, ["superuser", "upsert", superuser.email, superuser.password, ...own]);
+    for (let attempt = 1; ; attempt++) {
+        // It cannot pick a port itself, and between our looking and its taking somebody else may.
+        const port = await freePort();
+        const started = start(pocketBaseBinary, ["serve", "--http", `127.0.0.1:${port}`, ...own]);
+        try {
+            return await whenHealthy("pocketbase", started, dir);
+        } catch (error) {
+            if (attempt === 5 || !/address already in use/.test(error.message)) throw error;
+        }
+    }
 }
 
-async function whenHealthy(kind, started, url, dir) {
-    const gone = started.exited.then(({ code }) => {
-        throw new Error(`${kind} exited with ${code} before it was ready:\n${started.log()}`);
+/** Waits until the server says where it listens: another one on its port would answer, too. */
+async function whenHealthy(kind, started, dir) {
+    let said = "";
+    const listening = new Promise((resolve) => {
+        for (const stream of [started.child.stdout, started.child.stderr]) {
+            stream.on("data", (chunk) => {
+                said = (said + chunk).slice(-64_000);
+                const found = /(?:listening on|Server started at) (http:\/\/[\d.:]+\d)/.exec(said.replaceAll(/\x1b\[\d*m/g, ""));
+                if (found) resolve(found[1]);
+            });
+        }
     });
-    gone.catch(() => {});
-    for (;;) {
-        const healthy = fetch(`${url}/api/health`).then((answer) => answer.ok, () => false);
-        if (await Promise.race([healthy, gone])) break;
+    const url = await Promise.race([listening, started.exited.then(({ code }) => {
+        throw new Error(`${kind} exited with ${code} before it was ready:\n${said}`);
+    })]);
+    while (!await fetch(`${url}/api/health`).then((answer) => answer.ok, () => false)) {
+        if (started.child.exitCode !== null) throw new Error(`${kind} exited before it was healthy:\n${said}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const answer = await fetch(`${url}/api/collections/_superusers/auth-with-password`, {

@@ -61,7 +61,7 @@ test("what is on offer, in every shape", async () => {
 });
 
 test("bodies: types, nulls, spellings, garbage", async () => {
-    await users({ otp: { enabled: true } });
+    await users({ otp: { enabled: true }, oauth2: { enabled: true, providers: [] } });
     const json = { "content-type": "application/json" };
     for (const [route, fields] of [
         ["auth-with-password", { identity: "nobody@example.com", password: "x" }], ["request-otp", { email: "nobody@example.com" }], ["auth-with-otp", { otpId: "x", password: "y" }], ["request-password-reset", { email: "nobody@example.com" }], ["confirm-password-reset", { token: "x", password: "12345678", passwordConfirm: "12345678" }],
@@ -78,10 +78,9 @@ test("bodies: types, nulls, spellings, garbage", async () => {
         await pair.step(line);
         for (const type of ["text/plain", "application/xml", "application/json; charset=utf-8", "application/vnd.api+json", "image/png"]) await pair.step(line, { raw: text, headers: { "content-type": type } });
         await pair.step(line, { form: Object.entries(fields) });
-        await pair.step(line, { form: [[first, "a"], [first, "b"]] });
         await pair.step(line, { form: [["@jsonPayload", text]] });
         const encoded = new URLSearchParams(fields).toString();
-        for (const raw of [encoded, "", "%zz", `${first}=a&${first}=b`, `${first.toUpperCase()}=x`]) await pair.step(line, { raw, headers: { "content-type": "application/x-www-form-urlencoded" } });
+        for (const raw of [encoded, "", "%zz"]) await pair.step(line, { raw, headers: { "content-type": "application/x-www-form-urlencoded" } });
         await pair.step(`POST ${at}/nope/${route}`, { body: fields });
         await pair.step(`POST ${at}/_mfas/${route}`, { body: fields });
         await pair.step(`POST ${at}/_superusers/${route}`, { body: fields });

@@ -124,12 +124,15 @@ impl Auth {
         Ok(body)
     }
 
-    /// Whether the field would take the username, and nobody has it.
+    /// Whether the field would take the username, and nobody has it where it has to be unique.
     async fn is_free(&self, collection: &Collection, field: &str, username: &str) -> Result<bool> {
         let Some(field) = collection.field(field) else { return Ok(false) };
         let FieldKind::Text(kind) = &field.kind else { return Ok(false) };
         if kind.check(field.required, &Value::Text(username.to_owned())).is_err() {
             return Ok(false);
+        }
+        if !collection.has_unique_index(&field.name) {
+            return Ok(true);
         }
         let (sql, username) = (lookup(collection, &field.name), username.to_owned());
         let taken: Option<String> = self.db.read(move |tx| tx.query_one(&sql, [&username], |row| row.get(0))).await?;
@@ -173,8 +176,7 @@ impl Form {
             grant: Grant {
                 code: text(body, "code")?,
                 verifier: text(body, "codeVerifier")?,
-                // Also as `redirectUrl`: letter case does not matter.
-                redirect_url: text(body, "redirectURL")?,
+                redirect_url: redirect_url(body)?,
             },
             create_data,
         })
@@ -199,6 +201,16 @@ impl Form {
         }
         issues.into_result("The login is not valid.")?;
         provider.ok_or_else(|| Error::internal(anyhow::anyhow!("a checked login has no provider")))
+    }
+}
+
+/// `redirectURL`, or by its old name `redirectUrl` where that one is blank.
+fn redirect_url(body: &Map<String, Json>) -> Result<String> {
+    match body.get("redirectUrl").and_then(Json::as_str) {
+        Some(old) if body.get("redirectURL").and_then(Json::as_str).unwrap_or_default().is_empty() => {
+            Ok(old.to_owned())
+        }
+        _ => text(body, "redirectURL"),
     }
 }
 
