@@ -7,6 +7,8 @@
     order    no answer leaves before the sync that made its write durable has returned (with tests/shim/fault.c)
     full     the disk is full: 507, nothing lost, neighbours committed, everything works again when space returns
     broken   the disk fails to write and to sync: no corruption, nothing acknowledged lost
+    jobs     SIGKILL while mails are asked for and sent: each that was acknowledged goes out, and none twice before the
+             lease of its job has run out
 
 The executable is $CONCH_BIN (default: target/release/conch). Needs Python 3.9 and a C compiler, on Linux.
 """
@@ -14,6 +16,7 @@ The executable is $CONCH_BIN (default: target/release/conch). Needs Python 3.9 a
 import argparse
 import pathlib
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -24,7 +27,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import book as keeping  # noqa: E402
 from book import Book  # noqa: E402
-from server import BINARY, ROOT, Server, temporary_directory  # noqa: E402
+from post import Post  # noqa: E402
+from server import BINARY, ROOT, Gone, Server, temporary_directory  # noqa: E402
 from storm import MARK, Storm, path, record_id  # noqa: E402
 
 SHORT, LONG = 8, 50
@@ -210,12 +214,92 @@ def broken(rounds, dice):
         server.stop()
 
 
-PROOFS = {"kill": kill, "order": order, "full": full, "broken": broken}
+# Seconds: a job that was running when the process died runs again after this (src/jobs: 30 for a run, 10 over).
+LEASE = 40
+MAILS = {"verification": "request-verification", "password-reset": "request-password-reset"}
+
+
+def jobs(rounds, dice):
+    """Grave: mails that die with the process, and queues that send them twice."""
+    with temporary_directory() as place:
+        server, post = Server(pathlib.Path(place) / "data"), Post()
+        server.start()
+        admin = server.superuser()
+        admin.expect(200, "PATCH", "/api/settings", {
+            "smtp": {"enabled": True, "host": "127.0.0.1", "port": post.port, "tls": False},
+            "meta": {"senderName": "Conch", "senderAddress": "conch@example.com"}})
+        for number in range(max(2, rounds // 10)):
+            admin = admin.copy()
+            people = [f"r{number}p{person}@example.com" for person in range(40)]
+            for address in people:
+                admin.expect(200, "POST", "/api/collections/users/records",
+                             {"email": address, "password": "password-1", "passwordConfirm": "password-1"})
+            begun, acknowledged = len(post.mails), set()
+
+            def ask(share):
+                client = server.client()
+                try:
+                    for address in share:
+                        for kind, route in MAILS.items():
+                            body = {"email": address}
+                            client.expect(204, "POST", f"/api/collections/users/{route}", body)
+                            acknowledged.add((address, kind))
+                            client.expect(204, "POST", f"/api/collections/users/{route}", {"email": "no-" + address})
+                except (Gone, OSError):
+                    pass
+
+            askers = [threading.Thread(target=ask, args=(people[first::4],)) for first in range(4)]
+            for asker in askers:
+                asker.start()
+            time.sleep(dice.uniform(0.02, 0.3))
+            server.kill()
+            killed = time.monotonic()
+            for asker in askers:
+                asker.join()
+            at_death = len(post.mails)
+            waiting = states(server)
+            server.start()
+            deadline = killed + LEASE + 60
+            while states(server):
+                assert time.monotonic() < deadline, f"jobs are left: {states(server)}"
+                time.sleep(0.2)
+            check_mails(post.mails[begun:], acknowledged)
+            twice = len(post.mails) - begun - len({mail[1:] for mail in post.mails[begun:]})
+            print(f"  round {number + 1}: {len(acknowledged)} mails asked for, {at_death - begun} sent before the crash, "
+                  f"jobs then {waiting}, {twice} sent twice")
+            assert acknowledged and waiting, "the crash came too late"
+        server.stop()
+        post.close()
+
+
+def states(server):
+    """How many jobs of mails there are in each state."""
+    connection = sqlite3.connect(f"file:{server.dir}/data.db?mode=ro", uri=True, timeout=10)
+    try:
+        sql = "SELECT state, count(*) FROM __conch_jobs WHERE kind = 'account-mail' GROUP BY state"
+        return dict(connection.execute(sql))
+    finally:
+        connection.close()
+
+
+def check_mails(mails, acknowledged):
+    times = {}
+    for at, *what in mails:
+        times.setdefault(tuple(what), []).append(at)
+    lost = acknowledged - times.keys()
+    assert not lost, f"lost: {sorted(lost)}"
+    for what, sent in times.items():
+        assert not what[0].startswith("no-"), f"a stranger got a mail: {what}"
+        # The lease began before the first mail, by less than it takes to send one.
+        assert len(sent) <= 2 and (len(sent) == 1 or sent[1] - sent[0] > LEASE - 5), f"{what} at {sent}"
+
+
+PROOFS = {"kill": kill, "order": order, "full": full, "broken": broken, "jobs": jobs}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("proofs", nargs="*", metavar="PROOF", help="kill, order, full, broken (default: all)")
+    parser.add_argument("proofs", nargs="*", metavar="PROOF", help="kill, order, full, broken, jobs (default: all)")
     parser.add_argument("--rounds", type=int, help=f"rounds of `kill` and `broken` (default {SHORT})")
     parser.add_argument("--long", action="store_true", help=f"{LONG} rounds")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments")
