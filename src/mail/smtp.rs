@@ -32,8 +32,10 @@ use crate::settings::Smtp;
 const CONNECT: Duration = Duration::from_secs(5);
 /// After the mail was taken, the goodbye may take this long. Nobody waits for it.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// All that a server may say in one conversation, in bytes.
-const MAX_HEARD: usize = 1024 * 1024;
+/// All that a server may say in one conversation, in bytes: a few dozen short lines, and its certificates.
+const MAX_HEARD: usize = 64 * 1024;
+/// And in line ends, of which encrypted bytes have one in 256: reading an answer costs its lines squared.
+const MAX_LINES: usize = 1000;
 
 /// How certificates are checked, remembered for the server that was talked to last: reading the machine's roots takes
 /// a while. Cheap to clone.
@@ -96,7 +98,7 @@ async fn connect(smtp: &Smtp, trust: &Trust) -> Result<AsyncSmtpConnection, Unde
         }
         false => {
             let (stream, peer) = dial(&smtp.host, port).await?;
-            let stream = Box::new(Listening { stream, left: MAX_HEARD });
+            let stream = Box::new(Listening { stream, left: MAX_HEARD, lines: MAX_LINES });
             let made = AsyncSmtpConnection::connect_with_transport(stream, &hello);
             (made.await.map_err(failed)?, peer.ip().is_loopback())
         }
@@ -142,11 +144,18 @@ async fn dial(host: &str, port: u16) -> Result<(TcpStream, SocketAddr), Undelive
     Err(unreachable(last))
 }
 
-/// A stream that ends after so many bytes read.
+/// A stream that ends when it has said too much, and hands them out one by one.
+///
+/// Lettre reads lines through a buffer that outlives the switch to TLS. Were it to hold more than the line that was asked
+/// for, whoever can write into the open half of the conversation could put answers there that are then taken for
+/// encrypted ones (the "response injection" of <https://nostarttls.secvuln.info>). A server says little, so this costs
+/// nothing that matters.
 #[derive(Debug)]
 struct Listening {
     stream: TcpStream,
+    /// How many bytes and line ends may still come.
     left: usize,
+    lines: usize,
 }
 
 impl AsyncTokioStream for Listening {
@@ -157,12 +166,15 @@ impl AsyncTokioStream for Listening {
 
 impl AsyncRead for Listening {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.left == 0 {
+        if self.left == 0 || self.lines == 0 {
             return Poll::Ready(Err(io::Error::other("the mail server says too much")));
         }
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.left = self.left.saturating_sub(buf.filled().len() - before);
+        let mut byte = [0];
+        let mut byte = ReadBuf::new(&mut byte);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut byte);
+        buf.put_slice(byte.filled());
+        self.left -= byte.filled().len();
+        self.lines -= usize::from(byte.filled() == b"\n");
         polled
     }
 }
@@ -178,5 +190,107 @@ impl AsyncWrite for Listening {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        mail::{Message, message},
+        settings::Settings,
+    };
+
+    /// Sends a mail to a server that greets with `greeting` and answers each line by the first prefix in `script` that
+    /// fits it, else with 250. `~` repeats the rest of an answer for ever.
+    async fn against(
+        greeting: &'static str,
+        script: &'static [(&'static str, &'static str)],
+    ) -> Result<(), Undelivered> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = actix_web::rt::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            let mut answer = greeting;
+            loop {
+                match answer.strip_prefix('~') {
+                    Some(endless) => while write.write_all(endless.repeat(4096).as_bytes()).await.is_ok() {},
+                    None if answer.is_empty() => return,
+                    None => write.write_all(answer.as_bytes()).await.unwrap_or_default(),
+                }
+                let Ok(Some(mut line)) = lines.next_line().await else { return };
+                while line.contains(": ") && !line.starts_with("MAIL") {
+                    // Inside the mail: up to the lone dot.
+                    while line != "." {
+                        let Ok(Some(next)) = lines.next_line().await else { return };
+                        line = next;
+                    }
+                }
+                answer = script.iter().find(|(prefix, _)| line.starts_with(prefix)).map_or("250 ok\r\n", |(_, it)| it);
+            }
+        });
+        let settings = Settings::fresh();
+        let message = Message::new("ann@example.com", "s", "<p>x</p>");
+        let letter = message::letter(&message, &settings.meta, Timestamp(0)).unwrap();
+        let (host, username) = ("127.0.0.1".to_owned(), if script.iter().any(|it| it.0 == "AUTH") { "u" } else { "" });
+        let smtp = Smtp { enabled: true, port: port.into(), host, username: username.to_owned(), ..Smtp::default() };
+        let sent = timeout(Duration::from_secs(20), deliver(&smtp, &Trust::default(), &letter)).await;
+        server.abort();
+        sent.expect("an answer within the time")
+    }
+
+    const HELLO: &str = "220 hi\r\n";
+    const DATA: (&str, &str) = ("DATA", "354 go\r\n");
+
+    #[actix_web::test]
+    async fn a_refusal_of_the_mail_is_final_and_nothing_else_is() {
+        type Script = &'static [(&'static str, &'static str)];
+        const CASES: &[(&str, Script, Option<bool>)] = &[
+            (HELLO, &[DATA], None),
+            (HELLO, &[("RCPT", "550 no\r\n")], Some(true)),
+            (HELLO, &[("MAIL", "501 no\r\n")], Some(true)),
+            (HELLO, &[("DATA", "554 no\r\n")], Some(true)),
+            (HELLO, &[DATA, (".", "552 too big\r\n")], Some(true)),
+            (HELLO, &[("RCPT", "451 later\r\n")], Some(false)),
+            (HELLO, &[("MAIL", "452 full\r\n")], Some(false)),
+            (HELLO, &[DATA, (".", "421 bye\r\n")], Some(false)),
+            (HELLO, &[("EHLO", "250-x\r\n250 AUTH PLAIN\r\n"), ("AUTH", "535 wrong\r\n")], Some(false)),
+            (HELLO, &[("EHLO", "500 what\r\n")], Some(false)),
+            (HELLO, &[("RCPT", "")], Some(false)),
+            ("554 go away\r\n", &[], Some(false)),
+            ("421 busy\r\n", &[], Some(false)),
+            ("SSH-2.0-x\r\n", &[], Some(false)),
+            ("\u{0}é\r\n", &[], Some(false)),
+            ("", &[], Some(false)),
+        ];
+        for &(greeting, script, permanent) in CASES {
+            let outcome = against(greeting, script).await;
+            let found = outcome.as_ref().err().map(|cause| cause.permanent);
+            assert_eq!(found, permanent, "{greeting:?} {script:?}: {outcome:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_server_that_talks_for_ever_is_left() {
+        for greeting in ["~x", "~220-hi\r\n", "~\r\n"] {
+            assert!(!against(greeting, &[]).await.unwrap_err().permanent, "{greeting}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_said_before_tls_is_never_taken_for_what_is_said_within() {
+        // With the injected lines in its buffer, a client waits here for a handshake that never comes.
+        const SCRIPT: &[(&str, &str)] =
+            &[("EHLO", "250-x\r\n250 STARTTLS\r\n"), ("STARTTLS", "220 go\r\n250 you are in\r\n250 ok\r\n")];
+        let told = against(HELLO, SCRIPT).await.unwrap_err().what;
+        assert!(told.contains("InvalidContentType") || told.contains("corrupt"), "{told}");
     }
 }
