@@ -41,19 +41,19 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
-    db::{Change, Db},
+    db::{Change, Db, Kind},
     error::{Error, Issues, Leaf, Result},
     identity::{AuthRecord, Caller, SUPERUSERS_ID},
     random,
     records::Records,
-    schema::Schema,
+    schema::{Collection, Schema},
 };
 
 /// Clients at once; one more is answered busy.
 const MAX_CLIENTS: usize = 100_000;
 /// Topics of one client (§2).
 const MAX_TOPICS: usize = 1000;
-/// Characters of one topic (§2).
+/// Bytes of one topic (§2).
 const MAX_TOPIC: usize = 2500;
 /// Bytes of all topics of one client.
 const MAX_TOPIC_BYTES: usize = 256 << 10;
@@ -264,15 +264,24 @@ impl Hub {
         let catalog = self.inner.schema.catalog();
         let collection = catalog.by_id(&change.collection);
         self.inner.registry.lock().follow(&catalog);
-        if collection.is_some_and(|collection| collection.is_auth()) {
+        let is_account = collection.is_some_and(|collection| collection.is_auth());
+        // An account hears of its own end as itself, and of a new password as a guest (§2.1, §4.1).
+        if is_account && change.kind != Kind::Delete {
             self.rebind(change).await;
         }
+        self.tell_listeners(seq, change, at, collection.map(|collection| &**collection)).await;
+        if is_account && change.kind == Kind::Delete {
+            self.rebind(change).await;
+        }
+    }
+
+    async fn tell_listeners(&self, seq: u64, change: &Arc<Change>, at: Timestamp, collection: Option<&Collection>) {
         let groups = {
             let mut registry = self.inner.registry.lock();
             if seq <= registry.cursor {
                 return;
             }
-            registry.advance(seq, collection.map(|collection| &**collection), &change.record)
+            registry.advance(seq, collection, &change.record)
         };
         if groups.is_empty() {
             return;
@@ -354,9 +363,7 @@ impl Report {
 fn check(ask: &Subscribe) -> Result<()> {
     let mut issues = Issues::default();
     let too_long = |max: usize| {
-        Leaf::new("validation_length_too_long", format!("May have {max} characters at most."))
-            .param("min", 0)
-            .param("max", max)
+        Leaf::new("validation_length_too_long", format!("May have {max} at most.")).param("min", 0).param("max", max)
     };
     if ask.client.is_empty() {
         issues.insert("clientId", Leaf::required());
@@ -368,8 +375,7 @@ fn check(ask: &Subscribe) -> Result<()> {
         issues.insert("subscriptions", too_long(MAX_TOPICS));
     } else {
         let mut items = Issues::default();
-        for (index, topic) in ask.topics.iter().enumerate().filter(|(_, topic)| topic.chars().count() > MAX_TOPIC) {
-            let _ = topic;
+        for (index, _) in ask.topics.iter().enumerate().filter(|(_, topic)| topic.len() > MAX_TOPIC) {
             items.insert(&index.to_string(), too_long(MAX_TOPIC));
         }
         issues.nest("subscriptions", items);
