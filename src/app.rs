@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     db::{self, Db, Durability},
     error::Result,
-    files::Storage,
+    files::{self, Storage, Thumbs},
     identity::{Cost, Passwords},
     jobs::{self, Jobs},
     mail::Mail,
@@ -34,6 +34,7 @@ pub struct Config {
     pub log_retention: u64,
     /// Takes over a copied PocketBase database; otherwise one is refused.
     pub adopt: bool,
+    pub thumbs: files::Effort,
     /// Keeps every mail in the capture box instead of sending it; a temporary server always does.
     pub capture_mail: bool,
 }
@@ -52,6 +53,7 @@ impl Config {
             temporary: false,
             log_retention: defaults.log_retention,
             adopt: false,
+            thumbs: files::Effort::default(),
             capture_mail: false,
         }
     }
@@ -65,6 +67,7 @@ pub struct App {
     pub settings: settings::Store,
     pub schema: Schema,
     pub storage: Storage,
+    pub thumbs: Thumbs,
     pub passwords: Passwords,
     pub records: Records,
     pub mail: Mail,
@@ -99,6 +102,7 @@ impl App {
         let labels = settings.clone();
         schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));
         let storage = Storage::open(&config.dir, durability != Durability::Off)?;
+        let thumbs = Thumbs::new(storage.clone(), config.thumbs);
         let jobs = Jobs::new(db.clone());
         let runner = jobs::Runner::new(jobs.clone());
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
@@ -117,6 +121,20 @@ impl App {
         auth.take_jobs(&runner);
         let realtime = Hub::new(db.clone(), schema.clone(), records.clone());
         let clock = config.clock;
-        Ok(Self { db, clock, settings, schema, storage, passwords, records, mail, auth, realtime, jobs, runner })
+        Ok(Self {
+            db,
+            clock,
+            settings,
+            schema,
+            storage,
+            thumbs,
+            passwords,
+            records,
+            mail,
+            auth,
+            realtime,
+            jobs,
+            runner,
+        })
     }
 }

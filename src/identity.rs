@@ -4,7 +4,6 @@
 
 mod hashes;
 mod passwords;
-mod threads;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@
 //! - [`realtime`]: live readers of the change log.
 //! - [`auth`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
-//! - [`error`], [`clock`], [`random`]: what everybody stands on.
+//! - [`error`], [`clock`], [`random`], [`threads`]: what everybody stands on.
 //!
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
 //! specification that comments cite.
@@ -31,3 +31,4 @@ pub mod records;
 pub mod rules;
 pub mod schema;
 pub mod settings;
+pub mod threads;

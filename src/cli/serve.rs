@@ -19,6 +19,7 @@ use super::{
 use crate::{
     app::{App, Config},
     db::{self, Durability},
+    files::Effort,
     http::server,
     identity::Cost,
     random,
@@ -60,6 +61,13 @@ pub struct Serve {
     /// Passes over that memory; what is weaker than OWASP recommends is refused
     #[arg(long, env = "CONCH_PASSWORD_PASSES", default_value_t = 2, value_name = "N")]
     password_passes: u32,
+    /// Thumbnails that are made at the same time [default: the number of cores but one]
+    #[arg(long, env = "CONCH_THUMB_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    thumb_workers: Option<u16>,
+    /// A request for a thumbnail that is not ready after so many seconds gets the original
+    #[arg(long, env = "CONCH_THUMB_WAIT", default_value_t = 60, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(..=3600))]
+    thumb_wait: u64,
     /// For development: a verbose log, and no mail is sent: all are kept and can be read at GET /api/mailbox
     #[arg(long, env = "CONCH_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
@@ -111,10 +119,17 @@ impl Serve {
             encryption_key,
             password_cost,
             temporary: self.temp,
+            thumbs: self.thumbs(),
             capture_mail: self.dev,
             log_retention: self.log_retention,
             ..Config::new(dir.to_owned())
         }
+    }
+
+    fn thumbs(&self) -> Effort {
+        let default = Effort::default();
+        let workers = self.thumb_workers.map_or(default.workers, usize::from);
+        Effort { workers, wait: Duration::from_secs(self.thumb_wait) }
     }
 }
 

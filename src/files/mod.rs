@@ -4,9 +4,11 @@
 //! What is not async blocks: call it off the async workers.
 
 mod disk;
+mod key;
 mod name;
 mod object;
 mod sniff;
+mod thumbs;
 
 use std::{
     fs::File,
@@ -15,8 +17,10 @@ use std::{
 };
 
 pub use disk::Storage;
+pub use key::Key;
 pub use object::{Head, Object};
 pub use sniff::mime_matches;
+pub use thumbs::{Effort, Thumbs};
 
 use crate::error::Result;
 

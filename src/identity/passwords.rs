@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    hashes::{self, Cost},
-    threads::Threads,
+use super::hashes::{self, Cost};
+use crate::{
+    error::Result,
+    threads::{Threads, spare_cores},
 };
-use crate::error::Result;
 
 /// Password hashing on its own threads, so that it never delays a read. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Passwords {
 impl Passwords {
     /// `cost` is that of new hashes; stored ones have their own.
     pub fn new(cost: Cost) -> Self {
-        Self { cost, threads: Arc::new(Threads::new()) }
+        Self { cost, threads: Arc::new(Threads::new("hash", spare_cores())) }
     }
 
     /// Argon2id of a new password. `Busy` when too many are waiting.

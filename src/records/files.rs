@@ -9,20 +9,36 @@ use super::Records;
 use crate::{
     db::{ReadTx, Row, quote_ident},
     error::{Error, Kind, Result},
+    files::Key,
     rules::Request,
     schema::{Catalog, Collection, Field, FieldKind, field, field::value::list},
 };
+
+/// A size that every field offers.
+const ALWAYS_OFFERED: &str = "100x100";
 
 /// A file that a record names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
     /// The collection under whose id it is stored; behind a view the one with the table.
-    pub collection: Arc<str>,
+    collection: Arc<str>,
     /// The record under whose id it is stored.
-    pub record: String,
+    record: String,
     pub name: String,
     /// The sizes of thumbnails that its field offers.
-    pub thumbs: Vec<String>,
+    thumbs: Vec<String>,
+}
+
+impl NamedFile {
+    /// Where it is stored.
+    pub fn key(&self) -> Result<Key> {
+        Key::file(&self.collection, &self.record, &self.name)
+    }
+
+    /// Whether its field offers thumbnails of this size.
+    pub fn offers(&self, size: &str) -> bool {
+        size == ALWAYS_OFFERED || self.thumbs.iter().any(|offered| offered == size)
+    }
 }
 
 impl Records {

@@ -31,7 +31,7 @@ use parking_lot::{Condvar, Mutex};
 use super::task::Task;
 use crate::{
     error::{Error, Result},
-    files::Storage,
+    files::{Key, Storage},
 };
 
 /// How long an upload waits for its folder's former owner to be swept out.
@@ -200,7 +200,7 @@ fn remove(storage: &Storage, orphan: &Orphan) -> Result<()> {
     if orphan.whole {
         return storage.remove_record(collection, record);
     }
-    orphan.files.iter().try_for_each(|name| storage.remove(collection, record, name))
+    orphan.files.iter().try_for_each(|name| storage.remove(&Key::file(collection, record, name)?))
 }
 
 struct PlacedFile {
@@ -233,7 +233,8 @@ impl Placed {
             let removals = placed.sweeper.folders.arrive(&folder)?;
             let file = PlacedFile { folder: folder.clone(), name: staged.name.clone(), removals };
             placed.files.lock().push(file);
-            let put = placed.storage.put(&folder.collection, &folder.record, &staged.name, &staged.upload);
+            let key = Key::file(&folder.collection, &folder.record, &staged.name)?;
+            let put = placed.storage.put(&key, &staged.upload);
             // A folder that was taken away under our hands tells as an error of the disk.
             put.or_else(|error| placed.check().and(Err(error)))
         };

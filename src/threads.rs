@@ -1,7 +1,7 @@
-//! The threads that hash passwords: few, of low priority, behind a bounded queue.
+//! Threads for long computations: few, of low priority, behind a bounded queue.
 //!
-//! Hashing is slow on purpose and fills memory bandwidth. On threads of their own, which give way to all others, a flood
-//! of logins delays logins and never reads.
+//! Hashing a password is slow on purpose, and shrinking a picture just is. On threads of their own, which give way to all
+//! others, a flood of logins delays logins and never reads.
 
 use std::{
     collections::VecDeque,
@@ -23,13 +23,15 @@ const QUEUE: usize = 128;
 const NICENESS: libc::c_int = 10;
 
 /// Starts its threads when they are first needed; they end with it.
-pub(super) struct Threads {
+pub struct Threads {
+    /// What their names say they are for.
+    purpose: &'static str,
     most: usize,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// Held for a push or a pop, never while hashing.
+    /// Held for a push or a pop, never while working.
     state: Mutex<State>,
     /// Told of each new task, and of the end.
     changed: Condvar,
@@ -50,14 +52,9 @@ struct Task {
 }
 
 impl Threads {
-    /// Leaves one core to everybody else.
-    pub fn new() -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::at_most(cores.saturating_sub(1).max(1))
-    }
-
-    fn at_most(most: usize) -> Self {
-        Self { most, shared: Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }) }
+    /// At most so many, called `conch-<purpose>-<number>`.
+    pub fn new(purpose: &'static str, most: usize) -> Self {
+        Self { purpose, most, shared: Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }) }
     }
 
     /// Runs `work` on one of the threads, first come, first served. A caller that goes away leaves the queue. `Busy` when
@@ -71,7 +68,7 @@ impl Threads {
             // Nobody waits any more when the reply cannot be given.
             work: Box::new(move || drop(reply.send(work()))),
         })?;
-        answer.await.map_err(|_| Error::internal(anyhow::anyhow!("hashing panicked")))
+        answer.await.map_err(|_| Error::internal(anyhow::anyhow!("a computation panicked")))
     }
 
     fn push(&self, task: Task) -> Result<()> {
@@ -84,12 +81,12 @@ impl Threads {
         }
         if state.idle <= state.waiting.len() && state.started < self.most {
             let shared = Arc::clone(&self.shared);
-            let begun =
-                thread::Builder::new().name(format!("conch-hash-{}", state.started)).spawn(move || shared.work());
+            let name = format!("conch-{}-{}", self.purpose, state.started);
+            let begun = thread::Builder::new().name(name).spawn(move || shared.work());
             match begun {
                 Ok(_) => state.started += 1,
                 // With one thread at least it only takes longer.
-                Err(error) if state.started > 0 => tracing::warn!(%error, "cannot start another hashing thread"),
+                Err(error) if state.started > 0 => tracing::warn!(%error, "cannot start another thread"),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -125,7 +122,7 @@ impl Shared {
         while let Some(task) = self.next() {
             // Its reply is dropped with it, which tells the caller.
             if catch_unwind(AssertUnwindSafe(task.work)).is_err() {
-                tracing::error!("hashing a password panicked");
+                tracing::error!("a computation panicked");
             }
         }
     }
@@ -153,6 +150,11 @@ impl Shared {
     }
 }
 
+/// The cores of this machine but one, which is left to everybody else; at least one.
+pub fn spare_cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1)
+}
+
 /// Puts this thread behind all others. A kernel that refuses changes nothing but speed.
 fn give_way() {
     // SAFETY: takes numbers only. On Linux a thread's id names that thread alone.
@@ -162,7 +164,7 @@ fn give_way() {
     }
 }
 
-/// A hash fills 19 MiB, which the allocator would keep for a process that may not hash again for days.
+/// A hash fills 19 MiB, a picture far more, which the allocator would keep for a process that may not need it for days.
 fn give_back_memory() {
     // SAFETY: may be called at any time from any thread; frees only what nobody uses.
     unsafe { libmimalloc_sys::mi_collect(true) }
@@ -195,7 +197,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_queue_is_busy_and_recovers_and_who_goes_away_makes_room() {
-        let threads = Arc::new(Threads::at_most(1));
+        let threads = Arc::new(Threads::new("test", 1));
         let (release, held) = hold(&threads);
         let mut waiting: Vec<_> = (0..QUEUE).map(|n| Box::pin(threads.run(move || n))).collect();
         for call in &mut waiting {
@@ -221,7 +223,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn threads_start_when_they_are_needed_up_to_their_number() {
-        let threads = Arc::new(Threads::at_most(3));
+        let threads = Arc::new(Threads::new("test", 3));
         assert_eq!(threads.shared.state.lock().started, 0);
         for _ in 0..5 {
             threads.run(|| ()).await.unwrap();
@@ -242,21 +244,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_call_and_no_thread() {
-        let threads = Threads::at_most(1);
-        let panicked = threads.run(|| panic!("in a hash")).await.map(|()| ());
+        let threads = Threads::new("test", 1);
+        let panicked = threads.run(|| panic!("in a computation")).await.map(|()| ());
         assert_eq!(panicked.unwrap_err().kind, Kind::Internal);
         assert_eq!(threads.run(|| 1).await.unwrap(), 1);
     }
 
     #[tokio::test]
     async fn they_give_way_and_end_with_their_owner() {
-        let threads = Threads::at_most(1);
+        let threads = Threads::new("test", 1);
         let niceness = threads.run(|| {
             let name = thread::current().name().map(str::to_owned);
             // SAFETY: takes numbers only.
             (name, unsafe { libc::getpriority(libc::PRIO_PROCESS, libc::gettid().unsigned_abs()) })
         });
-        assert_eq!(niceness.await.unwrap(), (Some("conch-hash-0".into()), NICENESS));
+        assert_eq!(niceness.await.unwrap(), (Some("conch-test-0".into()), NICENESS));
         // SAFETY: as above.
         assert!(unsafe { libc::getpriority(libc::PRIO_PROCESS, libc::gettid().unsigned_abs()) } < NICENESS);
         let shared = Arc::downgrade(&threads.shared);
