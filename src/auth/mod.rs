@@ -1,6 +1,6 @@
 //! Accounts: tokens and login flows (`docs/wire/auth.md`).
 //!
-//! May touch `mail`, `records`, `jobs`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
+//! May touch `mail`, `records`, `files`, `jobs`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
 
 mod attempts;
 mod background;

@@ -97,29 +97,26 @@ impl Asking<'_> {
     /// The entry that is both verified and primary. Who may not see addresses has none.
     async fn address_of_forge(&self) -> Result<String> {
         let Some(list) = self.more(&self.emails_url(), &[401, 403, 404]).await? else { return Ok(String::new()) };
-        let found = entries(&list)?.into_iter().find(|entry| entry.truthy("verified") && entry.truthy("primary"));
-        found.map_or(Ok(String::new()), |entry| entry.text("email")).map_err(refused)
+        address_in(&list, "verified", "primary").map_err(|why| self.failed(why))
     }
 
     async fn address_of_bitbucket(&self) -> Result<String> {
         let any_error: Vec<u16> = (300..600).collect();
         let Some(answer) = self.more(&self.emails_url(), &any_error).await? else { return Ok(String::new()) };
-        let list = answer.get("values").cloned().unwrap_or_else(|| json!([]));
-        let mut found = entries(&list)?.into_iter();
-        let found = found.find(|entry| entry.truthy("is_primary") && entry.truthy("is_confirmed"));
-        found.map_or(Ok(String::new()), |entry| entry.text("email")).map_err(refused)
+        let list = At(&answer).get("values").map(|list| list.cloned().unwrap_or_default());
+        list.and_then(|list| address_in(&list, "is_confirmed", "is_primary")).map_err(|why| self.failed(why))
     }
 
     async fn address_of_gitee(&self) -> Result<String> {
         let url = "https://gitee.com/api/v5/emails";
         let Some(list) = self.more(url, &[401, 403, 404]).await? else { return Ok(String::new()) };
-        for entry in entries(&list)? {
+        for entry in entries(&list).map_err(|why| self.failed(why))? {
             let primary = match entry.0.get("scope") {
                 Some(Json::Array(scopes)) => scopes.iter().any(|scope| scope == "primary"),
                 Some(scope) => scope == "primary",
                 None => false,
             };
-            let email = entry.text("email").map_err(refused)?;
+            let email = entry.text("email").map_err(|why| self.failed(why))?;
             if primary && entry.0.get("state").is_some_and(|state| state == "confirmed") && is_email(&email) {
                 return Ok(email);
             }
@@ -151,9 +148,24 @@ impl Asking<'_> {
     }
 }
 
-fn entries(list: &Json) -> Result<Vec<At<'_>>> {
-    let list = list.as_array().ok_or_else(|| refused("the addresses are no list".to_owned()))?;
-    Ok(list.iter().map(At).collect())
+/// The first address of a list that both flags speak for. Wrong types fail, wherever they are.
+fn address_in(list: &Json, vouched: &str, primary: &str) -> Result<String, String> {
+    let mut found = String::new();
+    for entry in entries(list)? {
+        let (vouched, primary, email) = (entry.flag(vouched)?, entry.flag(primary)?, entry.text("email")?);
+        if found.is_empty() && vouched && primary {
+            found = email;
+        }
+    }
+    Ok(found)
+}
+
+fn entries(list: &Json) -> Result<Vec<At<'_>>, String> {
+    match list {
+        Json::Null => Ok(Vec::new()),
+        Json::Array(list) => Ok(list.iter().map(At).collect()),
+        _ => Err("the addresses are no list".to_owned()),
+    }
 }
 
 fn text(members: &Map<String, Json>, name: &str) -> String {
@@ -180,6 +192,25 @@ fn address_of_microsoft(claim: EmailClaim, claims: &Map<String, Json>) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_needs_both_flags() {
+        let entry = |email: &str, vouched: bool, primary: bool| json!({"email": email, "v": vouched, "p": primary});
+        let (one, two, both) =
+            (entry("a@x.co", true, false), entry("b@x.co", false, true), entry("c@x.co", true, true));
+        for (list, expected) in [
+            (json!([one, two, both, entry("d@x.co", true, true)]), Some("c@x.co")),
+            (json!([one, two]), Some("")),
+            (json!([null, {}]), Some("")),
+            (Json::Null, Some("")),
+            (json!([both, {"v": "true"}]), None),
+            (json!([{"email": 5}]), None),
+            (json!(["c@x.co"]), None),
+            (json!({"email": "c@x.co"}), None),
+        ] {
+            assert_eq!(address_in(&list, "v", "p").ok().as_deref(), expected, "{list}");
+        }
+    }
 
     #[test]
     fn microsofts_address_comes_from_the_chosen_claims() {

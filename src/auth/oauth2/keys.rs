@@ -44,6 +44,12 @@ impl Keys {
         key
     }
 
+    /// As if the provider had published this at that time.
+    #[cfg(test)]
+    pub fn learn(&self, url: &str, keys: Vec<Json>, asked: Timestamp) {
+        self.remember(url, Set { asked, keys: Arc::new(keys) });
+    }
+
     fn remember(&self, url: &str, set: Set) {
         let mut sets = self.sets.lock();
         if sets.len() >= MAX_SETS && !sets.contains_key(url) {

@@ -15,7 +15,7 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
-use tokio::{fs::File, io::AsyncWriteExt};
+use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
 use url::Host;
 
 use super::outside::{USER_AGENT, describe};
@@ -26,6 +26,8 @@ const TIME: Duration = Duration::from_secs(10);
 /// The most bytes.
 const MAX_BYTES: u64 = 32 << 20;
 const MAX_REDIRECTS: usize = 5;
+/// Downloads at the same time; others wait within their time.
+const AT_ONCE: usize = 8;
 
 /// Whether an address may be connected to.
 pub type Allows = fn(IpAddr) -> bool;
@@ -34,6 +36,7 @@ pub type Allows = fn(IpAddr) -> bool;
 pub struct Pictures {
     allows: Allows,
     client: OnceLock<Client>,
+    slots: Semaphore,
 }
 
 impl Default for Pictures {
@@ -45,7 +48,7 @@ impl Default for Pictures {
 impl Pictures {
     /// From these addresses only.
     pub fn from(allows: Allows) -> Self {
-        Self { allows, client: OnceLock::new() }
+        Self { allows, client: OnceLock::new(), slots: Semaphore::new(AT_ONCE) }
     }
 
     /// Downloads `url` into the upload's file. Fails with a reason for the log.
@@ -59,6 +62,7 @@ impl Pictures {
     }
 
     async fn fetch(&self, url: Url, into: &mut Upload) -> Result<(), String> {
+        let _slot = self.slots.acquire().await.map_err(|error| error.to_string())?;
         let request = self.client()?.get(url);
         let mut response = request.send().await.map_err(|error| describe(&error))?;
         if !response.status().is_success() {
@@ -108,8 +112,8 @@ impl Pictures {
 
 /// The last segment of the path.
 fn file_name(url: &Url) -> String {
-    let segments = url.path_segments().into_iter().flatten();
-    segments.filter(|segment| !segment.is_empty()).next_back().unwrap_or("picture").to_owned()
+    let mut segments = url.path_segments().into_iter().flatten();
+    segments.rfind(|segment| !segment.is_empty()).unwrap_or("picture").to_owned()
 }
 
 /// HTTP to something that is not plainly the wrong address. Addresses in numbers are never resolved, so they are judged
@@ -179,8 +183,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let global = a & 0xe000 == 0x2000;
-    let special =
-        (a == 0x2001 && b < 0x0200) || (a == 0x2001 && b == 0x0db8) || a == 0x2002 || (a == 0x3fff && b < 0x1000);
+    let special = match a {
+        // Protocols (Teredo among them), and documentation.
+        0x2001 => b < 0x0200 || b == 0x0db8,
+        // 6to4.
+        0x2002 => true,
+        0x3fff => b < 0x1000,
+        _ => false,
+    };
     global && !special
 }
 

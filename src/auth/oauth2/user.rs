@@ -173,6 +173,7 @@ fn nested(key: &str, answer: &Json) -> Read<User> {
             }
         }
         "vk" => {
+            root.require(root.get("response.0")?.is_some())?;
             let at = inside("response.0")?;
             User {
                 id: at.number("id")?,
@@ -183,6 +184,7 @@ fn nested(key: &str, answer: &Json) -> Read<User> {
             }
         }
         "twitch" => {
+            root.require(root.get("data.0")?.is_some())?;
             let at = inside("data.0")?;
             User {
                 id: at.text("id")?,
@@ -342,12 +344,12 @@ impl<'a> At<'a> {
         User { id: blank(), name: blank(), username: blank(), email: blank(), avatar_url: blank(), raw: self.0.clone() }
     }
 
-    fn get(self, path: &str) -> Read<Option<&'a Json>> {
+    pub fn get(self, path: &str) -> Read<Option<&'a Json>> {
         let mut found = self.0;
         for key in path.split('.') {
             let next = match (found, key.parse::<usize>()) {
                 (Json::Null, _) => None,
-                (Json::Object(object), _) => object.get(key),
+                (Json::Object(object), Err(_)) => object.get(key),
                 (Json::Array(list), Ok(index)) => list.get(index),
                 _ => return Err(format!("{path} is not where it should be")),
             };
@@ -396,6 +398,6 @@ impl<'a> At<'a> {
     }
 
     fn require(self, condition: bool) -> Read<()> {
-        if condition { Ok(()) } else { Err("the account is not active".to_owned()) }
+        if condition { Ok(()) } else { Err("there is no active account".to_owned()) }
     }
 }

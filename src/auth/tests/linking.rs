@@ -57,7 +57,10 @@ use Linked::{Nobody, ToAnn, ToBob};
 use Secrets::{Ended, Kept};
 use SignedInAs::{Ann as AsAnn, Bob as AsBob, Guest};
 
-/// What the spec's rules come to: Ann's record verified, address vouched for, linked, signed in as. `None` is any value.
+/// Ann's record verified, address vouched for, linked, signed in as; who ends up where.
+type Row = (Option<bool>, Option<bool>, Linked, Option<SignedInAs>, Outcome);
+
+/// What the spec's rules come to. `None` is any value.
 /// Each case has exactly one row. The password is in none: whether somebody knows one decides nothing.
 ///
 /// | who | gains |
@@ -67,7 +70,7 @@ use SignedInAs::{Ann as AsAnn, Bob as AsBob, Guest};
 /// | whoever linked his account with a record that is not verified | nothing: the link goes when the owner comes |
 /// | Bob, who makes Ann's provider account come back in his session | her provider account, as she was the one to sign in there |
 #[rustfmt::skip]
-const TABLE: [(Option<bool>, Option<bool>, Linked, Option<SignedInAs>, Outcome); 16] = [
+const TABLE: [Row; 16] = [
     // The link counts before everything, whoever is signed in and whatever the address is.
     (None, None, ToBob, None, Outcome::Bob),
     (Some(true), None, ToAnn, None, Outcome::Ann { secrets: Kept, verified: true, other_link: true }),

@@ -201,8 +201,9 @@ async fn mapped_fields_are_filled_unless_the_client_did() {
     let field = |name: &str, pattern: &str| json!({"name": name, "type": "text", "pattern": pattern, "max": 10});
     let users = house.auth.auth_collection("users").unwrap();
     let mut fields: Vec<Json> = users.fields.iter().map(|field| field.to_json()).collect();
-    fields.extend([field("account", ""), field("nick", "^[a-z]+$"), field("photo", "")]);
-    house.configure(json!({"fields": fields})).await;
+    fields.extend([field("account", ""), field("nick", "^[a-zA-Z]+$"), field("photo", "")]);
+    let unique = "CREATE UNIQUE INDEX `nicks` ON `users` (`nick` COLLATE NOCASE) WHERE `nick` != ''";
+    house.configure(json!({"fields": fields, "indexes": [unique]})).await;
     let mapped = json!({"id": "account", "name": "name", "username": "nick", "avatarURL": "photo"});
     house.configure(json!({"oauth2": {"mappedFields": mapped}})).await;
     house.offer(json!([provider.entry("oidc")])).await;
@@ -213,7 +214,7 @@ async fn mapped_fields_are_filled_unless_the_client_did() {
     };
     for (n, changes, data, expected) in [
         (1, json!({}), json!({}), ["s1", "Eve", "eve", "http://p/"]),
-        (2, json!({}), json!({}), ["s2", "Eve", "", "http://p/"]),
+        (2, json!({"preferred_username": "EVE"}), json!({}), ["s2", "Eve", "", "http://p/"]),
         (3, json!({"preferred_username": "Eve!"}), json!({}), ["s3", "Eve", "", "http://p/"]),
         (4, json!({"preferred_username": "farlongerthanten"}), json!({}), ["s4", "Eve", "", "http://p/"]),
         (5, json!({"picture": ""}), json!({"account": "a", "name": "", "nick": "own"}), ["a", "", "own", ""]),
@@ -387,4 +388,44 @@ async fn an_id_token_says_who_it_is_where_there_is_no_user_info() {
         assert_eq!(refusal(house.with_oauth2("", login(token.clone())).await), invalid(&[]), "{token}");
     }
     assert_eq!(house.seq().await, seq);
+}
+
+#[tokio::test]
+async fn apple_tells_a_name_once_on_the_way_back() {
+    use crate::auth::oauth2::{
+        id_token::tests::Issuer,
+        returned::{Landing, Returned},
+    };
+    let (house, provider) = offered().await;
+    house.offer(json!([provider.entry("apple")])).await;
+    let issuer = Issuer::rsa("a1");
+    let now = house.clock.now();
+    house.auth.outside.keys.learn("https://appleid.apple.com/auth/keys", vec![issuer.public.clone()], now);
+    let claims = |issued_by: &str| {
+        json!({"iss": issued_by, "aud": "my id", "sub": "apple-1", "exp": now.seconds() + 60, "iat": now.seconds(),
+            "email": "app@x.co", "email_verified": "true"})
+    };
+    let token = |issued_by: &str| issuer.sign(json!({"alg": "RS256", "kid": "a1"}), claims(issued_by));
+    let code = |token: String| code(json!({}), json!({"id_token": token}));
+    let login = |code: &str| json!({"provider": "apple", "code": code, "codeVerifier": "v"});
+
+    let code_of = code(token("https://appleid.apple.com"));
+    let user = r#"{"name":{"firstName":"App","lastName":"Le"}}"#;
+    let back = Returned { state: "s".into(), code: code_of.clone(), user: user.into(), ..Returned::default() };
+    // Nobody waits: nothing is kept.
+    assert_eq!(house.auth.returned(&back, None::<fn(Json)>), Landing::Failure);
+    let mut told = Vec::new();
+    let denied = Returned { error: "access_denied".into(), ..back.clone() };
+    assert_eq!(house.auth.returned(&denied, Some(|signal| told.push(signal))), Landing::Failure);
+    assert_eq!(house.auth.returned(&Returned::default(), Some(|_| ())), Landing::Failure, "no code");
+    assert_eq!(house.auth.outside.names.take(&code_of, now), None);
+    assert_eq!(house.auth.returned(&back, Some(|signal| told.push(signal))), Landing::Success);
+    assert_eq!(told[0], json!({"state": "s", "code": code_of, "error": "access_denied"}));
+    assert_eq!(told[1], json!({"state": "s", "code": code_of}));
+
+    let answer = house.with_oauth2("", login(&code_of)).await.unwrap();
+    assert_eq!((&answer["record"]["name"], &answer["record"]["email"]), (&json!("App Le"), &json!("app@x.co")));
+    assert_eq!(house.with_oauth2("", login(&code_of)).await.unwrap()["meta"]["name"], "");
+    let foreign = code(token("https://evil.example"));
+    assert_eq!(refusal(house.with_oauth2("", login(&foreign)).await), invalid(&[]));
 }
