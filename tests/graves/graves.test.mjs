@@ -27,7 +27,7 @@ const log = () => new Database(`${dir}/data.db`).all("SELECT seq, collection, re
 
 test("a write that rolled back is not announced: the log has no row of a failed batch", async () => {
     await root.settings.update({ batch: { enabled: true } });
-    await root.collections.create({ id: "rolled", name: "rolled", createRule: "", fields: [{ name: "t", type: "text", required: true }] });
+    await root.collections.create({ name: "rolled", createRule: "", fields: [{ name: "t", type: "text", required: true }] });
     const seen = log().length;
     const answer = await post("/api/batch", { requests: [
         { method: "POST", url: "/api/collections/rolled/records", body: { t: "a" } },
@@ -91,7 +91,7 @@ test("a rule is judged in the transaction of its write: nobody writes after losi
 
 test("a rule reads the right column after a schema change", async () => {
     const fields = [{ id: "fa", name: "a", type: "text" }, { id: "fb", name: "b", type: "text" }];
-    const { fields: [id] } = await root.collections.create({ id: "swap", name: "swap", listRule: "a = 'open'", fields });
+    const { fields: [id] } = await root.collections.create({ name: "swap", listRule: "a = 'open'", fields });
     await root.collection("swap").create({ a: "open", b: "shut" });
     const guest = client(conch);
     assert.equal((await guest.collection("swap").getList()).items.length, 1);
