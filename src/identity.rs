@@ -4,10 +4,15 @@
 
 mod hashes;
 mod passwords;
+mod throttle;
 
 use std::sync::Arc;
 
-pub use self::{hashes::Cost, passwords::Passwords};
+pub use self::{
+    hashes::Cost,
+    passwords::Passwords,
+    throttle::{Attempt, Throttle},
+};
 
 use crate::db::{Actor, Row};
 

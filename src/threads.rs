@@ -245,7 +245,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_one_call_and_no_thread() {
         let threads = Threads::new("test", 1);
-        let panicked = threads.run(|| panic!("in a computation")).await.map(|()| ());
+        let panicked = threads.run::<()>(|| panic!("in a computation")).await;
         assert_eq!(panicked.unwrap_err().kind, Kind::Internal);
         assert_eq!(threads.run(|| 1).await.unwrap(), 1);
     }

@@ -26,7 +26,6 @@ mod superusers;
 mod test_mail;
 #[cfg(test)]
 mod tests;
-mod throttle;
 pub mod token;
 mod verification;
 
@@ -38,7 +37,6 @@ use self::{
     known::{Known, Verified},
     markers::Markers,
     redeem::Redeemed,
-    throttle::Throttle,
     token::Purpose,
 };
 pub use self::{
@@ -49,7 +47,7 @@ use crate::{
     clock::Timestamp,
     db::{Db, Row, Value},
     error::{Error, Result},
-    identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID},
+    identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID, Throttle},
     jobs::Jobs,
     mail::Mail,
     records::Records,

@@ -11,11 +11,11 @@ use super::{
     form::{self, is_email, text},
     options,
     sign_in::{Login, Method, SignedIn},
-    throttle::Attempt,
 };
 use crate::{
     db::{ReadTx, Row, quote_ident},
     error::{Error, Issues, Leaf, Result},
+    identity::Attempt,
     random,
     schema::{Collection, auth_options::PasswordAuth},
 };

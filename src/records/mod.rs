@@ -39,7 +39,7 @@ use crate::{
     db::Db,
     error::Result,
     files::{Storage, Upload},
-    identity::Passwords,
+    identity::{Passwords, Throttle},
     rules::Request,
     schema::Schema,
 };
@@ -115,6 +115,8 @@ pub struct Records {
     schema: Schema,
     storage: Storage,
     passwords: Passwords,
+    /// Of the old passwords that changes ask for.
+    throttle: Arc<Throttle>,
     /// What rendering needs of each collection.
     tables: Arc<Tables>,
     rows: Arc<RowCache>,
@@ -142,7 +144,7 @@ impl Records {
         });
         let writes = write::Desk::default();
         writes.follow_removals(&schema, &storage);
-        Self { db, schema, storage, passwords, tables: Arc::default(), rows, counts, writes }
+        Self { db, schema, storage, passwords, throttle: Arc::default(), tables: Arc::default(), rows, counts, writes }
     }
 
     /// Where the house itself may spool an [`Upload`].

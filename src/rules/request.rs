@@ -52,7 +52,7 @@ pub struct Request {
     /// Body values: normalised after modifiers for known fields (in the wire's JSON form), raw for others.
     pub body: Map<String, Json>,
     pub caller: Caller,
-    /// Where a guest asks from; no rule sees it.
+    /// Where it comes from, unless it is the house's own; no rule sees it.
     pub address: Option<IpAddr>,
     /// The time that macros tell.
     pub now: Timestamp,

@@ -57,7 +57,7 @@ impl Call {
             headers: if asked.headers || filters { snake_case(self.http.headers()) } else { Map::new() },
             body: Map::new(),
             caller: self.caller.clone(),
-            address: self.caller.record().is_none().then(|| self.client_ip()),
+            address: Some(self.client_ip()),
             now: self.app().clock.now(),
         }
     }

@@ -26,7 +26,11 @@ mod tests;
 mod unique;
 mod validate;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use self::{
     again::Again,
@@ -193,6 +197,21 @@ impl Records {
         }
     }
 
+    /// Whether the password that a change asks for is right. A stolen session must not let anybody guess it, so whoever
+    /// fails often has to wait (`TooMany`). The stored hash stands for the account.
+    async fn is_old_password(&self, plain: &str, hash: &str, address: Option<IpAddr>) -> Result<bool> {
+        // Only the house itself has no address.
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let attempt = self.throttle.attempt(self.db.clock(), "", hash, address).await?;
+        let right = self.passwords.verify(plain.to_owned(), hash.to_owned()).await?;
+        if right {
+            attempt.succeeded()
+        } else {
+            attempt.failed()
+        }
+        Ok(right)
+    }
+
     /// Finds facts that judgements miss, off the writer thread.
     async fn find_out(
         &self,
@@ -209,7 +228,8 @@ impl Records {
                     facts.learn_hash(item, field, plain, hash);
                 }
                 Need::Verify { hash, plain } => {
-                    let right = self.passwords.verify(plain.clone(), hash.clone()).await?;
+                    let address = tasks.first().and_then(|task| task.request.address);
+                    let right = self.is_old_password(&plain, &hash, address).await?;
                     facts.learn_verified(hash, plain, right);
                 }
                 Need::Place { item, upload, folder } => {

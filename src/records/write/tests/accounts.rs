@@ -228,3 +228,18 @@ async fn two_changes_of_one_password_cannot_both_use_the_old_one() {
     assert!(won.is_ok());
     assert_eq!(codes(&lost.unwrap_err()), ["oldPassword=validation_invalid_old_password"]);
 }
+
+#[tokio::test]
+async fn an_old_password_is_not_to_be_guessed() {
+    let (house, member) = house().await;
+    let me = house.caller("members", &member).await;
+    let change = |old: &str| json!({"password": "12345678", "passwordConfirm": "12345678", "oldPassword": old});
+    for _ in 0..6 {
+        let error = house.update(&me, "members", &member, change("wrong")).await.unwrap_err();
+        assert_eq!(codes(&error), ["oldPassword=validation_invalid_old_password"]);
+    }
+    let error = house.update(&me, "members", &member, change("first password")).await.unwrap_err();
+    assert_eq!((error.kind, error.retry_after.is_some()), (Kind::TooMany, true));
+    house.update(&me, "members", &member, json!({"nick": "x"})).await.unwrap();
+    house.update(&superuser(), "members", &member, change("")).await.unwrap();
+}

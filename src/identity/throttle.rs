@@ -45,7 +45,7 @@ const WAITING: usize = 256;
 
 /// Counts failed passwords.
 #[derive(Default)]
-pub(super) struct Throttle {
+pub struct Throttle {
     /// Guards the counters; held for a look at one of them (or, rarely, all), never across an await.
     counters: Mutex<HashMap<u64, Counter>>,
     /// Keyed by chance, so that nobody can choose names that share a counter.
@@ -67,7 +67,7 @@ struct Counter {
 
 /// A password that may be checked. Dropping it without a verdict counts for nothing.
 #[must_use]
-pub(super) struct Attempt<'a> {
+pub struct Attempt<'a> {
     throttle: &'a Throttle,
     clock: &'a Clock,
     key: u64,
