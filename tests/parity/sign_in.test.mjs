@@ -63,24 +63,27 @@ test("what is on offer, in every shape", async () => {
 test("bodies: types, nulls, spellings, garbage", async () => {
     await users({ otp: { enabled: true }, oauth2: { enabled: true, providers: [] } });
     const json = { "content-type": "application/json" };
+    let serial = 0;
     for (const [route, fields] of [
         ["auth-with-password", { identity: "nobody@example.com", password: "x" }], ["request-otp", { email: "nobody@example.com" }], ["auth-with-otp", { otpId: "x", password: "y" }], ["request-password-reset", { email: "nobody@example.com" }], ["confirm-password-reset", { token: "x", password: "12345678", passwordConfirm: "12345678" }],
         ["request-verification", { email: "nobody@example.com" }], ["confirm-verification", { token: "x" }], ["confirm-email-change", { token: "x", password: "y" }], ["auth-with-oauth2", { provider: "x", code: "y" }],
     ]) {
         const line = `POST ${at}/users/${route}`;
+        // Who fails for the same identity again and again is slowed down by us.
+        const fresh = (raw) => raw.replace("nobody", () => `nobody${serial++}`);
         const text = JSON.stringify(fields);
         const [first] = Object.keys(fields);
         const others = Object.fromEntries(Object.entries(fields).slice(1));
         for (const raw of [
             "", "{}", "null", "[]", "\"x\"", "5", "{", "{bad}", text + "garbage", text + "{}", ` \n${text}\n `, "\ufeff" + text, text.replace("{", `{${JSON.stringify(first)}:"twice",`), JSON.stringify({ ...fields, [first]: 5 }), JSON.stringify({ ...fields, [first]: true }), JSON.stringify({ ...fields, [first]: null }), JSON.stringify({ ...fields, [first]: [fields[first]] }),
             JSON.stringify({ ...fields, [first]: {} }), JSON.stringify({ [first.toUpperCase()]: fields[first], ...others }), JSON.stringify({ ...fields, unknown: { a: [1] } }), JSON.stringify({ ...fields, [first]: "x".repeat(300) }), JSON.stringify({ ...fields, [first]: "ü".repeat(128) }), JSON.stringify({ ...fields, [first]: " " }), JSON.stringify({ ...fields, [first]: "\u0000" }),
-        ]) await pair.step(line, { raw, headers: json });
+        ]) await pair.step(line, { raw: fresh(raw), headers: json });
         await pair.step(line);
-        for (const type of ["text/plain", "application/xml", "application/json; charset=utf-8", "application/vnd.api+json", "image/png"]) await pair.step(line, { raw: text, headers: { "content-type": type } });
-        await pair.step(line, { form: Object.entries(fields) });
-        await pair.step(line, { form: [["@jsonPayload", text]] });
+        for (const type of ["text/plain", "application/xml", "application/json; charset=utf-8", "application/vnd.api+json", "image/png"]) await pair.step(line, { raw: fresh(text), headers: { "content-type": type } });
+        await pair.step(line, { form: Object.entries(fields).map(([name, value]) => [name, fresh(value)]) });
+        await pair.step(line, { form: [["@jsonPayload", fresh(text)]] });
         const encoded = new URLSearchParams(fields).toString();
-        for (const raw of [encoded, "", "%zz"]) await pair.step(line, { raw, headers: { "content-type": "application/x-www-form-urlencoded" } });
+        for (const raw of [encoded, "", "%zz"]) await pair.step(line, { raw: fresh(raw), headers: { "content-type": "application/x-www-form-urlencoded" } });
         await pair.step(`POST ${at}/nope/${route}`, { body: fields });
         await pair.step(`POST ${at}/_mfas/${route}`, { body: fields });
         await pair.step(`POST ${at}/_superusers/${route}`, { body: fields });
