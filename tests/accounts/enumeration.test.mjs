@@ -14,7 +14,7 @@ const target = join(temporaryDirectory("conch-known-"), "data");
 const at = "/api/collections/users";
 const secret = "password-1";
 /** How many accounts there are of each kind: each is asked for once in a round. */
-const SAMPLES = 15, ROUNDS = 3;
+const SAMPLES = 11, ROUNDS = 3;
 let conch, root;
 
 const named = (kind, n) => `${kind}${n}@example.com`;

@@ -151,6 +151,19 @@ test("a token of another type, a 404 on update and a unique violation in a batch
         assert.equal((await fetch(`${conch.url}/api/collections/users/records`, { headers: { authorization: token } })).status, 200);
         assert.equal((await post("/api/collections", {}, token)).status, 401);
     }
+    // Honest tokens at doors that are not theirs.
+    const pb = client(conch);
+    const { token: auth } = await pb.collection("users").authWithPassword("one@example.com", "12345678");
+    const file = await pb.files.getToken();
+    assert.equal((await post("/api/collections/users/auth-refresh", {}, file)).status, 401);
+    assert.equal((await post("/api/files/token", {}, file)).status, 401);
+    for (const token of [auth, file]) {
+        for (const [door, body] of [["verification", {}], ["password-reset", { password: "12345678", passwordConfirm: "12345678" }], ["email-change", { password: "12345678" }]]) {
+            const answer = await post(`/api/collections/users/confirm-${door}`, { token, ...body }, "");
+            assert.equal(answer.status, 400, door);
+            assert.match((await answer.json()).data.token.code, /^validation_invalid_token/);
+        }
+    }
     await assert.rejects(root.collection("rolled").update("nothing12345678", { t: "x" }), { status: 404 });
     await root.collections.update("rolled", { indexes: ["CREATE UNIQUE INDEX idx_rolled ON rolled (t)"] });
     const twice = { method: "POST", url: "/api/collections/rolled/records", body: { t: "same" } };
