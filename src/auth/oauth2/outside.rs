@@ -3,9 +3,12 @@
 //! The URLs are those of superusers, so a provider in the same network is nothing unusual. What providers' *users*
 //! bring along is fetched by [`super::picture`], which trusts nobody.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect};
 use serde_json::{Map, Value as Json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::form_urlencoded;
@@ -62,15 +65,36 @@ impl Outside {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIME)
-            .pool_idle_timeout(IDLE_TIME)
-            .build()
-            .map_err(Error::internal)?;
+        let client = build(|| {
+            let builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none());
+            builder.connect_timeout(CONNECT_TIME).pool_idle_timeout(IDLE_TIME)
+        });
+        let client = client.map_err(Error::internal)?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// A client that trusts whom the system trusts. A system that trusts nobody (a bare container) gets the authorities that
+/// Mozilla trusted when this was built.
+pub(super) fn build(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
+    match builder().build() {
+        Err(error) if error.is_builder() => {
+            tracing::warn!("the system has no certificates of authorities: using those that were built in");
+            builder().tls_backend_preconfigured(built_in_trust()).build()
+        }
+        built => built,
+    }
+}
+
+fn built_in_trust() -> rustls::ClientConfig {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports the versions that it is built with");
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
 }
 
 /// A whole answer.
@@ -141,4 +165,16 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_trust_without_the_systems() {
+        let config = built_in_trust();
+        assert!(Client::builder().tls_backend_preconfigured(config).build().is_ok());
+        assert!(build(Client::builder).is_ok());
+    }
 }

@@ -18,7 +18,7 @@ use reqwest::{
 use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
 use url::Host;
 
-use super::outside::{USER_AGENT, describe};
+use super::outside::{USER_AGENT, build, describe};
 use crate::files::Upload;
 
 /// For everything together.
@@ -87,27 +87,28 @@ impl Pictures {
             return Ok(client);
         }
         let allows = self.allows;
-        let hops = redirect::Policy::custom(move |hop| {
-            if hop.previous().len() > MAX_REDIRECTS {
-                return hop.error("too many redirects");
-            }
-            match admit(hop.url(), allows) {
-                Ok(()) => hop.follow(),
-                Err(why) => hop.error(why),
-            }
-        });
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(hops)
-            .dns_resolver(Guard { allows })
+        let client = build(|| {
+            let builder =
+                Client::builder().user_agent(USER_AGENT).redirect(hops(allows)).dns_resolver(Guard { allows });
             // A proxy would resolve names itself.
-            .no_proxy()
-            .referer(false)
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| describe(&error))?;
+            builder.no_proxy().referer(false).pool_max_idle_per_host(0)
+        });
+        let client = client.map_err(|error| describe(&error))?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// A few redirects, each as good as the first hop.
+fn hops(allows: Allows) -> redirect::Policy {
+    redirect::Policy::custom(move |hop| {
+        if hop.previous().len() > MAX_REDIRECTS {
+            return hop.error("too many redirects");
+        }
+        match admit(hop.url(), allows) {
+            Ok(()) => hop.follow(),
+            Err(why) => hop.error(why),
+        }
+    })
 }
 
 /// The last segment of the path.
