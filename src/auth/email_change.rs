@@ -33,7 +33,12 @@ impl Auth {
     }
 
     /// The rest of `POST …/request-email-change`: a mail to the new address, sent before the answer.
-    pub async fn request_email_change(&self, record: &AuthRecord, body: &Map<String, Json>) -> Result<()> {
+    pub async fn request_email_change(
+        &self,
+        record: &AuthRecord,
+        body: &Map<String, Json>,
+        client: IpAddr,
+    ) -> Result<()> {
         let collection = self.auth_collection(&record.collection_id)?;
         let new_email = text(body, "newEmail")?;
         let email = record.row.text("email").unwrap_or_default();
@@ -47,6 +52,8 @@ impl Auth {
             }
         }
         issues.into_result("The address cannot be changed so.")?;
+        // Or whoever has signed up could have our mails sent to all the world.
+        self.asking.count(client, self.now())?;
         let token = self.mint(&collection, record, Grant::EmailChange { email, new_email: &new_email }, None)?;
         self.post(Template::EmailChange, &collection, record, &new_email, &token).await
     }

@@ -46,13 +46,17 @@ pub(super) fn id_by_email(tx: &ReadTx<'_>, collection: &Collection, email: &str)
 /// value must not be blank, which lets SQLite use the partial index of e-mails.
 pub(super) fn lookup(collection: &Collection, name: &str) -> String {
     let column = quote_ident(name);
-    let ignores_case = collection.unique_indexes().iter().any(|index| {
-        matches!(index.columns.as_slice(), [only] if only.name.eq_ignore_ascii_case(name)
-            && only.collate.eq_ignore_ascii_case("nocase"))
-    });
-    let collation = if ignores_case { " COLLATE NOCASE" } else { "" };
+    let collation = if ignores_case(collection, name) { " COLLATE NOCASE" } else { "" };
     let table = quote_ident(&collection.name);
     format!("SELECT id FROM {table} WHERE {column} = ?1{collation} AND {column} != '' LIMIT 1")
+}
+
+/// Whether values of this field are found whatever the case of their (ASCII) letters.
+pub(super) fn ignores_case(collection: &Collection, name: &str) -> bool {
+    collection.unique_indexes().iter().any(|index| {
+        matches!(index.columns.as_slice(), [only] if only.name.eq_ignore_ascii_case(name)
+            && only.collate.eq_ignore_ascii_case("nocase"))
+    })
 }
 
 /// The account's row as it is stored now. Fails when its token key is no longer the one that a credential was checked

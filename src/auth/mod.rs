@@ -2,6 +2,7 @@
 //!
 //! May touch `mail`, `records`, `files`, `jobs`, `rules`, `schema`, `identity`, `settings` and `db`. Main type: [`Auth`].
 
+mod asking;
 mod attempts;
 mod background;
 mod cleanup;
@@ -20,6 +21,7 @@ mod origins;
 mod otp;
 mod password;
 mod password_reset;
+mod phantoms;
 mod redeem;
 mod sign_in;
 mod superusers;
@@ -32,10 +34,12 @@ mod verification;
 use std::sync::Arc;
 
 use self::{
+    asking::Asking,
     attempts::Attempts,
     background::Background,
     known::{Known, Verified},
     markers::Markers,
+    phantoms::Phantoms,
     redeem::Redeemed,
     token::Purpose,
 };
@@ -68,6 +72,8 @@ pub struct Auth {
     known: Arc<Known>,
     throttle: Arc<Throttle>,
     attempts: Attempts,
+    phantoms: Arc<Phantoms>,
+    asking: Arc<Asking>,
     background: Background,
     outside: Arc<oauth2::Outside>,
     /// When an account was last sent a mail of a kind that anybody can ask for.
@@ -95,6 +101,8 @@ impl Auth {
             known: Arc::default(),
             throttle: Arc::default(),
             attempts: Attempts::default(),
+            phantoms: Arc::default(),
+            asking: Arc::default(),
             background: Background::default(),
             outside: Arc::default(),
             markers: Arc::default(),

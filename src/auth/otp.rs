@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     Auth, auth_record,
-    find::values,
+    find::{ignores_case, values},
     form::{self, text},
     is_verified,
     mfa::{is_older, row_of},
@@ -16,7 +16,7 @@ use super::{
     sign_in::{Login, Method, SignedIn},
 };
 use crate::{
-    db::Row,
+    db::{Row, WriteTx},
     error::{Error, Issues, Result},
     identity::{AuthRecord, SUPERUSERS_ID},
     mail::{Fill, Template, compose},
@@ -75,11 +75,26 @@ impl Auth {
                 Ok(id)
             }
             Requested::Enough(id) => Ok(id),
-            Requested::Nobody => {
-                self.passwords.hash(code).await?;
-                Ok(random::record_id())
-            }
+            Requested::Nobody => self.pretend(&collection, &email, code).await,
         }
+    }
+
+    /// What a request for an unknown address does: all that one for an account does, as far as anybody can tell from
+    /// answers and their times.
+    async fn pretend(&self, collection: &Collection, email: &str, code: String) -> Result<String> {
+        let email = if ignores_case(collection, "email") { email.to_ascii_lowercase() } else { email.to_owned() };
+        let nobody = self.phantoms.nobody(&collection.id, &email);
+        // The look at the codes that there are, and then the code.
+        self.db.write(|_| Ok(())).await?;
+        let most = usize::try_from(MAX_CODES).unwrap_or_default();
+        if let Some(newest) = self.phantoms.enough(&nobody, most, options(collection).otp.duration, self.now()) {
+            return Ok(newest);
+        }
+        let (id, hash) = (random::record_id(), self.passwords.hash(code).await?);
+        let row = [id.clone(), hash];
+        self.db.write(move |tx| store_and_take_back(tx, &row)).await?;
+        self.phantoms.keep(nobody, &id, self.now());
+        Ok(id)
     }
 
     /// A code for the superuser with this address, to be told by who has the server at hand; no mail is sent.
@@ -151,7 +166,12 @@ impl Auth {
         issues.into_result("The login is not valid.")?;
 
         let Some((otp, record)) = self.find_code(&collection, &id).await? else {
-            // As long as a wrong code takes: an id that was made up for an unknown account is no different.
+            // As often as a code, and as long: an id that was made up for an unknown account is no different.
+            if let Some(nobody) =
+                self.phantoms.owner(&collection.id, &id, options(&collection).otp.duration, self.now())
+            {
+                self.attempts.count(&nobody.name(), login.visitor.address, &id, self.now())?;
+            }
             self.passwords.verify(code, String::new()).await?;
             return Err(refused());
         };
@@ -224,6 +244,12 @@ fn refused() -> Error {
 fn new_code(collection: &Collection) -> String {
     let length = usize::try_from(options(collection).otp.length).unwrap_or(MAX_LENGTH).clamp(4, MAX_LENGTH);
     random::string(DIGITS, length)
+}
+
+/// Costs a commit, and changes nothing that anybody could see.
+fn store_and_take_back(tx: &mut WriteTx<'_>, [id, hash]: &[String; 2]) -> Result<()> {
+    tx.execute("INSERT INTO `_otps` (id, password, collectionRef, recordRef) VALUES (?1, ?2, '', '')", [id, hash])?;
+    tx.execute("DELETE FROM `_otps` WHERE id = ?1", [id]).map(drop)
 }
 
 /// How many codes of the account are still good, and the newest one's id.

@@ -1,5 +1,7 @@
 //! A new password for who has lost the old one (`docs/wire/auth.md` §3.7).
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -23,12 +25,18 @@ const LONGEST: usize = 255;
 impl Auth {
     /// `POST …/request-password-reset`: the mail is sent later, if there is such an account. Nobody can tell from the
     /// answer, nor from its time.
-    pub async fn request_password_reset(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+    pub async fn request_password_reset(
+        &self,
+        collection: &str,
+        body: &Map<String, Json>,
+        client: IpAddr,
+    ) -> Result<()> {
         let collection = self.auth_collection(collection)?;
         if !options(&collection).password_auth.enabled {
             return Err(Error::invalid("The collection does not accept passwords."));
         }
         let email = form::only_email(body)?;
+        self.asking.count(client, self.now())?;
         self.post_later(Template::PasswordReset, &collection, email).await
     }
 

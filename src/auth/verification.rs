@@ -1,6 +1,6 @@
 //! Proving that an address belongs to its account (`docs/wire/auth.md` §3.7).
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
@@ -24,9 +24,10 @@ use crate::{
 impl Auth {
     /// `POST …/request-verification`: the mail is sent later, if there is such an account and it needs one. Nobody can
     /// tell from the answer, nor from its time.
-    pub async fn request_verification(&self, collection: &str, body: &Map<String, Json>) -> Result<()> {
+    pub async fn request_verification(&self, collection: &str, body: &Map<String, Json>, client: IpAddr) -> Result<()> {
         let collection = self.verifiable(collection)?;
         let email = only_email(body)?;
+        self.asking.count(client, self.now())?;
         self.post_later(Template::Verification, &collection, email).await
     }
 

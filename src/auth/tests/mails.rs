@@ -46,6 +46,27 @@ impl House {
 }
 
 #[tokio::test]
+async fn one_client_cannot_fill_the_queue_with_made_up_addresses() {
+    let house = house().await;
+    let mut refused = None;
+    for n in 0..2000 {
+        let body = object(json!({"email": format!("made-up-{n}@x.co")}));
+        if let Err(error) = house.auth.request_password_reset("users", &body, home()).await {
+            refused = Some((n, error.kind, error.retry_after.is_some()));
+            break;
+        }
+    }
+    assert_eq!(refused, Some((600, Kind::TooMany, true)));
+    // Another kind of mail is the same, an account is no different, and somebody else is not affected.
+    let ann = object(json!({"email": "ann@x.co"}));
+    assert_eq!(house.auth.request_verification("users", &ann, home()).await.unwrap_err().kind, Kind::TooMany);
+    let other = "10.0.0.1".parse().unwrap();
+    house.auth.request_verification("users", &ann, other).await.unwrap();
+    house.wait(1);
+    house.auth.request_verification("users", &ann, home()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_request_leaves_the_same_job_for_everybody() {
     let house = house().await;
     house
@@ -55,8 +76,8 @@ async fn a_request_leaves_the_same_job_for_everybody() {
         .await;
     for email in ["ann@x.co", "ANN@x.co", "nobody@x.co", "ann@x.co"] {
         let body = object(json!({"email": email}));
-        house.auth.request_verification("users", &body).await.unwrap();
-        house.auth.request_password_reset("users", &body).await.unwrap();
+        house.auth.request_verification("users", &body, home()).await.unwrap();
+        house.auth.request_password_reset("users", &body, home()).await.unwrap();
     }
     assert_eq!(house.count("__conch_jobs").await, 6, "one for each kind and address");
     assert_eq!(house.posted(), []);
@@ -165,18 +186,29 @@ async fn what_is_wrong_with_a_request_is_told_as_the_wire_does() {
         (json!({"email": 5}), &[]),
     ] {
         let body = object(body);
-        assert_eq!(refusal(house.auth.request_verification("users", &body).await), invalid(expected), "{body:?}");
-        assert_eq!(refusal(house.auth.request_password_reset("users", &body).await), invalid(expected), "{body:?}");
+        assert_eq!(
+            refusal(house.auth.request_verification("users", &body, home()).await),
+            invalid(expected),
+            "{body:?}"
+        );
+        assert_eq!(
+            refusal(house.auth.request_password_reset("users", &body, home()).await),
+            invalid(expected),
+            "{body:?}"
+        );
     }
     let good = object(json!({"email": "ann@x.co"}));
-    assert_eq!(refusal(house.auth.request_verification("_superusers", &good).await), invalid(&[]));
-    assert_eq!(refusal(house.auth.request_password_reset("_superusers", &good).await), None);
+    assert_eq!(refusal(house.auth.request_verification("_superusers", &good, home()).await), invalid(&[]));
+    assert_eq!(refusal(house.auth.request_password_reset("_superusers", &good, home()).await), None);
     for collection in ["nope", "_mfas"] {
-        assert_eq!(house.auth.request_verification(collection, &good).await.unwrap_err().kind, Kind::NotFound);
-        assert_eq!(house.auth.request_password_reset(collection, &good).await.unwrap_err().kind, Kind::NotFound);
+        assert_eq!(house.auth.request_verification(collection, &good, home()).await.unwrap_err().kind, Kind::NotFound);
+        assert_eq!(
+            house.auth.request_password_reset(collection, &good, home()).await.unwrap_err().kind,
+            Kind::NotFound
+        );
     }
     house.configure(json!({"passwordAuth": {"enabled": false}})).await;
-    assert_eq!(refusal(house.auth.request_password_reset("users", &good).await), invalid(&[]));
+    assert_eq!(refusal(house.auth.request_password_reset("users", &good, home()).await), invalid(&[]));
 }
 
 #[tokio::test]
@@ -209,13 +241,13 @@ async fn a_new_address_is_asked_for_in_a_session_and_mailed_at_once() {
         (json!({"newEmail": "bob@x.co"}), &["newEmail=validation_invalid_new_email"]),
         (json!({"newEmail": 5}), &[]),
     ] {
-        let told = refusal(house.auth.request_email_change(&record, &object(body.clone())).await);
+        let told = refusal(house.auth.request_email_change(&record, &object(body.clone()), home()).await);
         assert_eq!(told, invalid(expected), "{body}");
     }
     let body = object(json!({"newEmail": "new@x.co"}));
     let broken = house.without_mail().await;
-    assert_eq!(refusal(broken.request_email_change(&record, &body).await), invalid(&[]));
-    house.auth.request_email_change(&record, &body).await.unwrap();
+    assert_eq!(refusal(broken.request_email_change(&record, &body, home()).await), invalid(&[]));
+    house.auth.request_email_change(&record, &body, home()).await.unwrap();
     assert_eq!(house.posted(), [(Template::EmailChange, "new@x.co".to_owned())]);
     let body = object(json!({"token": house.mailed_token(), "password": "longenough1"}));
     house.auth.confirm_email_change("users", &body, HOME.parse().unwrap()).await.unwrap();

@@ -221,6 +221,10 @@ fn invalid(codes: &[&str]) -> Option<(Kind, Vec<String>)> {
     Some((Kind::Invalid, codes.iter().map(|&code| code.to_owned()).collect()))
 }
 
+fn home() -> std::net::IpAddr {
+    HOME.parse().unwrap()
+}
+
 fn ann() -> Json {
     json!({"identity": "ann@x.co", "password": "longenough1"})
 }

@@ -72,6 +72,41 @@ async fn nobody_learns_who_has_an_account() {
 }
 
 #[tokio::test]
+async fn the_codes_of_nobody_run_out_and_can_be_tried_like_others() {
+    let house = House::with_otp().await;
+    house.auth.schema.create(object(json!({"type": "auth", "name": "staff", "otp": {"enabled": true}}))).await.unwrap();
+    let seq = house.seq().await;
+    let mut told = Vec::new();
+    for email in ["ann@x.co", "nobody@x.co"] {
+        let mut ids = Vec::new();
+        for _ in 0..12 {
+            house.clock.set(Timestamp(house.clock.now().millis() + 1));
+            ids.push(house.request(email).await);
+        }
+        let repeated: Vec<usize> = ids.iter().map(|id| ids.iter().position(|other| other == id).unwrap()).collect();
+        let mut answers = Vec::new();
+        for id in [&ids[0], &ids[9], &ids[9], &ids[1], &ids[2], &ids[3]] {
+            answers.push(kind(house.redeem(id, "0").await));
+        }
+        let foreign = house.attempt(json!({"otpId": ids[9], "password": "0"}));
+        answers.push(kind(house.auth.with_otp(foreign, "staff").await.and_then(answer)));
+        let mut elsewhere = house.attempt(json!({"otpId": ids[9], "password": "0"}));
+        elsewhere.visitor.address = "10.0.0.1".parse().unwrap();
+        answers.push(kind(house.auth.with_otp(elsewhere, "users").await.and_then(answer)));
+        told.push((repeated, answers));
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[1].0[9..], [9, 9, 9]);
+    assert_eq!(told[1].1[4..], [Some(Kind::Invalid), Some(Kind::TooMany), Some(Kind::Invalid), Some(Kind::Invalid)]);
+    // Ann's, and only hers, have left something.
+    assert_eq!(house.count("_otps").await, 10);
+    assert!(house.seq().await > seq);
+    let seq = house.seq().await;
+    house.request("stranger@x.co").await;
+    assert_eq!(house.seq().await, seq);
+}
+
+#[tokio::test]
 async fn requests_and_logins_are_checked_as_the_wire_says() {
     let house = house().await;
     for (collection, expected) in [("nope", Kind::NotFound), ("_mfas", Kind::NotFound), ("users", Kind::Forbidden)] {

@@ -17,20 +17,20 @@ use crate::{
 /// `POST /api/collections/{collection}/request-verification`
 pub async fn request_verification(mut call: Call, collection: &str) -> Result<Reply> {
     let body = read(&mut call).await?;
-    call.app().auth.request_verification(collection, &body).await.map(done)
+    call.app().auth.request_verification(collection, &body, call.client_ip()).await.map(done)
 }
 
 /// `POST /api/collections/{collection}/request-password-reset`
 pub async fn request_password_reset(mut call: Call, collection: &str) -> Result<Reply> {
     let body = read(&mut call).await?;
-    call.app().auth.request_password_reset(collection, &body).await.map(done)
+    call.app().auth.request_password_reset(collection, &body, call.client_ip()).await.map(done)
 }
 
 /// `POST /api/collections/{collection}/request-email-change`. Whether the caller may do this at all is told first.
 pub async fn request_email_change(mut call: Call, collection: &str) -> Result<Reply> {
     let record = call.app().auth.changes_email(&call.caller, collection)?;
     let body = read(&mut call).await?;
-    call.app().auth.request_email_change(&record, &body).await.map(done)
+    call.app().auth.request_email_change(&record, &body, call.client_ip()).await.map(done)
 }
 
 /// `POST /api/collections/{collection}/confirm-verification`
