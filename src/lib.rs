@@ -6,9 +6,10 @@
 //! - [`http`]: the wire, and nothing but the wire.
 //! - [`app`]: what requests and background tasks share, built once.
 //! - [`realtime`]: live readers of the change log.
-//! - [`auth`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over [`identity`]: the domain.
+//! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
+//!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
-//! - [`error`], [`clock`], [`random`], [`threads`]: what everybody stands on.
+//! - [`error`], [`clock`], [`random`], [`threads`], [`address`]: what everybody stands on.
 //!
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
 //! specification that comments cite.
