@@ -56,7 +56,7 @@ impl Auth {
     /// the same price.
     pub async fn request_otp(&self, collection: &str, body: &Map<String, Json>) -> Result<String> {
         let collection = self.auth_collection(collection)?;
-        admit(&collection)?;
+        Method::Otp.admit(&collection)?;
         let email = text(body, "email")?;
         let mut issues = Issues::default();
         form::require_email(&mut issues, "email", &email);
@@ -100,7 +100,7 @@ impl Auth {
     /// A code for the superuser with this address, to be told by who has the server at hand; no mail is sent.
     pub async fn superuser_otp(&self, email: &str) -> Result<Option<Otp>> {
         let superusers = self.auth_collection(SUPERUSERS_ID)?;
-        admit(&superusers)?;
+        Method::Otp.admit(&superusers)?;
         let Some(record) = self.by_email(&superusers, email).await? else { return Ok(None) };
         let code = new_code(&superusers);
         let Requested::New(id, _) = self.store_code(&superusers, &record, &code, i64::MAX).await? else {
@@ -158,7 +158,7 @@ impl Auth {
     /// `POST …/auth-with-otp`.
     pub async fn with_otp(&self, login: Login, collection: &str) -> Result<SignedIn> {
         let collection = self.auth_collection(collection)?;
-        admit(&collection)?;
+        Method::Otp.admit(&collection)?;
         let (id, code) = (text(&login.request.body, "otpId")?, text(&login.request.body, "password")?);
         let mut issues = Issues::default();
         form::require(&mut issues, "otpId", &id, form::MAX);
@@ -226,13 +226,6 @@ impl Auth {
         };
         let row = self.records.transact(None, used).await?;
         Ok(auth_record(collection, record.id.clone(), row))
-    }
-}
-
-fn admit(collection: &Collection) -> Result<()> {
-    match options(collection).otp.enabled {
-        true => Ok(()),
-        false => Err(Error::forbidden(format!("One-time codes are not enabled for {}.", collection.name))),
     }
 }
 

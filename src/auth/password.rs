@@ -27,12 +27,9 @@ impl Auth {
     /// `POST …/auth-with-password` (§3.3).
     pub async fn with_password(&self, login: Login, collection: &str) -> Result<SignedIn> {
         let collection = self.auth_collection(collection)?;
-        let method = &options(&collection).password_auth;
-        if !method.enabled {
-            return Err(Error::forbidden("The collection does not accept passwords."));
-        }
+        Method::Password.admit(&collection)?;
         let form = Form::parse(&login.request.body)?;
-        form.check(method)?;
+        form.check(&options(&collection).password_auth)?;
         let attempt = self.password_attempt(&collection, &form.identity, login.visitor.address).await?;
         let found = self.find(&collection, &form).await?;
         let Some(row) = self.check_password(&collection, &form.password, found).await? else {

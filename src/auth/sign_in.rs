@@ -38,6 +38,17 @@ impl Method {
         }
     }
 
+    /// Fails where the collection has switched this method off. OAuth2 is never on for superusers.
+    pub(super) fn admit(self, collection: &Collection) -> Result<()> {
+        let options = options(collection);
+        let enabled = match self {
+            Method::Password => options.password_auth.enabled,
+            Method::OAuth2 => options.oauth2.enabled && &*collection.id != SUPERUSERS_ID,
+            Method::Otp => options.otp.enabled,
+        };
+        if enabled { Ok(()) } else { Err(Error::forbidden("The collection does not accept this way to sign in.")) }
+    }
+
     /// `@request.context` of rules (§0.6).
     fn context(self) -> Context {
         match self {
@@ -77,6 +88,13 @@ pub enum SignedIn {
 }
 
 impl Auth {
+    /// What is told before a body is looked at: that there is no such collection, that it has no accounts, and that it
+    /// has switched `method` off (§0.4, §3.3, §3.6, §3.10).
+    pub fn offers(&self, collection: &str, method: Option<Method>) -> Result<()> {
+        let collection = self.auth_collection(collection)?;
+        method.map_or(Ok(()), |method| method.admit(&collection))
+    }
+
     /// The steps of §3.1 for an account whose credentials were right, in their order. `record` is the account as it was
     /// when they were checked; `meta` is what an OAuth2 provider told.
     pub(super) async fn sign_in(

@@ -93,6 +93,22 @@ test("bodies: types, nulls, spellings, garbage", async () => {
     pair.verify();
 });
 
+test("what is switched off or not there is told before the body is looked at", async () => {
+    const routes = ["auth-with-password", "request-otp", "auth-with-otp", "request-password-reset", "confirm-password-reset", "request-verification", "confirm-verification", "confirm-email-change", "auth-with-oauth2", "auth-refresh", "request-email-change", `impersonate/${idOf("ann")}`];
+    await users({ otp: { enabled: false }, oauth2: { enabled: false }, passwordAuth: { enabled: false } });
+    for (const route of routes) {
+        for (const collection of ["users", "nope", "_mfas", "_superusers"]) {
+            for (const as of ["guest", "bob", "root"]) {
+                await pair.step(`POST ${at}/${collection}/${route}`, { as, raw: "{bad" });
+                if (as === "guest") await pair.step(`POST ${at}/${collection}/${route}`, { raw: "x", headers: { "content-type": "text/plain" } });
+                if (as === "guest") await pair.step(`POST ${at}/${collection}/${route}`, { body: {} });
+            }
+        }
+    }
+    await users({ passwordAuth: { enabled: true } });
+    pair.verify();
+});
+
 test("one-time codes", async () => {
     await users({ otp: { enabled: false } });
     await pair.step(`POST ${at}/users/request-otp`, { body: { email: mailOf("ann") } });

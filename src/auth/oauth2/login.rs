@@ -16,7 +16,6 @@ use crate::{
     db::Value,
     error::{Error, Issues, Leaf, Result},
     files::Upload,
-    identity::SUPERUSERS_ID,
     random,
     records::{Asked, Body},
     rules::{Context, Request},
@@ -35,12 +34,9 @@ impl Auth {
     /// sign-in, so whoever may not sign in or needs a second factor is registered or linked nevertheless.
     pub async fn with_oauth2(&self, login: Login, collection: &str) -> Result<SignedIn> {
         let collection = self.auth_collection(collection)?;
-        let method = &options(&collection).oauth2;
-        if !method.enabled || &*collection.id == SUPERUSERS_ID {
-            return Err(Error::forbidden("The collection does not accept accounts of other sites."));
-        }
+        Method::OAuth2.admit(&collection)?;
         let form = Form::parse(&login.request.body)?;
-        let provider = form.check(method)?;
+        let provider = form.check(&options(&collection).oauth2)?;
         let _room = self.outside.admit()?;
         let (tokens, user) = self.ask_provider(&provider, form.grant).await?;
 

@@ -16,12 +16,14 @@ use crate::{
 
 /// `POST /api/collections/{collection}/request-verification`
 pub async fn request_verification(mut call: Call, collection: &str) -> Result<Reply> {
+    call.app().auth.offers(collection, None)?;
     let body = read(&mut call).await?;
     call.app().auth.request_verification(collection, &body, call.client_ip()).await.map(done)
 }
 
 /// `POST /api/collections/{collection}/request-password-reset`
 pub async fn request_password_reset(mut call: Call, collection: &str) -> Result<Reply> {
+    call.app().auth.offers(collection, None)?;
     let body = read(&mut call).await?;
     call.app().auth.request_password_reset(collection, &body, call.client_ip()).await.map(done)
 }
@@ -35,18 +37,21 @@ pub async fn request_email_change(mut call: Call, collection: &str) -> Result<Re
 
 /// `POST /api/collections/{collection}/confirm-verification`
 pub async fn confirm_verification(mut call: Call, collection: &str) -> Result<Reply> {
+    call.app().auth.offers(collection, None)?;
     let body = read(&mut call).await?;
     call.app().auth.confirm_verification(collection, &body).await.map(done)
 }
 
 /// `POST /api/collections/{collection}/confirm-password-reset`
 pub async fn confirm_password_reset(mut call: Call, collection: &str) -> Result<Reply> {
+    call.app().auth.offers(collection, None)?;
     let body = read(&mut call).await?;
     call.app().auth.confirm_password_reset(collection, &body).await.map(done)
 }
 
 /// `POST /api/collections/{collection}/confirm-email-change`
 pub async fn confirm_email_change(mut call: Call, collection: &str) -> Result<Reply> {
+    call.app().auth.offers(collection, None)?;
     let body = read(&mut call).await?;
     call.app().auth.confirm_email_change(collection, &body, call.client_ip()).await.map(done)
 }

@@ -5,7 +5,10 @@ use serde_json::Value as Json;
 
 use super::login;
 use crate::{
-    auth::oauth2::returned::{Landing, Returned},
+    auth::{
+        Method as SignIn,
+        oauth2::returned::{Landing, Returned},
+    },
     error::Result,
     http::{
         extract::{
@@ -18,6 +21,7 @@ use crate::{
 
 /// `POST /api/collections/{collection}/auth-with-oauth2`
 pub async fn with_oauth2(mut call: Call, collection: &str) -> Result<Reply> {
+    call.app().auth.offers(collection, Some(SignIn::OAuth2))?;
     let login = login::read(&mut call).await?;
     call.app().auth.with_oauth2(login, collection).await.map(login::answer)
 }
