@@ -1,7 +1,8 @@
 //! The limit: the barest actix-web handlers running the same SQL by hand on the directory that Conch was seeded in.
 //!
 //! Inline reads on one connection per worker, one group-committing writer with `synchronous=FULL`, JSON written by
-//! hand; no accounts, no rules, no log. What Conch costs on top of this is Conch's own.
+//! hand; no accounts, no rules, no log, no validation. Its answers are those of Conch, so what Conch costs on top of this
+//! is Conch's own.
 
 use std::{cell::RefCell, path::PathBuf};
 
@@ -20,8 +21,11 @@ const COLUMNS: &str = "id, title, body, category, likes, public, author, created
 
 struct Shared {
     database: PathBuf,
-    writes: mpsc::Sender<(Write, oneshot::Sender<bool>)>,
+    writes: mpsc::Sender<(Write, Reply)>,
 }
+
+/// The written record as JSON.
+type Reply = oneshot::Sender<Vec<u8>>;
 
 enum Write {
     Create { id: String, title: String, body: String, likes: i64, author: String },
@@ -52,27 +56,52 @@ fn quote(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("memory takes every byte");
 }
 
-fn record(row: &rusqlite::Row<'_>, at: usize, out: &mut Vec<u8>) -> rusqlite::Result<()> {
+/// A record of COLUMNS, but for its closing brace.
+fn record(row: &rusqlite::Row<'_>, out: &mut Vec<u8>) -> rusqlite::Result<()> {
     out.extend_from_slice(b"{\"author\":");
-    quote(row.get_ref(at + 6)?.as_str()?, out);
+    quote(row.get_ref(6)?.as_str()?, out);
     out.extend_from_slice(b",\"body\":");
-    quote(row.get_ref(at + 2)?.as_str()?, out);
+    quote(row.get_ref(2)?.as_str()?, out);
     out.extend_from_slice(b",\"category\":");
-    quote(row.get_ref(at + 3)?.as_str()?, out);
+    quote(row.get_ref(3)?.as_str()?, out);
     out.extend_from_slice(b",\"collectionId\":\"posts\",\"collectionName\":\"posts\",\"created\":");
-    quote(row.get_ref(at + 7)?.as_str()?, out);
+    quote(row.get_ref(7)?.as_str()?, out);
     out.extend_from_slice(b",\"id\":");
-    quote(row.get_ref(at)?.as_str()?, out);
-    out.extend_from_slice(format!(",\"likes\":{},\"public\":", row.get::<_, i64>(at + 4)?).as_bytes());
-    out.extend_from_slice(if row.get::<_, i64>(at + 5)? == 0 { b"false" } else { b"true" });
+    quote(row.get_ref(0)?.as_str()?, out);
+    out.extend_from_slice(format!(",\"likes\":{},\"public\":", row.get::<_, i64>(4)?).as_bytes());
+    out.extend_from_slice(flag(row, 5)?);
     out.extend_from_slice(b",\"title\":");
-    quote(row.get_ref(at + 1)?.as_str()?, out);
+    quote(row.get_ref(1)?.as_str()?, out);
     out.extend_from_slice(b",\"updated\":");
-    quote(row.get_ref(at + 8)?.as_str()?, out);
+    quote(row.get_ref(8)?.as_str()?, out);
     Ok(())
 }
 
-fn list(connection: &Connection, sql: &str, author: bool, total: Option<i64>) -> rusqlite::Result<Vec<u8>> {
+/// An author of EXPANDED.
+fn author(row: &rusqlite::Row<'_>, out: &mut Vec<u8>) -> rusqlite::Result<()> {
+    out.extend_from_slice(b",\"expand\":{\"author\":{\"avatar\":");
+    quote(row.get_ref(11)?.as_str()?, out);
+    out.extend_from_slice(b",\"collectionId\":\"_pb_users_auth_\",\"collectionName\":\"users\",\"created\":");
+    quote(row.get_ref(12)?.as_str()?, out);
+    out.extend_from_slice(b",\"emailVisibility\":");
+    out.extend_from_slice(flag(row, 14)?);
+    out.extend_from_slice(b",\"id\":");
+    quote(row.get_ref(9)?.as_str()?, out);
+    out.extend_from_slice(b",\"name\":");
+    quote(row.get_ref(10)?.as_str()?, out);
+    out.extend_from_slice(b",\"updated\":");
+    quote(row.get_ref(13)?.as_str()?, out);
+    out.extend_from_slice(b",\"verified\":");
+    out.extend_from_slice(flag(row, 15)?);
+    out.extend_from_slice(b"}}");
+    Ok(())
+}
+
+fn flag(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<&'static [u8]> {
+    Ok(if row.get::<_, i64>(at)? == 0 { b"false" } else { b"true" })
+}
+
+fn list(connection: &Connection, sql: &str, expand: bool, total: Option<i64>) -> rusqlite::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(16 << 10);
     out.extend_from_slice(b"{\"items\":[");
     let mut statement = connection.prepare_cached(sql)?;
@@ -82,13 +111,9 @@ fn list(connection: &Connection, sql: &str, author: bool, total: Option<i64>) ->
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
-        record(row, 0, &mut out)?;
-        if author {
-            out.extend_from_slice(b",\"expand\":{\"author\":{\"id\":");
-            quote(row.get_ref(9)?.as_str()?, &mut out);
-            out.extend_from_slice(b",\"name\":");
-            quote(row.get_ref(10)?.as_str()?, &mut out);
-            out.extend_from_slice(b"}}");
+        record(row, &mut out)?;
+        if expand {
+            author(row, &mut out)?;
         }
         out.push(b'}');
     }
@@ -109,7 +134,7 @@ async fn view(shared: Data<Shared>, id: Path<String>) -> HttpResponse {
         let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM posts WHERE id = ?"))?;
         statement.query_row([id.as_str()], |row| {
             let mut out = Vec::with_capacity(1024);
-            record(row, 0, &mut out)?;
+            record(row, &mut out)?;
             out.push(b'}');
             Ok(out)
         })
@@ -139,7 +164,8 @@ async fn owned(shared: Data<Shared>) -> HttpResponse {
 async fn expanded(shared: Data<Shared>) -> HttpResponse {
     let columns = COLUMNS.split(", ").map(|name| format!("p.{name}")).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "SELECT {columns}, u.id, u.name FROM (SELECT * FROM posts ORDER BY created DESC LIMIT 30) p JOIN users u ON u.id = p.author"
+        "SELECT {columns}, u.id, u.name, u.avatar, u.created, u.updated, u.emailVisibility, u.verified \
+         FROM (SELECT * FROM posts ORDER BY created DESC LIMIT 30) p JOIN users u ON u.id = p.author"
     );
     json(read(&shared, |connection| list(connection, &sql, true, None)))
 }
@@ -153,62 +179,71 @@ async fn body_of(mut payload: Payload) -> Json {
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-async fn written(shared: &Shared, write: Write, body: Vec<u8>) -> HttpResponse {
+async fn written(shared: &Shared, write: Write) -> HttpResponse {
     let (done, committed) = oneshot::channel();
-    if shared.writes.send((write, done)).await.is_err() || committed.await != Ok(true) {
+    if shared.writes.send((write, done)).await.is_err() {
         return HttpResponse::InternalServerError().finish();
     }
-    json(body)
+    committed.await.map_or_else(|_| HttpResponse::InternalServerError().finish(), json)
 }
 
 async fn create(shared: Data<Shared>, payload: Payload) -> HttpResponse {
     let body = body_of(payload).await;
-    let id = conch::random::record_id();
     let write = Write::Create {
         title: body["title"].as_str().unwrap_or_default().to_owned(),
         body: body["body"].as_str().unwrap_or_default().to_owned(),
         likes: body["likes"].as_i64().unwrap_or_default(),
         author: body["author"].as_str().unwrap_or_default().to_owned(),
-        id: id.clone(),
+        id: conch::random::record_id(),
     };
-    written(&shared, write, format!("{{\"id\":\"{id}\",\"collectionName\":\"events\"}}").into_bytes()).await
+    written(&shared, write).await
 }
 
 async fn update(shared: Data<Shared>, id: Path<String>, payload: Payload) -> HttpResponse {
     let body = body_of(payload).await;
     let likes = body["likes"].as_i64().unwrap_or_default();
-    let answer = format!("{{\"id\":\"{id}\",\"likes\":{likes}}}").into_bytes();
-    written(&shared, Write::Update { id: id.into_inner(), likes }, answer).await
+    written(&shared, Write::Update { id: id.into_inner(), likes }).await
 }
 
 /// One thread, one connection: every waiting write in one transaction.
-fn write_in_groups(database: &std::path::Path, mut writes: mpsc::Receiver<(Write, oneshot::Sender<bool>)>) {
+fn write_in_groups(database: &std::path::Path, mut writes: mpsc::Receiver<(Write, Reply)>) {
     let connection = Connection::open(database).expect("the seeded database opens");
     connection
         .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000")
         .expect("pragmas hold");
+    let create = format!(
+        "INSERT INTO events (id, title, body, category, likes, public, author, created, updated) \
+         VALUES (?1, ?2, ?3, 'news', ?4, 1, ?5, ?6, ?6) RETURNING {COLUMNS}"
+    );
+    let update = format!("UPDATE posts SET likes = ?, updated = ? WHERE id = ? RETURNING {COLUMNS}");
+    let rendered = |row: &rusqlite::Row<'_>| {
+        let mut out = Vec::with_capacity(512);
+        record(row, &mut out)?;
+        out.push(b'}');
+        Ok(out)
+    };
     let mut group = Vec::new();
     let now = conch::clock::Clock::system();
     while writes.blocking_recv_many(&mut group, 256) > 0 {
         connection.execute_batch("BEGIN IMMEDIATE").expect("the only writer begins");
         let time = now.now().to_string();
-        for (write, _) in &group {
-            match write {
-                Write::Create { id, title, body, likes, author } => connection
-                    .prepare_cached(
-                        "INSERT INTO events (id, title, body, category, likes, public, author, created, updated) \
-                         VALUES (?1, ?2, ?3, 'news', ?4, 1, ?5, ?6, ?6)",
-                    )
-                    .and_then(|mut statement| statement.execute(params![id, title, body, likes, author, time])),
+        let mut answers = Vec::with_capacity(group.len());
+        for (write, reply) in group.drain(..) {
+            let answer = match write {
+                Write::Create { id, title, body, likes, author } => {
+                    connection.prepare_cached(&create).and_then(|mut statement| {
+                        statement.query_row(params![id, title, body, likes, author, time], rendered)
+                    })
+                }
                 Write::Update { id, likes } => connection
-                    .prepare_cached("UPDATE posts SET likes = ?, updated = ? WHERE id = ?")
-                    .and_then(|mut statement| statement.execute(params![likes, time, id])),
-            }
-            .expect("the row is written");
+                    .prepare_cached(&update)
+                    .and_then(|mut statement| statement.query_row(params![likes, time, id], rendered)),
+            };
+            answers.push((reply, answer.expect("the row is written")));
         }
         connection.execute_batch("COMMIT").expect("the group commits");
-        for (_, done) in group.drain(..) {
-            let _ = done.send(true);
+        for (reply, answer) in answers {
+            let _ = reply.send(answer);
         }
     }
 }
