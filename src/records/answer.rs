@@ -1,9 +1,6 @@
 //! An answer: records of one snapshot as one caller may see them, expanded and picked.
 
-use std::{
-    borrow::{Borrow, Cow},
-    sync::Arc,
-};
+use std::{borrow::Borrow, sync::Arc};
 
 use super::{
     Records, Rendered, Shape,
@@ -11,6 +8,7 @@ use super::{
     fields::Picker,
     layout::{Audience, Cells, Layout, Table, Tables},
     render,
+    sheet::Sheet,
     visibility::{self, Emails},
 };
 use crate::{
@@ -97,33 +95,28 @@ impl Asked {
 
     /// The layout to render with. When only whole keys are picked, it has only these, so that only their columns are
     /// read and nothing has to be picked afterwards.
-    pub fn layout<'t>(&self, table: &'t Table) -> Cow<'t, Layout> {
+    pub fn layout(&self, table: &Table) -> Arc<Layout> {
         match &self.picker {
             Some(picker) if picker.is_plain() => {
-                Cow::Owned(Layout::new(&table.collection, self.audience(), |key| picker.wants(key)))
+                Arc::new(Layout::new(&table.collection, self.audience(), |key| picker.wants(key)))
             }
-            _ => Cow::Borrowed(table.layout(self.audience())),
+            _ => table.layout(self.audience()).clone(),
         }
     }
 
-    /// Writes one row with `layout`, picked.
+    /// Writes one row with `layout`, picked; nothing is expanded.
     pub fn write(
         &self,
         table: &Table,
         layout: &Layout,
         row: &impl Cells,
         emails: &Emails,
-        expand: impl FnOnce(&mut Vec<u8>) -> Result<()>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        match &self.picker {
-            Some(picker) if !picker.is_plain() => {
-                let mut whole = Vec::with_capacity(1024);
-                render::record(table, layout, row, emails, expand, &mut whole)?;
-                picker.write(&whole, out)
-            }
-            _ => render::record(table, layout, row, emails, expand, out),
-        }
+        self.picked(out, |out| {
+            render::record(table, layout, row, emails, out);
+            Ok(())
+        })
     }
 
     /// Whose e-mail addresses may be seen without asking any rule.
@@ -142,7 +135,7 @@ impl Asked {
     /// One stored row that needs nothing else: see [`Asked::streams`].
     pub fn one_streamed(&self, table: &Table, row: &Row) -> Result<Rendered> {
         let mut out = Vec::with_capacity(512);
-        self.write(table, &self.layout(table), row, &self.plain_emails(table), |_| Ok(()), &mut out)?;
+        self.write(table, &self.layout(table), row, &self.plain_emails(table), &mut out)?;
         Ok(out)
     }
 
@@ -161,23 +154,48 @@ impl Asked {
         rows: &[impl Borrow<Row>],
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let layout = self.layout(table);
         let emails = match self.all_emails {
             true => Emails::all(),
             false => visibility::resolve(tx, &self.catalog, table, &self.request, rows)?,
         };
+        let mut sheet = self.sheet(table);
+        rows.iter().for_each(|row| sheet.push(row.borrow(), &emails));
+        self.write_sheet(tx, &sheet, out)
+    }
+
+    /// An empty sheet for records of this table.
+    pub fn sheet(&self, table: &Arc<Table>) -> Sheet {
+        let paths = self.expand.as_ref().map(Paths::segments).unwrap_or_default();
+        Sheet::new(table.clone(), self.layout(table), &expand::kept(&self.catalog, table, paths))
+    }
+
+    /// The records of a sheet, expanded, separated by commas.
+    pub fn write_sheet(&self, tx: &ReadTx<'_>, sheet: &Sheet, out: &mut Vec<u8>) -> Result<()> {
         let expansion = match &self.expand {
-            Some(paths) => expand::load(tx, &self.tables, &self.catalog, &self.request, table, rows, paths)?,
+            Some(paths) => expand::load(tx, &self.tables, &self.catalog, &self.request, sheet, paths)?,
             None => Expansion::default(),
         };
-        let (audience, mut budget) = (self.audience(), expand::MAX_BYTES);
-        for (position, row) in rows.iter().enumerate() {
-            if position > 0 {
+        out.reserve(sheet.bytes() + expansion.bytes());
+        let mut budget = expand::MAX_BYTES;
+        for number in 0..sheet.len() {
+            if number > 0 {
                 out.push(b',');
             }
-            let expand = |out: &mut Vec<u8>| expansion.write(position, audience, &mut budget, out);
-            self.write(table, &layout, row.borrow(), &emails, expand, out)?;
+            let expand = |out: &mut Vec<u8>| expansion.write(number, &mut budget, out);
+            self.picked(out, |out| sheet.write(number, expand, out))?;
         }
         Ok(())
+    }
+
+    /// Writes one record, or what `fields` picks of it.
+    fn picked(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        match &self.picker {
+            Some(picker) if !picker.is_plain() => {
+                let mut whole = Vec::with_capacity(1024);
+                write(&mut whole)?;
+                picker.write(&whole, out)
+            }
+            _ => write(out),
+        }
     }
 }

@@ -41,8 +41,8 @@ pub struct Table {
     pub id: usize,
     /// Position of `emailVisibility` in `columns`; auth collections only.
     pub email_visibility: Option<usize>,
-    public: Layout,
-    superuser: Layout,
+    public: Arc<Layout>,
+    superuser: Arc<Layout>,
 }
 
 impl Table {
@@ -176,14 +176,14 @@ impl Table {
             // Every collection has an id: schema refuses one without.
             id: position("id").unwrap_or(0),
             email_visibility: if collection.is_auth() { position("emailVisibility") } else { None },
-            public: Layout::new(&collection, Audience::Public, |_| true),
-            superuser: Layout::new(&collection, Audience::Superuser, |_| true),
+            public: Arc::new(Layout::new(&collection, Audience::Public, |_| true)),
+            superuser: Arc::new(Layout::new(&collection, Audience::Superuser, |_| true)),
             columns,
             collection,
         }
     }
 
-    pub fn layout(&self, audience: Audience) -> &Layout {
+    pub fn layout(&self, audience: Audience) -> &Arc<Layout> {
         match audience {
             Audience::Public => &self.public,
             Audience::Superuser => &self.superuser,
@@ -225,6 +225,17 @@ impl Layout {
         }
         layout.avoid_covering_index(collection);
         layout
+    }
+
+    /// The layout with these fields selected as well, shown or not, and their places.
+    pub fn also(self: &Arc<Self>, fields: &[usize]) -> (Arc<Self>, Vec<Cell>) {
+        let mut layout = self.clone();
+        let cells = fields.iter().map(|&field| match layout.place(field) {
+            Some(cell) => cell,
+            None => Arc::make_mut(&mut layout).select(field),
+        });
+        let cells = cells.collect();
+        (layout, cells)
     }
 
     /// When all selected columns stand in one index, SQLite reads that instead of the table and hands the rows out in
@@ -272,11 +283,15 @@ impl Layout {
     }
 
     fn select(&mut self, field: usize) -> Cell {
-        let selected = self.selected.iter().position(|&known| known == field).unwrap_or_else(|| {
+        self.place(field).unwrap_or_else(|| {
             self.selected.push(field);
-            self.selected.len() - 1
-        });
-        Cell { field, selected }
+            Cell { field, selected: self.selected.len() - 1 }
+        })
+    }
+
+    fn place(&self, field: usize) -> Option<Cell> {
+        let selected = self.selected.iter().position(|&known| known == field)?;
+        Some(Cell { field, selected })
     }
 }
 

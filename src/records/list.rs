@@ -7,13 +7,12 @@ use rusqlite::params_from_iter;
 use super::{
     ListParams, Records, Rendered, Shape,
     answer::Asked,
-    cache,
     counts::{Count, Counts},
     layout::{Layout, Table},
     view,
 };
 use crate::{
-    db::{ReadTx, Row},
+    db::ReadTx,
     error::{Error, Result},
     rules::{Query, Request, Sql},
     schema::Catalog,
@@ -71,7 +70,7 @@ fn bounded(bytes: usize) -> Result<()> {
 struct Page {
     asked: Asked,
     table: Arc<Table>,
-    /// Rows are written as SQLite hands them out; else stored rows are loaded first.
+    /// Rows are written into the answer as SQLite hands them out; else onto a sheet first.
     streamed: bool,
     rows: Sql,
     count: Option<Count>,
@@ -84,9 +83,10 @@ struct Page {
 impl Page {
     fn new(asked: Asked, table: Arc<Table>, params: &ListParams, counts: Arc<Counts>) -> Result<Self> {
         let streamed = asked.streams(&table);
+        let (layout, sheet) = (asked.layout(&table), asked.sheet(&table));
         let columns = match streamed {
-            true => table.selected_names(&asked.layout(&table)),
-            false => table.column_names(),
+            true => table.selected_names(&layout),
+            false => sheet.columns(&asked.request),
         };
         let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
         if !asked.request.caller.is_superuser()
@@ -113,9 +113,10 @@ impl Page {
         let found = match self.streamed {
             true => self.stream(tx, &self.asked.layout(&self.table), &mut out)?,
             false => {
-                let rows = self.load(tx)?;
-                self.asked.write_rows(tx, &self.table, &rows, &mut out)?;
-                rows.len() as u64
+                let mut sheet = self.asked.sheet(&self.table);
+                sheet.fill(tx, &self.asked.catalog, &self.asked.request, &self.rows, bounded)?;
+                self.asked.write_sheet(tx, &sheet, &mut out)?;
+                sheet.len() as u64
             }
         };
         bounded(out.len())?;
@@ -137,21 +138,11 @@ impl Page {
             if found > 0 {
                 out.push(b',');
             }
-            self.asked.write(&self.table, layout, row, &emails, |_| Ok(()), out)?;
+            self.asked.write(&self.table, layout, row, &emails, out)?;
             bounded(out.len())?;
             found += 1;
         }
         Ok(found)
-    }
-
-    fn load(&self, tx: &ReadTx<'_>) -> Result<Vec<Row>> {
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        self.table.each(tx, &self.rows, |row| {
-            bytes += cache::weight(&row);
-            rows.push(row);
-            bounded(bytes)
-        })?;
-        Ok(rows)
     }
 
     /// `None` when nobody asked. A page that is not full tells the total by itself.

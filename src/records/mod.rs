@@ -14,6 +14,7 @@ mod layout;
 mod list;
 mod params;
 mod render;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -4,19 +4,23 @@ use super::{
     layout::{Cell, Cells, Layout, Step, Table},
     visibility::Emails,
 };
-use crate::error::Result;
 
-/// Writes one record. `expand` writes `,"expand":{…}` or nothing when the layout gets there.
-pub fn record(
+/// Writes one record that expands to nothing.
+pub fn record(table: &Table, layout: &Layout, row: &impl Cells, emails: &Emails, out: &mut Vec<u8>) {
+    let start = out.len();
+    members(table, layout, row, emails, |_| {}, out);
+    close(start, out);
+}
+
+/// The inside of a record: every member with its comma before it. `at_expand` hears where `expand` belongs.
+pub fn members(
     table: &Table,
     layout: &Layout,
     row: &impl Cells,
     emails: &Emails,
-    expand: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    mut at_expand: impl FnMut(usize),
     out: &mut Vec<u8>,
-) -> Result<()> {
-    let start = out.len();
-    let mut expand = Some(expand);
+) {
     for step in &layout.steps {
         match step {
             Step::Constant(bytes) => out.extend_from_slice(bytes),
@@ -26,19 +30,18 @@ pub fn record(
                     field(table, key, *cell, row, out);
                 }
             }
-            Step::Expand => {
-                if let Some(expand) = expand.take() {
-                    expand(out)?;
-                }
-            }
+            Step::Expand => at_expand(out.len()),
         }
     }
+}
+
+/// Makes an object of the members from `start` on.
+pub fn close(start: usize, out: &mut Vec<u8>) {
     match out.get_mut(start) {
         Some(comma) => *comma = b'{',
         None => out.push(b'{'),
     }
     out.push(b'}');
-    Ok(())
 }
 
 fn field(table: &Table, key: &[u8], cell: Cell, row: &impl Cells, out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 
 use super::layout::{Cells, Layout, Table};
 use crate::{
-    db::{ReadTx, Row, Value},
+    db::{ReadTx, Row},
     error::Result,
     identity::Caller,
     rules::{self, Query, Request, Verdict},
@@ -39,6 +39,9 @@ impl Emails {
     pub fn shown(&self, layout: &Layout, row: &impl Cells) -> bool {
         if self.all || layout.email_visibility.is_some_and(|cell| is_true(row.cell(cell))) {
             return true;
+        }
+        if self.own.is_none() && self.managed.is_empty() {
+            return false;
         }
         let Some(Ok(id)) = layout.id.map(|cell| row.cell(cell).as_str()) else { return false };
         self.own.as_deref() == Some(id) || self.managed.contains(id)
@@ -74,11 +77,11 @@ pub fn resolve(
         match rules::judge(rule, catalog, &table.collection, row, request) {
             Verdict::Match => _ = emails.managed.insert(id.to_owned()),
             Verdict::NoMatch => {}
-            Verdict::NeedsSql => undecided.push(Value::Text(id.to_owned())),
+            Verdict::NeedsSql => undecided.push(id),
         }
     }
     if !undecided.is_empty() {
-        emails.managed.extend(managed(tx, catalog, table, request, rule, undecided)?);
+        emails.managed.extend(managed(tx, catalog, table, request, rule, &undecided)?);
     }
     Ok(emails)
 }
@@ -90,7 +93,7 @@ fn managed(
     table: &Table,
     request: &Request,
     rule: &str,
-    ids: Vec<Value>,
+    ids: &[&str],
 ) -> Result<Vec<String>> {
     let mut query = Query::new(catalog, &table.collection, request);
     query.and_in("id", ids);

@@ -102,15 +102,9 @@ impl<'a> Query<'a> {
         self.column("{0} = {1}", "id", Value::Text(id.to_owned()));
     }
 
-    /// Only records where `column` (of the base table, quoted here) is one of `values`, bound as one JSON array.
-    pub fn and_in(&mut self, column: &str, values: Vec<Value>) {
-        let values = values.into_iter().map(|value| match value {
-            Value::Integer(integer) => integer.into(),
-            Value::Real(real) => real.into(),
-            Value::Text(text) => text.into(),
-            Value::Null | Value::Blob(_) => serde_json::Value::Null,
-        });
-        let list = serde_json::Value::Array(values.collect()).to_string();
+    /// Only records where `column` (of the base table, quoted here) is one of these texts, bound as one JSON array.
+    pub fn and_in(&mut self, column: &str, values: &[&str]) {
+        let list = serde_json::to_string(values).expect("texts are always JSON");
         self.column("{0} IN (SELECT value FROM json_each({1}))", column, Value::Text(list));
     }
 

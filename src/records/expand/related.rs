@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use super::super::layout::Table;
+use super::super::{layout::Table, sheet::Sheet};
 use crate::{
-    db::{ReadTx, Row, Value, quote_ident},
+    db::{ReadTx, Value, quote_ident},
     error::{Error, Result},
     schema::{Catalog, Collection, FieldKind, FieldType, field},
 };
@@ -54,13 +54,19 @@ impl<'a> Relation<'a> {
         }
     }
 
-    /// The ids of the related records of each parent; they need not exist.
-    pub fn ids(&self, tx: &ReadTx<'_>, table: &Table, parents: &[&Row]) -> Result<Vec<Vec<String>>> {
+    /// The field of the parent (its position) that leads there.
+    pub fn field(&self, parent: &Table) -> usize {
         match self {
-            Self::Forward { position, .. } => {
-                Ok(parents.iter().map(|row| row.values.get(*position).map(ids_of).unwrap_or_default()).collect())
-            }
-            Self::Back { target, field, multiple } => back_ids(tx, table, parents, target, field, *multiple),
+            Self::Forward { position, .. } => *position,
+            Self::Back { .. } => parent.id,
+        }
+    }
+
+    /// The ids of the related records of each parent; they need not exist.
+    pub fn ids(&self, tx: &ReadTx<'_>, parents: &Sheet) -> Result<Vec<Vec<String>>> {
+        match self {
+            Self::Forward { position, .. } => Ok(parents.values(*position).map(ids_of).collect()),
+            Self::Back { target, field, multiple } => back_ids(tx, parents, target, field, *multiple),
         }
     }
 }
@@ -90,13 +96,12 @@ fn ids_of(value: &Value) -> Vec<String> {
 
 fn back_ids(
     tx: &ReadTx<'_>,
-    table: &Table,
-    parents: &[&Row],
+    parents: &Sheet,
     target: &Collection,
     field: &str,
     multiple: bool,
 ) -> Result<Vec<Vec<String>>> {
-    let ids: Vec<Option<&str>> = parents.iter().map(|row| table.id_of(row)).collect();
+    let ids: Vec<Option<&str>> = parents.ids().collect();
     let json = serde_json::to_string(&ids).map_err(Error::internal)?;
     let (column, collection) = (quote_ident(field), quote_ident(&target.name));
     let sql = match multiple {

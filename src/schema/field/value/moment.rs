@@ -65,8 +65,9 @@ pub fn is_stored(bytes: &[u8]) -> bool {
     if bytes.len() != SHAPE.len() {
         return false;
     }
-    if !bytes.iter().zip(SHAPE).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
-    {
+    // All of them without an early end: a few vector instructions.
+    let fits = |(byte, shape): (&u8, &u8)| (byte == shape) | ((*shape == b'0') & byte.is_ascii_digit());
+    if !bytes.iter().zip(SHAPE).fold(true, |all, pair| all & fits(pair)) {
         return false;
     }
     let number =

@@ -18,9 +18,6 @@ pub fn write_text(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes that are looked at together: a look without an early end becomes a few vector instructions.
-const STRIDE: usize = 32;
-
 /// `text` as a JSON string.
 pub fn write_str(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
@@ -38,10 +35,17 @@ pub fn write_str(text: &str, out: &mut Vec<u8>) {
 
 /// How many of the first bytes may stand in a JSON string as they are.
 fn clean_length(bytes: &[u8]) -> usize {
-    let strides = bytes.chunks_exact(STRIDE);
-    let clean = strides.take_while(|stride| !stride.iter().fold(false, |any, &byte| any | is_special(byte))).count();
-    let looked = clean * STRIDE;
+    let long = clean_strides::<32>(bytes);
+    let looked = long + clean_strides::<8>(&bytes[long..]);
     bytes[looked..].iter().position(|&byte| is_special(byte)).map_or(bytes.len(), |at| looked + at)
+}
+
+/// How many bytes there are before the first stride of `N` that has a special one. A look at all of a stride, without an
+/// early end, becomes a few vector instructions.
+fn clean_strides<const N: usize>(bytes: &[u8]) -> usize {
+    let (strides, _) = bytes.as_chunks::<N>();
+    let is_clean = |stride: &&[u8; N]| !stride.iter().fold(false, |any, &byte| any | is_special(byte));
+    N * strides.iter().take_while(is_clean).count()
 }
 
 fn is_special(byte: u8) -> bool {
@@ -218,8 +222,8 @@ mod tests {
         ] {
             assert_eq!(written(|out| write_str(text, out)), json);
             // Wherever in a long text it stands.
-            for before in [STRIDE - 1, STRIDE, 3 * STRIDE + 1] {
-                let (before, after) = ("x".repeat(before), "é".repeat(STRIDE));
+            for before in [7, 8, 31, 32, 33, 97] {
+                let (before, after) = ("x".repeat(before), "é".repeat(32));
                 let json = format!("\"{before}{}{after}\"", &json[1..json.len() - 1]);
                 assert_eq!(written(|out| write_str(&format!("{before}{text}{after}"), out)), json);
             }
