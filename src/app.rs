@@ -106,7 +106,8 @@ impl App {
         let jobs = Jobs::new(db.clone());
         let runner = jobs::Runner::new(jobs.clone());
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
-        let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone());
+        let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone(), jobs.clone());
+        records.take_jobs(&runner);
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
         let auth = Auth::new(
             db.clone(),

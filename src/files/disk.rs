@@ -1,24 +1,34 @@
-//! Files on the disk: `storage/<collection id>/<record id>/<name>`, each with a sidecar that says what it is.
+//! Files on the disk: `<collection id>/<record id>/<name>`, each with a sidecar that says what it is
+//! (`docs/wire/services-files.md` §2).
+
+mod chunks;
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, ReadDir},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use md5::{Digest, Md5};
 use serde_json::{Value as Json, json};
 
-use super::{Head, Key, Object, Upload};
+use self::chunks::OpenFile;
+use super::{
+    Key,
+    store::{About, Head, Object, Store},
+};
 use crate::{
     error::{Error, Result},
     random,
 };
 
-/// Where uploads arrive, inside of `storage/` so that storing one is a rename. No collection id begins with a dot.
-const SPOOL: &str = ".spool";
 /// Follows the file's name in the name of its sidecar.
 const SIDECAR: &str = ".attrs";
 /// Bytes of a client's name that the sidecar keeps.
@@ -27,123 +37,108 @@ const MAX_ORIGINAL: usize = 1024;
 const MAX_SIDECAR: u64 = 64 << 10;
 /// The type of a file that no sidecar tells about.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
+/// Names that are read from a folder at once.
+const NAMES: usize = 256;
+/// Times that a folder may vanish under a file that is being put into it: whoever empties one removes it.
+const TRIES: usize = 16;
 
-/// `storage/` of one data directory. All methods block: call them off the async workers.
+/// A folder of the local disk. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Storage {
+pub struct Disk {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     root: PathBuf,
+    /// For sidecars that are being written; on the same file system.
+    spool: PathBuf,
     /// Whether what is stored has to survive a power cut.
     durable: bool,
 }
 
-impl Storage {
-    /// Opens (or creates) `storage/` and removes what an earlier process left in its spool. The directory's lock must be
-    /// held.
-    pub fn open(data_dir: &Path, durable: bool) -> Result<Self> {
-        let storage = Self { root: data_dir.join("storage"), durable };
-        let spool = storage.root.join(SPOOL);
-        match fs::remove_dir_all(&spool) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        fs::create_dir_all(&spool)?;
-        Ok(storage)
+impl Disk {
+    pub fn new(root: PathBuf, spool: PathBuf, durable: bool) -> Self {
+        Self { inner: Arc::new(Inner { root, spool, durable }) }
     }
 
-    /// A fresh path for spooling an upload, on the same file system.
-    pub fn spool_path(&self) -> PathBuf {
-        self.root.join(SPOOL).join(random::string(random::LOWER_ALPHANUMERIC, 20))
+    /// Runs what waits for the disk where that may be waited for.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T> + Send + 'static) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || work(&inner)).await.map_err(Error::internal)?
+    }
+}
+
+impl Store for Disk {
+    fn put<'a>(&'a self, key: &'a Key, source: &'a Path, about: &'a About) -> BoxFuture<'a, Result<()>> {
+        let (key, source, about) = (key.clone(), source.to_owned(), about.clone());
+        Box::pin(self.blocking(move |disk| disk.put(&key, &source, &about)))
     }
 
-    /// Moves the upload to its place and writes its sidecar; both are on the disk when this returns.
-    pub fn put(&self, key: &Key, upload: &Upload) -> Result<()> {
-        let original: &str = &upload.client_name;
-        let original = &original[..original.floor_char_boundary(MAX_ORIGINAL)];
-        self.put_spooled(key, &upload.path, &upload.sniff()?, json!({"original-filename": original}))
+    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>> {
+        let path = self.inner.path(key);
+        Box::pin(self.blocking(move |_| open(&path)))
     }
 
-    /// Keeps what was made of an upload.
-    pub async fn put_made(&self, key: &Key, bytes: Vec<u8>, content_type: &'static str) -> Result<()> {
-        let (storage, key) = (self.clone(), key.clone());
-        let put = move || {
-            let spooled = storage.spool_path();
-            let put = fs::write(&spooled, bytes)
-                .map_err(Error::from)
-                .and_then(|()| storage.put_spooled(&key, &spooled, content_type, json!({})));
-            if put.is_err() {
-                remove_quietly(&spooled);
-            }
-            put
-        };
-        tokio::task::spawn_blocking(put).await.map_err(Error::internal)?
-    }
-
-    fn put_spooled(&self, key: &Key, spooled: &Path, content_type: &str, metadata: Json) -> Result<()> {
-        let target = self.path(key);
-        let folder = target.parent().expect("keys are below the root");
-        let attributes = self.describe(spooled, content_type, metadata)?;
-        self.create_folder(folder)?;
-        // The sidecar first: whoever sees the file sees what it is.
-        let sidecar = self.spool_path();
-        let written = self.write_new(&sidecar, attributes.as_bytes()).and_then(|()| {
-            fs::rename(&sidecar, beside(&target, SIDECAR))?;
-            fs::rename(spooled, &target)
+    fn list<'a>(&'a self, folder: &'a Key) -> BoxStream<'a, Result<Key>> {
+        let walk = Walk { open: Vec::new(), next: Some((folder.clone(), self.inner.path(folder))) };
+        let batches = stream::try_unfold(walk, move |mut walk| {
+            let step = self.blocking(move |_| Ok(walk.step()?.map(|keys| (keys, walk))));
+            async move { step.await.map(|found| found.map(|(keys, walk)| (stream::iter(keys).map(Ok), walk))) }
         });
-        if let Err(error) = written {
-            // Whatever of the two arrived is of no use alone.
-            for leftover in [&sidecar, &beside(&target, SIDECAR)] {
-                remove_quietly(leftover);
-            }
-            return Err(error.into());
-        }
-        self.sync_folder(folder)?;
-        Ok(())
+        batches.try_flatten().boxed()
     }
 
-    /// Opens a stored file; `None` when there is none.
-    pub async fn open_file(&self, key: &Key) -> Result<Option<Object>> {
-        let path = self.path(key);
-        tokio::task::spawn_blocking(move || open(&path)).await.map_err(Error::internal)?
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        let key = key.clone();
+        Box::pin(self.blocking(move |disk| disk.delete(&key)))
     }
+}
 
-    /// Removes a file, its sidecar and its thumbnails. A missing file is fine.
-    pub fn remove(&self, key: &Key) -> Result<()> {
-        let target = self.path(key);
-        ignore_missing(fs::remove_file(&target))?;
-        ignore_missing(fs::remove_file(beside(&target, SIDECAR)))?;
-        ignore_missing(fs::remove_dir_all(self.path(&key.thumbs()?)))
-    }
-
-    /// Removes what was made of a file.
-    pub async fn remove_thumbs(&self, key: &Key) -> Result<()> {
-        let folder = self.path(&key.thumbs()?);
-        let remove = move || ignore_missing(fs::remove_dir_all(folder));
-        tokio::task::spawn_blocking(remove).await.map_err(Error::internal)?
-    }
-
-    /// Removes all files of a record. A missing folder is fine.
-    pub fn remove_record(&self, collection: &str, record: &str) -> Result<()> {
-        ignore_missing(fs::remove_dir_all(self.path(&Key::record(collection, record)?)))
-    }
-
-    /// Moves the folder of a collection out of the way, in one step; whatever is put there next is in a new folder.
-    /// Returns where it is now, or `None` when there was none. The next start empties that place if nobody does before.
-    pub fn discard_collection(&self, collection: &str) -> Result<Option<PathBuf>> {
-        let discarded = self.spool_path();
-        match fs::rename(self.path(&Key::collection(collection)?), &discarded) {
-            Ok(()) => Ok(Some(discarded)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
+impl Inner {
     fn path(&self, key: &Key) -> PathBuf {
         self.root.join(key.as_str())
     }
 
-    /// The sidecar of a spooled file, which reaches the disk on the way.
-    fn describe(&self, spooled: &Path, content_type: &str, metadata: Json) -> Result<String> {
-        let mut file = File::open(spooled)?;
+    /// File and sidecar are on the disk when this returns.
+    fn put(&self, key: &Key, source: &Path, about: &About) -> Result<()> {
+        let target = self.path(key);
+        let sidecar = self.spool.join(random::string(random::LOWER_ALPHANUMERIC, 20));
+        let attributes = self.describe(source, about)?;
+        let written = self.write_new(&sidecar, attributes.as_bytes());
+        let moved = written.and_then(|()| self.move_in(&sidecar, source, &target));
+        if moved.is_err() {
+            // Whatever of the two arrived is of no use alone.
+            for leftover in [&sidecar, &beside(&target, SIDECAR)] {
+                if let Err(error) = ignore_missing(fs::remove_file(leftover)) {
+                    tracing::warn!(path = %leftover.display(), %error, "cannot remove what is left of a failed upload");
+                }
+            }
+        }
+        Ok(moved?)
+    }
+
+    /// The sidecar first: whoever sees the file sees what it is.
+    fn move_in(&self, sidecar: &Path, source: &Path, target: &Path) -> io::Result<()> {
+        let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let target_sidecar = beside(target, SIDECAR);
+        let mut tries = 0;
+        let mut in_folder = |step: &dyn Fn() -> io::Result<()>| loop {
+            tries += 1;
+            match self.create_folder(folder).and_then(|()| step()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {}
+                done => return done,
+            }
+        };
+        in_folder(&|| fs::rename(sidecar, &target_sidecar))?;
+        // From here on the folder is not empty, and stays.
+        in_folder(&|| fs::rename(source, target))?;
+        self.sync_folder(folder)
+    }
+
+    /// The sidecar of a file, which reaches the disk on the way.
+    fn describe(&self, path: &Path, about: &About) -> Result<String> {
+        let mut file = File::open(path)?;
         let mut digest = Md5::new();
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -157,12 +152,16 @@ impl Storage {
         if self.durable {
             file.sync_all()?;
         }
+        let metadata = about.original_name.as_ref().map_or(json!({}), |name| {
+            let name = &name[..name.floor_char_boundary(MAX_ORIGINAL)];
+            json!({"original-filename": name})
+        });
         Ok(json!({
             "user.cache_control": "",
             "user.content_disposition": "",
             "user.content_encoding": "",
             "user.content_language": "",
-            "user.content_type": content_type,
+            "user.content_type": about.content_type,
             "user.metadata": metadata,
             "md5": BASE64_STANDARD.encode(digest.finalize()),
         })
@@ -181,11 +180,11 @@ impl Storage {
             Ok(()) => folder.parent().map_or(Ok(()), |parent| self.sync_folder(parent)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.parent() {
-                Some(parent) => {
+                Some(parent) if parent.starts_with(&self.root) => {
                     self.create_folder(parent)?;
                     self.create_folder(folder)
                 }
-                None => Err(error),
+                _ => Err(error),
             },
             Err(error) => Err(error),
         }
@@ -194,6 +193,69 @@ impl Storage {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         if self.durable { File::open(folder)?.sync_all() } else { Ok(()) }
     }
+
+    /// The file, its sidecar, and the folders that are empty without them.
+    fn delete(&self, key: &Key) -> Result<()> {
+        let path = self.path(key);
+        ignore_missing(fs::remove_file(&path))?;
+        ignore_missing(fs::remove_file(beside(&path, SIDECAR)))?;
+        for folder in path.ancestors().skip(1).take_while(|folder| **folder != *self.root) {
+            // Not empty, or somebody was quicker.
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A walk through folders, some names at a time.
+struct Walk {
+    /// The folders that are being read, the innermost last.
+    open: Vec<(Key, ReadDir)>,
+    /// The folder to be read next.
+    next: Option<(Key, PathBuf)>,
+}
+
+impl Walk {
+    /// The next files; `None` at the end.
+    fn step(&mut self) -> io::Result<Option<Vec<Key>>> {
+        let mut found = Vec::new();
+        let mut names = 0;
+        while names < NAMES {
+            if let Some((key, path)) = self.next.take() {
+                match fs::read_dir(path) {
+                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                    opened => self.open.push((key, opened?)),
+                }
+            }
+            let Some((folder, entries)) = self.open.last_mut() else {
+                return Ok((!found.is_empty()).then_some(found));
+            };
+            names += 1;
+            let Some(entry) = entries.next().transpose()? else {
+                self.open.pop();
+                continue;
+            };
+            let name = entry.file_name();
+            let Some(key) = name.to_str().and_then(|name| folder.below(name).ok()) else {
+                tracing::warn!(path = %entry.path().display(), "this is not ours and stays");
+                continue;
+            };
+            if entry.file_type()?.is_dir() {
+                self.next = Some((key, entry.path()));
+            } else if !is_sidecar(&entry.path()) {
+                found.push(key);
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+/// Whether there is, or was, a file that this one tells about. A file may have such a name of its own.
+fn is_sidecar(path: &Path) -> bool {
+    let of = path.to_str().and_then(|path| path.strip_suffix(SIDECAR));
+    of.is_some_and(|of| Path::new(of).exists())
 }
 
 fn open(path: &Path) -> Result<Option<Object>> {
@@ -206,10 +268,10 @@ fn open(path: &Path) -> Result<Option<Object>> {
         return Ok(None);
     }
     let head = Head { content_type: content_type(path)?, size: found.len(), modified: found.modified()? };
-    Ok(Some(Object { head, file: Arc::new(file) }))
+    Ok(Some(Object { head, content: Arc::new(OpenFile::new(file)) }))
 }
 
-/// What the sidecar of a file tells, if there is a readable one (`docs/wire/services-files.md` §2).
+/// What the sidecar of a file tells, if there is a readable one.
 fn content_type(path: &Path) -> Result<String> {
     let mut text = Vec::new();
     match File::open(beside(path, SIDECAR)) {
@@ -228,125 +290,142 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn remove_quietly(path: &Path) {
-    if let Err(error) = ignore_missing(fs::remove_file(path)) {
-        tracing::warn!(path = %path.display(), %error, "cannot remove what is left of a failed upload");
-    }
-}
-
-fn ignore_missing(result: io::Result<()>) -> Result<()> {
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::db::testing::TempDir;
 
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("conch-files-{}", random::record_id()));
-            fs::create_dir_all(&path).expect("a temporary directory");
-            Self(path)
-        }
+    struct House {
+        place: TempDir,
+        disk: Disk,
     }
 
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+    impl House {
+        fn new() -> Self {
+            let place = TempDir::new();
+            let (root, spool) = (place.path().join("storage"), place.path().join("storage/.spool"));
+            fs::create_dir_all(&spool).unwrap();
+            Self { disk: Disk::new(root, spool, true), place }
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.place.path().join("storage").join(path)
+        }
+
+        async fn put(&self, key: &Key, name: Option<&str>, content: &[u8]) -> Result<()> {
+            let source = self.path(".spool").join(random::record_id());
+            fs::write(&source, content).unwrap();
+            let about = About { content_type: "text/plain; charset=utf-8".into(), original_name: name.map(Into::into) };
+            self.disk.put(key, &source, &about).await
+        }
+
+        async fn listed(&self, folder: &Key) -> BTreeSet<String> {
+            self.disk.list(folder).map_ok(|key| key.as_str().to_owned()).try_collect().await.unwrap()
         }
     }
 
     fn key(name: &str) -> Key {
-        Key::file("c", "r", name).expect("a key")
+        Key::file("c", "r", name).unwrap()
     }
 
-    fn upload(storage: &Storage, client_name: &str, content: &[u8]) -> Upload {
-        let path = storage.spool_path();
-        fs::write(&path, content).expect("spooled");
-        Upload { key: "f".into(), client_name: client_name.into(), path, size: content.len() as u64 }
-    }
-
-    #[test]
-    fn a_stored_file_has_a_sidecar_and_leaves_the_spool() {
-        let scratch = Scratch::new();
-        let storage = Storage::open(&scratch.0, true).expect("opens");
-        let upload = upload(&storage, "Photö X.PNG", b"hi");
-        storage.put(&Key::file("pbc_1", "r1", "photo_x.PNG").expect("a key"), &upload).expect("stored");
-        let spooled = upload.path.clone();
-        drop(upload);
-
-        let folder = scratch.0.join("storage/pbc_1/r1");
-        assert!(!spooled.exists());
-        assert_eq!(fs::read(folder.join("photo_x.PNG")).expect("there"), b"hi");
+    #[tokio::test]
+    async fn a_stored_file_has_a_sidecar_and_leaves_the_spool() {
+        let house = House::new();
+        house.put(&key("photo_x.PNG"), Some("Photö X.PNG"), b"hi").await.unwrap();
+        assert_eq!(fs::read(house.path("c/r/photo_x.PNG")).unwrap(), b"hi");
         assert_eq!(
-            fs::read_to_string(folder.join("photo_x.PNG.attrs")).expect("there"),
+            fs::read_to_string(house.path("c/r/photo_x.PNG.attrs")).unwrap(),
             concat!(
                 r#"{"user.cache_control":"","user.content_disposition":"","user.content_encoding":"","#,
                 r#""user.content_language":"","user.content_type":"text/plain; charset=utf-8","#,
                 r#""user.metadata":{"original-filename":"Photö X.PNG"},"md5":"SfaKXIST7CwL9ImCHCH8Ow=="}"#
             )
         );
-        assert_eq!(fs::read_dir(&folder).expect("there").count(), 2);
+        assert_eq!(fs::read_dir(house.path("c/r")).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(house.path(".spool")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_put_leaves_nothing() {
+        let house = House::new();
+        fs::write(house.path("c"), "a file where a folder should be").unwrap();
+        assert!(house.put(&key("a.txt"), None, b"hi").await.is_err());
+        fs::remove_file(house.path("c")).unwrap();
+        fs::create_dir_all(house.path("c/r/a.txt/full")).unwrap();
+        assert!(house.put(&key("a.txt"), None, b"hi").await.is_err());
+        assert!(!house.path("c/r/a.txt.attrs").exists());
     }
 
     #[tokio::test]
     async fn a_stored_file_is_opened_with_its_type() {
-        let scratch = Scratch::new();
-        let storage = Storage::open(&scratch.0, false).expect("opens");
-        storage.put(&key("a.txt"), &upload(&storage, "a.txt", b"hi")).expect("stored");
-        let told = async |name: &str| Some(storage.open_file(&key(name)).await.expect("readable")?.head.content_type);
+        let house = House::new();
+        house.put(&key("a.txt"), None, b"hi").await.unwrap();
+        let told = async |name: &str| Some(house.disk.open(&key(name)).await.unwrap()?.head.content_type);
         assert_eq!(told("a.txt").await.as_deref(), Some("text/plain; charset=utf-8"));
-        let folder = scratch.0.join("storage/c/r");
         for sidecar in ["", "{", "[]", r#"{"user.content_type":5}"#, r#"{"user.content_type":""}"#] {
-            fs::write(folder.join("a.txt.attrs"), sidecar).expect("written");
+            fs::write(house.path("c/r/a.txt.attrs"), sidecar).unwrap();
             assert_eq!(told("a.txt").await.as_deref(), Some(UNKNOWN_TYPE), "{sidecar}");
         }
-        fs::remove_file(folder.join("a.txt.attrs")).expect("removed");
+        fs::remove_file(house.path("c/r/a.txt.attrs")).unwrap();
         assert_eq!(told("a.txt").await.as_deref(), Some(UNKNOWN_TYPE));
-        fs::create_dir(folder.join("folder")).expect("created");
+        fs::create_dir(house.path("c/r/folder")).unwrap();
         for missing in ["b.txt", "folder"] {
             assert_eq!(told(missing).await, None, "{missing}");
         }
     }
 
-    #[test]
-    fn an_upload_that_is_not_stored_is_removed() {
-        let scratch = Scratch::new();
-        let storage = Storage::open(&scratch.0, false).expect("opens");
-        let path = upload(&storage, "a.txt", b"hi").path.clone();
-        assert!(!path.exists());
+    #[tokio::test]
+    async fn folders_are_listed_without_sidecars_and_go_with_their_last_file() {
+        let house = House::new();
+        let many: BTreeSet<String> = (0..NAMES * 2).map(|n| format!("c/r{n}/a.txt")).collect();
+        for name in &many {
+            let record = name.split('/').nth(1).unwrap();
+            house.put(&Key::file("c", record, "a.txt").unwrap(), None, b"x").await.unwrap();
+        }
+        house.put(&key("mine.attrs"), None, b"x").await.unwrap();
+        house.put(&key("a.png").thumb("1x1").unwrap(), None, b"x").await.unwrap();
+        let expected = ["c/r/mine.attrs", "c/r/thumbs_a.png/1x1_a.png"].map(str::to_owned);
+        let collection = Key::collection("c").unwrap();
+        assert_eq!(house.listed(&collection).await, &many | &expected.clone().into());
+        assert_eq!(house.listed(&Key::record("c", "r").unwrap()).await, expected.into());
+        assert!(house.listed(&Key::record("c", "none").unwrap()).await.is_empty());
+        assert!(house.listed(&key("mine.attrs")).await.is_empty());
 
-        let left = storage.spool_path();
-        fs::write(&left, b"from a crash").expect("spooled");
-        Storage::open(&scratch.0, false).expect("opens again");
-        assert!(!left.exists());
+        let keys: Vec<Key> = house.disk.list(&collection).try_collect().await.unwrap();
+        for key in &keys {
+            house.disk.delete(key).await.unwrap();
+            house.disk.delete(key).await.unwrap();
+        }
+        assert!(!house.path("c").exists() && house.path("").exists());
     }
 
-    #[test]
-    fn removing_takes_sidecars_and_thumbnails_along() {
-        let scratch = Scratch::new();
-        let storage = Storage::open(&scratch.0, false).expect("opens");
-        let folder = scratch.0.join("storage/c/r");
-        for name in ["a.png", "b.png"] {
-            storage.put(&key(name), &upload(&storage, name, b"x")).expect("stored");
+    /// Whoever removes the last file removes the folder, also under the hands of who puts another into it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_moves_in_while_its_folder_is_being_removed() {
+        let house = Arc::new(House::new());
+        let removing = {
+            let house = Arc::clone(&house);
+            tokio::spawn(async move {
+                for _ in 0..400 {
+                    house.put(&key("old.txt"), None, b"x").await.unwrap();
+                    house.disk.delete(&key("old.txt")).await.unwrap();
+                }
+            })
+        };
+        for _ in 0..400 {
+            house.put(&key("new.txt"), None, b"x").await.unwrap();
+            house.disk.delete(&key("new.txt")).await.unwrap();
         }
-        fs::create_dir(folder.join("thumbs_a.png")).expect("created");
-        fs::write(folder.join("thumbs_a.png/10x10_a.png"), b"t").expect("written");
-
-        storage.remove(&key("a.png")).expect("removed");
-        storage.remove(&key("a.png")).expect("a missing file is fine");
-        assert_eq!(fs::read_dir(&folder).expect("there").count(), 2);
-        storage.remove_record("c", "r").expect("removed");
-        assert!(!folder.exists());
-        storage.remove_record("c", "r").expect("a missing folder is fine");
-        let discarded = storage.discard_collection("c").expect("moved").expect("there");
-        assert!(discarded.starts_with(scratch.0.join("storage/.spool")) && discarded.is_dir());
-        assert_eq!(storage.discard_collection("c").expect("a missing folder is fine"), None);
-        assert!(!scratch.0.join("storage/c").exists());
+        removing.await.unwrap();
+        assert!(!house.path("c").exists());
     }
 }

@@ -42,6 +42,25 @@ impl Key {
         Self::join(&self.thumbs()?.0, &format!("{size}_{name}"))
     }
 
+    /// What [`Key::as_str`] told once.
+    pub fn parse(path: &str) -> Result<Self> {
+        Self::of(&path.split('/').collect::<Vec<_>>())
+    }
+
+    /// What is called `name` in this folder.
+    pub fn below(&self, name: &str) -> Result<Self> {
+        Self::join(&self.0, name)
+    }
+
+    /// The collection's id, the record's id and the name of the file that this one is, or was made of. `None` for
+    /// folders.
+    pub fn parts(&self) -> Option<(&str, &str, &str)> {
+        let mut segments = self.0.split('/');
+        let (collection, record, name) = (segments.next()?, segments.next()?, segments.next()?);
+        let of = if segments.next().is_some() { name.strip_prefix(THUMBS).unwrap_or(name) } else { name };
+        Some((collection, record, of))
+    }
+
     /// The relative path, with slashes.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -80,6 +99,18 @@ mod tests {
         assert_eq!(file.thumb("10x0").unwrap().as_str(), "c/r/thumbs_a.png/10x0_a.png");
         assert_eq!(Key::record("c", "r").unwrap().as_str(), "c/r");
         assert!(Key::file("c", "r", ".env").is_ok());
+        assert_eq!(Key::parse("c/r/a.png").unwrap(), file);
+        assert!(Key::parse("c//a.png").is_err() && Key::parse("").is_err());
+        for (key, parts) in [
+            ("c/r/a.png", Some(("c", "r", "a.png"))),
+            ("c/r/thumbs_a.png", Some(("c", "r", "thumbs_a.png"))),
+            ("c/r/thumbs_a.png/10x0_a.png", Some(("c", "r", "a.png"))),
+            ("c/r/odd/x/y", Some(("c", "r", "odd"))),
+            ("c/r", None),
+            ("c", None),
+        ] {
+            assert_eq!(Key::parse(key).unwrap().parts(), parts, "{key}");
+        }
     }
 
     #[test]

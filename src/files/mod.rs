@@ -6,8 +6,10 @@
 mod disk;
 mod key;
 mod name;
-mod object;
+mod placement;
 mod sniff;
+mod storage;
+mod store;
 mod thumbs;
 
 use std::{
@@ -16,10 +18,11 @@ use std::{
     path::PathBuf,
 };
 
-pub use disk::Storage;
 pub use key::Key;
-pub use object::{Head, Object};
+pub use placement::{Mark, Placement};
 pub use sniff::mime_matches;
+pub use storage::Storage;
+pub use store::{Head, Object};
 pub use thumbs::{Effort, Thumbs};
 
 use crate::error::Result;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Wire, middleware};
-use crate::app::App;
+use crate::{app::App, records::Records};
 
 /// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -80,6 +80,7 @@ pub fn run(
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         app.runner.start();
+        tidy(app.records.clone());
         let hub = app.realtime.clone();
         actix_web::rt::spawn(async move { hub.run().await });
         // Dropping the server without a word would leave workers behind: whatever happens, it is stopped.
@@ -93,6 +94,15 @@ pub fn run(
         announced?;
         served.context("the server failed")
     })
+}
+
+/// Removes what an earlier process left of writes that never committed, beside everything else.
+fn tidy(records: Records) {
+    actix_web::rt::spawn(async move {
+        if let Err(error) = records.tidy_files().await {
+            tracing::warn!(%error, "what an earlier process left will be removed within the hour");
+        }
+    });
 }
 
 /// Lets this process hold as many connections as the system permits it: the usual soft limit is 1024 open files.

@@ -10,6 +10,7 @@ use crate::{
     error::Kind,
     files::Storage,
     identity::{AuthRecord, Caller, Cost, Passwords},
+    jobs::Jobs,
     random,
     records::{Body, Records, Shape},
     rules::{Checker, Request},
@@ -43,7 +44,8 @@ impl House {
         let db = Db::open(&dir, options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
         let storage = Storage::open(&dir, false).unwrap();
-        let records = Records::new(db.clone(), schema.clone(), storage, Passwords::new(Cost::Cheap));
+        let records =
+            Records::new(db.clone(), schema.clone(), storage, Passwords::new(Cost::Cheap), Jobs::new(db.clone()));
         let hub = Hub::new(db, schema.clone(), records.clone());
         let house = Self { dir, schema, records, hub };
         let text = |name: &str| json!({"name": name, "type": "text"});

@@ -41,6 +41,7 @@ use crate::{
     error::Result,
     files::{Storage, Upload},
     identity::{Passwords, Throttle},
+    jobs::Jobs,
     rules::Request,
     schema::Schema,
 };
@@ -116,6 +117,7 @@ pub struct Records {
     schema: Schema,
     storage: Storage,
     passwords: Passwords,
+    jobs: Jobs,
     /// Of the old passwords that changes ask for.
     throttle: Arc<Throttle>,
     /// What rendering needs of each collection.
@@ -127,7 +129,7 @@ pub struct Records {
 
 impl Records {
     /// Over an opened database. Listens to its commits, so it is made once per database.
-    pub fn new(db: Db, schema: Schema, storage: Storage, passwords: Passwords) -> Self {
+    pub fn new(db: Db, schema: Schema, storage: Storage, passwords: Passwords, jobs: Jobs) -> Self {
         let rows = Arc::new(RowCache::new(ROW_CACHE_BYTES));
         let counts = Arc::new(Counts::new(*db.watch().borrow()));
         let (cached, counted) = (rows.clone(), counts.clone());
@@ -143,9 +145,9 @@ impl Records {
             cached.clear();
             counted.clear();
         });
-        let writes = write::Desk::default();
-        writes.follow_removals(&schema, &storage);
-        Self { db, schema, storage, passwords, throttle: Arc::default(), tables: Arc::default(), rows, counts, writes }
+        write::Desk::follow_removals(&schema, &jobs);
+        let (tables, throttle, writes) = (Arc::default(), Arc::default(), write::Desk::default());
+        Self { db, schema, storage, passwords, jobs, throttle, tables, rows, counts, writes }
     }
 
     /// Where the house itself may spool an [`Upload`].

@@ -56,8 +56,8 @@ pub trait CheckRule: Send + Sync {
 /// Follows renames of collections inside their transaction: new names by old ones.
 pub type OnRename = dyn Fn(&mut WriteTx<'_>, &HashMap<String, String>) -> Result<()> + Send + Sync;
 
-/// Told the ids of removed collections on the writer thread, right after the commit. Must not block for long.
-pub type OnRemoved = dyn Fn(&[Arc<str>]) + Send + Sync;
+/// Follows removals of collections inside their transaction: their ids.
+pub type OnRemoved = dyn Fn(&mut WriteTx<'_>, &[Arc<str>]) -> Result<()> + Send + Sync;
 
 /// The store of collections. Every change is one transaction over table, `_collections` and log; the catalog is
 /// swapped after its commit.
@@ -92,9 +92,11 @@ impl Schema {
         let _ = self.on_rename.set(Box::new(follow));
     }
 
-    /// Who cleans up after removed collections: before any later write, so before one of the same id can have a record.
-    /// The first one stays.
-    pub fn on_removed(&self, follow: impl Fn(&[Arc<str>]) + Send + Sync + 'static) {
+    /// Who cleans up after removed collections. The first one stays.
+    pub fn on_removed<F>(&self, follow: F)
+    where
+        F: Fn(&mut WriteTx<'_>, &[Arc<str>]) -> Result<()> + Send + Sync + 'static,
+    {
         let _ = self.on_removed.set(Box::new(follow));
     }
 
@@ -200,11 +202,10 @@ impl Schema {
             if let Some(follow) = schema.on_rename.get().filter(|_| !renamed.is_empty()) {
                 follow(tx, &renamed)?;
             }
-            schema.publish(tx, catalog);
-            if !removed.is_empty() {
-                let on_removed = schema.on_removed.clone();
-                tx.after_commit(move || on_removed.get().into_iter().for_each(|follow| follow(&removed)));
+            if let Some(follow) = schema.on_removed.get().filter(|_| !removed.is_empty()) {
+                follow(tx, &removed)?;
             }
+            schema.publish(tx, catalog);
             Ok(outcome)
         };
         self.db.write_alone(transaction).await

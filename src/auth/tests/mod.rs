@@ -56,7 +56,7 @@ async fn house_that_mails(capture: bool) -> House {
     let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
     let storage = Storage::open(dir.path(), false).unwrap();
     let passwords = Passwords::new(Cost::Cheap);
-    let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone());
+    let records = Records::new(db.clone(), schema.clone(), storage, passwords.clone(), Jobs::new(db.clone()));
     let mail = Mail::new(settings.clone(), clock.clone(), capture);
     let house = House {
         auth: Auth::new(db.clone(), schema, records, passwords, settings, mail, Jobs::new(db)),

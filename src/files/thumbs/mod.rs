@@ -111,13 +111,13 @@ impl Thumbs {
         let Some((kind, form)) = Kind::of(content_type).zip(Form::parse(size)) else { return Ok(None) };
         let Ok(thumb) = original.thumb(size) else { return Ok(None) };
         let storage = &self.inner.storage;
-        if let Some(found) = storage.open_file(&thumb).await? {
+        if let Some(found) = storage.find(&thumb).await? {
             return Ok(Some(found));
         }
         let Some(mut flight) = self.board(original, &thumb, kind, form) else { return Ok(None) };
         // An error tells of the end as well, and a time-out of the end of patience.
         let _ = tokio::time::timeout(self.inner.wait, flight.changed()).await;
-        storage.open_file(&thumb).await
+        storage.find(&thumb).await
     }
 
     /// Joins the generation of `thumb`, or begins it. `None` where there is none to wait for.
@@ -155,7 +155,7 @@ impl Flight {
     async fn try_to_make(&self, original: &Key, kind: Kind, form: Form) -> Result<()> {
         let Inner { storage, threads, workers, memory, .. } = &*self.inner;
         let _worker = workers.acquire().await.map_err(Error::internal)?;
-        let Some(source) = storage.open_file(original).await? else { return Ok(()) };
+        let Some(source) = storage.find(original).await? else { return Ok(()) };
         if source.head.size > MAX_SOURCE {
             return Err(Error::invalid("The picture's file is too large."));
         }
@@ -167,8 +167,8 @@ impl Flight {
         let made = threads.run(move || picture::shrink(kind, &bytes, form)).await?.map_err(unfit)?;
         storage.put_made(&self.thumb, made, kind.thumbs_are()).await?;
         // Who removed the original meanwhile has not seen this one.
-        if storage.open_file(original).await?.is_none() {
-            storage.remove_thumbs(original).await?;
+        if storage.find(original).await?.is_none() {
+            storage.remove(original).await?;
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ mod tests {
     use image::{DynamicImage, ImageFormat};
 
     use super::*;
-    use crate::{db::testing::TempDir, files::Upload};
+    use crate::db::testing::TempDir;
 
     struct House {
         _place: TempDir,
@@ -208,12 +208,9 @@ mod tests {
             Self { storage: Storage::open(place.path(), false).unwrap(), _place: place }
         }
 
-        fn store(&self, name: &str, content: &[u8]) -> Key {
-            let path = self.storage.spool_path();
-            std::fs::write(&path, content).unwrap();
-            let upload = Upload { key: "f".into(), client_name: name.into(), path, size: content.len() as u64 };
+        async fn store(&self, name: &str, content: &[u8]) -> Key {
             let key = Key::file("c", "r", name).unwrap();
-            self.storage.put(&key, &upload).unwrap();
+            self.storage.put_made(&key, content.to_vec(), "image/png").await.unwrap();
             key
         }
 
@@ -231,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn a_thumbnail_is_made_once_and_kept_beside_the_original() {
         let house = House::new();
-        let key = house.store("a.png", &png(40, 20));
+        let key = house.store("a.png", &png(40, 20)).await;
         let thumbs = house.thumbs(1, 60_000);
         let all = (0..20).map(|_| thumbs.get(&key, "image/png", "10x10"));
         let found: Vec<_> = futures_util::future::join_all(all).await;
@@ -253,9 +250,9 @@ mod tests {
         let house = House::new();
         let thumbs = house.thumbs(1, 60_000);
         let (text, broken, large) = (
-            house.store("t.txt", b"hi"),
-            house.store("b.png", b"\x89PNG\r\n\x1a\nbroken"),
-            house.store("l.png", &png(1, 9000)),
+            house.store("t.txt", b"hi").await,
+            house.store("b.png", b"\x89PNG\r\n\x1a\nbroken").await,
+            house.store("l.png", &png(1, 9000)).await,
         );
         for (key, kind, size) in [
             (&text, "text/plain", "10x10"),
@@ -268,7 +265,7 @@ mod tests {
         }
         assert_eq!(thumbs.inner.state.lock().given_up.len(), 2);
         // Repaired, but given up for now.
-        house.store("b.png", &png(10, 10));
+        house.store("b.png", &png(10, 10)).await;
         assert!(thumbs.get(&broken, "image/png", "10x10").await.unwrap().is_none());
         thumbs.inner.state.lock().given_up.clear();
         assert!(thumbs.get(&broken, "image/png", "10x10").await.unwrap().is_some());
@@ -279,14 +276,14 @@ mod tests {
     #[tokio::test]
     async fn who_waited_long_enough_gets_the_original_and_the_work_goes_on() {
         let house = House::new();
-        let key = house.store("a.png", &png(400, 400));
+        let key = house.store("a.png", &png(400, 400)).await;
         let thumbs = house.thumbs(1, 0);
         let busy = thumbs.inner.workers.acquire().await.unwrap();
         assert!(thumbs.get(&key, "image/png", "10x10").await.unwrap().is_none());
         drop(busy);
         let thumb = key.thumb("10x10").unwrap();
         let started = Instant::now();
-        while house.storage.open_file(&thumb).await.unwrap().is_none() {
+        while house.storage.find(&thumb).await.unwrap().is_none() {
             assert!(started.elapsed() < Duration::from_secs(10), "nobody goes on");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -295,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_flood_of_sizes_is_bounded() {
         let house = House::new();
-        let key = house.store("a.png", &png(4, 4));
+        let key = house.store("a.png", &png(4, 4)).await;
         let thumbs = house.thumbs(1, 0);
         let busy = thumbs.inner.workers.acquire().await.unwrap();
         for size in 1..MAX_FLIGHTS + 50 {

@@ -28,7 +28,7 @@ pub async fn download(call: Call, collection: &str, record: &str, name: &str) ->
     let request = call.rule_request(Context::ProtectedFile, &params);
     let file = call.app().records.file(request, collection, record, name).await?;
     let key = file.key().map_err(|error| Error::not_found().because(error))?;
-    let object = call.app().storage.open_file(&key).await?.ok_or_else(Error::not_found)?;
+    let object = call.app().storage.find(&key).await?.ok_or_else(Error::not_found)?;
     if let Some(size) = params.get("thumb").filter(|size| file.offers(size))
         && let Some(thumb) = call.app().thumbs.get(&key, &object.head.content_type, size).await?
     {

@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     files::Storage,
     identity::{AuthRecord, Caller, Cost, Passwords},
+    jobs::Jobs,
     random,
     rules::{Checker, Request},
     schema::Schema,
@@ -37,7 +38,8 @@ impl Gallery {
         let db = Db::open(&dir, options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
         let storage = Storage::open(&dir, false).unwrap();
-        let records = Records::new(db.clone(), schema.clone(), storage, Passwords::new(Cost::Cheap));
+        let records =
+            Records::new(db.clone(), schema.clone(), storage, Passwords::new(Cost::Cheap), Jobs::new(db.clone()));
         let gallery = Self { db, schema, records, dir };
         gallery.build().await;
         gallery

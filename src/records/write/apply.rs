@@ -7,8 +7,7 @@ use rusqlite::params_from_iter;
 
 use super::{
     again::Again,
-    draft::names,
-    files::{Folder, Orphan, Placed, Sweeper},
+    files::{Placed, remove_later},
     image,
     judge::{Allowed, Judgement, Save, is_superusers},
     plan::{Plan, Plans, text},
@@ -17,8 +16,9 @@ use super::{
 use crate::{
     db::{Actor, Change, Kind, Row, Value, WriteTx},
     error::{Error, Result},
-    files::Storage,
-    schema::{Catalog, FieldKind, FieldType},
+    files::Key,
+    jobs::Jobs,
+    schema::{Catalog, FieldKind},
 };
 
 /// Rows that one transaction may touch when it is alone.
@@ -50,7 +50,8 @@ pub(super) struct Apply<'a, 'c> {
     actor: Option<Actor>,
     bounds: Bounds,
     written: usize,
-    orphans: Vec<Orphan>,
+    /// Files, and folders of records, that nobody needs once this has committed.
+    unneeded: Vec<Key>,
 }
 
 /// One row to be written.
@@ -62,7 +63,7 @@ enum Write<'r> {
 
 impl<'a, 'c> Apply<'a, 'c> {
     pub fn new(tx: &'a mut WriteTx<'c>, catalog: &'a Arc<Catalog>, plans: &'a Plans, bounds: Bounds) -> Self {
-        Self { tx, catalog, plans, actor: None, bounds, written: 0, orphans: Vec::new() }
+        Self { tx, catalog, plans, actor: None, bounds, written: 0, unneeded: Vec::new() }
     }
 
     /// Whom the log names for what follows.
@@ -82,19 +83,12 @@ impl<'a, 'c> Apply<'a, 'c> {
     }
 
     /// After the last write: what happens once it is committed.
-    pub fn finish(self, storage: &Storage, sweeper: &Sweeper, placed: Option<&Arc<Placed>>) {
-        let (storage, sweeper, placed) = (storage.clone(), sweeper.clone(), placed.cloned());
-        let orphans = self.orphans;
-        if orphans.is_empty() && placed.is_none() {
-            return;
+    pub fn finish(self, jobs: &Jobs, placed: Option<&Arc<Placed>>) -> Result<()> {
+        remove_later(jobs, self.tx, &self.unneeded)?;
+        if let Some(placed) = placed.cloned() {
+            self.tx.after_commit(move || placed.keep());
         }
-        self.tx.after_commit(move || {
-            // In this order, and with the uploads still alive: where they have moved in, no folder is removed.
-            sweeper.sweep(&storage, orphans);
-            if let Some(placed) = placed {
-                placed.keep();
-            }
-        });
+        Ok(())
     }
 
     fn insert(&mut self, plan: &Arc<Plan>, save: &Save) -> Result<Arc<Row>> {
@@ -114,10 +108,8 @@ impl<'a, 'c> Apply<'a, 'c> {
         let new = self.rewrite(plan, old, values)?;
         let record = plan.id_of(&new);
         self.clear_account_rows(&outdated, &plan.collection.id, record)?;
-        if !save.removed.is_empty() {
-            let folder = Folder { collection: plan.collection.id.clone(), record: record.to_owned() };
-            self.orphans.push(Orphan { folder, files: save.removed.clone(), whole: false });
-        }
+        let key = |name: &String| Key::file(&plan.collection.id, record, name).ok();
+        self.unneeded.extend(save.removed.iter().filter_map(key));
         Ok(new)
     }
 
@@ -132,13 +124,9 @@ impl<'a, 'c> Apply<'a, 'c> {
     /// Takes one row away; its references are the caller's business.
     pub fn erase(&mut self, plan: &Plan, old: &Arc<Row>) -> Result<()> {
         self.write_row(plan, Write::Delete(old))?;
-        let fields = plan.collection.fields.iter().zip(&old.values);
-        let files = fields.filter_map(|(field, value)| match &field.kind {
-            FieldKind::File(kind) => Some(names(kind, &kind.normalise_stored(value.into()))),
-            _ => None,
-        });
-        let folder = Folder { collection: plan.collection.id.clone(), record: plan.id_of(old).to_owned() };
-        self.orphans.push(Orphan { folder, files: files.flatten().collect(), whole: true });
+        if plan.has_files {
+            self.unneeded.extend(Key::record(&plan.collection.id, plan.id_of(old)));
+        }
         Ok(())
     }
 

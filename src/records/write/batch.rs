@@ -54,7 +54,7 @@ impl Records {
         }
         let tasks: Arc<[Arc<Task>]> = tasks.into();
         let mut facts = Arc::new(Facts::default());
-        let placed = Placed::new(self.storage.clone(), self.writes.sweeper.clone());
+        let placed = Placed::new(self.storage.clone());
         // Every failed attempt finds out at least one thing, and there are few: more attempts than for a single write.
         for _ in 0..TRIES + tasks.len() {
             let attempt = Attempt {
@@ -96,7 +96,6 @@ struct Attempt {
 
 impl Attempt {
     fn run(&self, tx: &mut WriteTx<'_>) -> Result<Vec<Option<Rendered>>> {
-        self.placed.check()?;
         let deadline = Instant::now() + self.timeout;
         let catalog = self.records.schema.catalog();
         let plans = &*self.records.writes.plans;
@@ -117,7 +116,7 @@ impl Attempt {
             return Err(Again::Facts(needs).into());
         }
         let placed = (self.tasks.iter().any(|task| !task.uploads.is_empty())).then_some(&self.placed);
-        apply.finish(&self.records.storage, &self.records.writes.sweeper, placed);
+        apply.finish(&self.records.jobs, placed)?;
         Ok(bodies)
     }
 

@@ -65,7 +65,7 @@ impl Records {
         let script = Arc::new(script);
         let asked = asked.map(|asked| asked.task);
         let uploads = asked.as_ref().is_some_and(|task| !task.uploads.is_empty());
-        let placed = uploads.then(|| Placed::new(self.storage.clone(), self.writes.sweeper.clone()));
+        let placed = uploads.then(|| Placed::new(self.storage.clone()));
         let mut facts = Arc::new(Facts::default());
         for _ in 0..TRIES {
             let attempt = |bounds: Bounds| {
@@ -105,9 +105,6 @@ impl Run<'_> {
         tx: &mut WriteTx<'_>,
         script: &impl Fn(&mut Script<'_, '_>) -> Result<T>,
     ) -> Result<T> {
-        if let Some(placed) = self.placed {
-            placed.check()?;
-        }
         let catalog = records.schema.catalog();
         let apply = Apply::new(tx, &catalog, &records.writes.plans, self.bounds);
         let mut running = Script { apply, asked: self.asked, facts: self.facts, needs: Vec::new(), position: 0 };
@@ -116,7 +113,7 @@ impl Run<'_> {
         if !needs.is_empty() {
             return Err(Again::Facts(needs).into());
         }
-        apply.finish(&records.storage, &records.writes.sweeper, self.placed);
+        apply.finish(&records.jobs, self.placed)?;
         Ok(done)
     }
 }

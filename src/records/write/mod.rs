@@ -36,7 +36,7 @@ use self::{
     again::Again,
     apply::{Apply, Bounds},
     facts::{Facts, Ground, Need},
-    files::{Placed, Sweeper},
+    files::{Placed, remove_later},
     judge::{Judgement, judge},
     plan::Plans,
     task::Task,
@@ -49,7 +49,8 @@ use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{
     db::{ReadTx, Row, WriteTx},
     error::{Error, Result},
-    files::Storage,
+    files::Key,
+    jobs::Jobs,
     rules::Request,
     schema::{Catalog, Schema},
 };
@@ -64,14 +65,16 @@ const JUDGE_BUDGET: Duration = Duration::from_millis(100);
 #[derive(Clone, Default)]
 pub(super) struct Desk {
     plans: Arc<Plans>,
-    sweeper: Sweeper,
 }
 
 impl Desk {
     /// From now on the files of removed collections go with them.
-    pub(super) fn follow_removals(&self, schema: &Schema, storage: &Storage) {
-        let (sweeper, storage) = (self.sweeper.clone(), storage.clone());
-        schema.on_removed(move |ids| sweeper.discard(&storage, ids));
+    pub(super) fn follow_removals(schema: &Schema, jobs: &Jobs) {
+        let jobs = jobs.clone();
+        schema.on_removed(move |tx, ids| {
+            let folders: Vec<Key> = ids.iter().filter_map(|id| Key::collection(id).ok()).collect();
+            remove_later(&jobs, tx, &folders)
+        });
     }
 }
 
@@ -131,8 +134,7 @@ impl Records {
             let plan = records.writes.plans.of(found);
             let mut apply = Apply::new(tx, &catalog, &records.writes.plans, Bounds::ALONE);
             apply.remove_all(&plan)?;
-            apply.finish(&records.storage, &records.writes.sweeper, None);
-            Ok(())
+            apply.finish(&records.jobs, None)
         };
         self.db.write_alone(work).await
     }
@@ -150,7 +152,7 @@ impl Records {
     /// Prepares, writes, and starts over while the ground moves.
     async fn run(&self, task: &Arc<Task>) -> Result<(Arc<Prepared>, Option<Arc<Row>>)> {
         let mut facts = Arc::new(Facts::default());
-        let placed = (!task.uploads.is_empty()).then(|| Placed::new(self.storage.clone(), self.writes.sweeper.clone()));
+        let placed = (!task.uploads.is_empty()).then(|| Placed::new(self.storage.clone()));
         for _ in 0..TRIES {
             let prepared = self.prepare(task, &facts).await?;
             if !prepared.judgement.needs.is_empty() {
@@ -238,7 +240,7 @@ impl Records {
                         return Err(Error::not_found());
                     }
                     if let (Some(placed), Some(task)) = (placed, tasks.get(item)) {
-                        placed.put(task, upload, folder.clone()).await?;
+                        placed.put(task, upload, &folder).await?;
                     }
                     facts.learn_placed(item, upload, folder);
                 }
@@ -261,9 +263,6 @@ impl Prepared {
         if catalog.version != self.catalog.version {
             return Ok(Outcome::PrepareAgain);
         }
-        if let Some(placed) = placed {
-            placed.check()?;
-        }
         let plans = &*records.writes.plans;
         let again;
         let judgement = if self.still_holds(tx)? {
@@ -279,7 +278,7 @@ impl Prepared {
         let mut apply = Apply::new(tx, &catalog, plans, bounds);
         apply.act_as(self.task.request.caller.actor());
         let row = apply.carry_out(judgement)?;
-        apply.finish(&records.storage, &records.writes.sweeper, placed);
+        apply.finish(&records.jobs, placed)?;
         Ok(Outcome::Done(row))
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Plan {
     /// `<column> = ?` of each column.
     settings: Vec<String>,
     pub delete: String,
+    /// Whether any field holds files.
+    pub has_files: bool,
     /// The columns that the change log may hold, and their field ids.
     pub logged: Vec<usize>,
     pub logged_ids: Arc<[Arc<str>]>,
@@ -85,6 +87,7 @@ impl Plan {
             update: format!("UPDATE {table} SET "),
             settings,
             delete: format!("DELETE FROM {table} WHERE `id` = ?1"),
+            has_files: fields.iter().any(|field| matches!(field.kind, FieldKind::File(_))),
             logged_ids: logged.iter().map(|&index| Arc::from(fields[index].id.as_str())).collect(),
             logged,
             // Every collection has an id: schema refuses one without.

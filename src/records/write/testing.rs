@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     files::{Storage, Upload},
     identity::{AuthRecord, Caller, Cost, Passwords, SUPERUSERS_ID},
+    jobs::{Jobs, Runner},
     random,
     records::{Body, Records, Shape},
     rules::{Checker, Request},
@@ -23,6 +24,8 @@ pub(super) struct House {
     pub schema: Schema,
     pub storage: Storage,
     pub records: Records,
+    /// Ends with it.
+    _runner: Runner,
 }
 
 impl Drop for House {
@@ -46,8 +49,15 @@ impl House {
         let db = Db::open(&dir, options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
         let storage = Storage::open(&dir, false).unwrap();
-        let records = Records::new(db.clone(), schema.clone(), storage.clone(), Passwords::new(Cost::Cheap));
-        Self { dir, clock, db, schema, storage, records }
+        let jobs = Jobs::new(db.clone());
+        let runner = Runner::new(jobs.clone());
+        let passwords = Passwords::new(Cost::Cheap);
+        let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords, jobs);
+        records.take_jobs(&runner);
+        if tokio::runtime::Handle::try_current().is_ok() {
+            runner.start();
+        }
+        Self { dir, clock, db, schema, storage, records, _runner: runner }
     }
 
     pub async fn collection(&self, definition: Json) -> Arc<Collection> {

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::{
-    error::{Kind, Result},
-    files::Upload,
+    error::Result,
+    files::{Key, Upload},
     identity::Caller,
     records::{
         Body, Shape,
@@ -173,6 +173,17 @@ async fn an_id_that_is_used_again_at_once_keeps_its_new_file() {
     }
 }
 
+/// Waits for the jobs to agree.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{what}");
+}
+
 fn folder(house: &House, collection: &str) -> std::path::PathBuf {
     house.db.dir().join("storage").join(collection)
 }
@@ -182,34 +193,29 @@ async fn files_go_with_their_collection_and_spare_its_successor() {
     let house = house().await;
     let first = house.schema.find("docs").unwrap().id.clone();
     for deletes in [true, false] {
-        create(&house, json!({}), vec![house.upload("one", "old.txt", b"x")]).await.unwrap();
-        assert!(folder(&house, &first).is_dir());
+        let old = create(&house, json!({}), vec![house.upload("one", "old.txt", b"x")]).await.unwrap();
+        let old = folder(&house, &first).join(id(&old)).join(old["one"].as_str().unwrap());
+        assert!(old.exists());
         if deletes {
             house.schema.delete("docs").await.unwrap();
         } else {
             let other = object(json!({"name": "other", "fields": []}));
             house.schema.import(vec![other], true).await.unwrap();
         }
-        assert!(!folder(&house, &first).exists(), "it is out of the way at once");
         let fields = json!([{"name": "one", "type": "file"}]);
         assert_eq!(house.collection(json!({"name": "docs", "fields": fields})).await.id, first);
         let made = create(&house, json!({}), vec![house.upload("one", "new.txt", b"x")]).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        until("the old file goes", || !old.exists()).await;
         assert!(house.has_file("docs", id(&made), made["one"].as_str().unwrap(), true).await);
     }
-    let spool = house.db.dir().join("storage/.spool");
-    for _ in 0..200 {
-        if std::fs::read_dir(&spool).unwrap().count() == 0 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("removed files are left in the spool");
+    house.schema.delete("docs").await.unwrap();
+    until("the folder goes with its last file", || !folder(&house, &first).exists()).await;
 }
 
-/// Judged and its file in place for a collection that is replaced before the write's turn comes.
+/// Judged and its file in place for a collection that is replaced before the write's turn comes: it is a write to the
+/// successor, and the sweep of the old folder does not take its file.
 #[tokio::test]
-async fn an_upload_for_a_removed_collection_is_not_written_to_its_successor() {
+async fn an_upload_that_meets_the_successor_of_its_collection_keeps_its_file() {
     let house = house().await;
     let first = house.schema.find("docs").unwrap().id.clone();
     let hold = house.hold_writer();
@@ -225,6 +231,45 @@ async fn an_upload_for_a_removed_collection_is_not_written_to_its_successor() {
     let (removed, successor, written, ()) = tokio::join!(remove, succeed, write, hold.release_later());
     removed.unwrap();
     assert_eq!(successor.id, first);
-    assert_eq!(written.unwrap_err().kind, Kind::NotFound);
-    assert_eq!(house.count("docs").await, 0);
+    let made = written.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(house.has_file("docs", id(&made), made["one"].as_str().unwrap(), true).await);
+}
+
+/// Everything in a deleted record's folder goes, also what no field named any more; a file of a write on its way stays.
+#[tokio::test]
+async fn a_deleted_records_folder_is_swept() {
+    let house = house().await;
+    let made = create(&house, json!({}), vec![house.upload("one", "aaa.txt", b"x")]).await.unwrap();
+    let folder = folder(&house, &house.schema.find("docs").unwrap().id).join(id(&made));
+    std::fs::write(folder.join("of_a_removed_field.txt"), "x").unwrap();
+    let thumbs = folder.join(format!("thumbs_{}", made["one"].as_str().unwrap()));
+    std::fs::create_dir(&thumbs).unwrap();
+    std::fs::write(thumbs.join("10x10_x.png"), "x").unwrap();
+    let key = Key::parse(&format!("{}/{}/on_its_way.txt", house.schema.find("docs").unwrap().id, id(&made))).unwrap();
+    let placement = house.storage.place(key, &house.upload("one", "b.txt", b"x"), "text/plain").await.unwrap();
+    house.delete(&superuser(), "docs", id(&made)).await.unwrap();
+    until("all but that of the write on its way", || std::fs::read_dir(&folder).unwrap().count() == 2).await;
+    assert!(folder.join("on_its_way.txt").exists());
+    drop(placement);
+    until("the folder goes with its last file", || !folder.exists()).await;
+}
+
+/// What a process that died has put in place goes, unless its write had committed.
+#[tokio::test]
+async fn what_a_dead_process_left_is_tidied_up() {
+    let house = house().await;
+    let made = create(&house, json!({}), vec![house.upload("one", "aaa.txt", b"x")]).await.unwrap();
+    let name = made["one"].as_str().unwrap();
+    let collection = house.schema.find("docs").unwrap().id.clone();
+    let marks = house.db.dir().join("storage/.placing");
+    until("nothing is on its way", || std::fs::read_dir(&marks).unwrap().count() == 0).await;
+    for (mark, name) in [("committed", name), ("lost", "lost_0123456789.txt"), ("nowhere", "nowhere_0123456789.txt")] {
+        std::os::unix::fs::symlink(format!("{collection}/{}/{name}", id(&made)), marks.join(mark)).unwrap();
+    }
+    let folder = folder(&house, &collection).join(id(&made));
+    std::fs::write(folder.join("lost_0123456789.txt"), "x").unwrap();
+    house.records.tidy_files().await.unwrap();
+    assert!(folder.join(name).exists() && !folder.join("lost_0123456789.txt").exists());
+    assert_eq!(std::fs::read_dir(&marks).unwrap().count(), 0);
 }

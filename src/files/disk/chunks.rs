@@ -1,6 +1,6 @@
-//! A stored file that was found: what it is, and its bytes in bounded chunks.
+//! The bytes of a file on the disk, in bounded chunks.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc, time::SystemTime};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{
@@ -8,33 +8,27 @@ use futures_util::{
     stream::{self, BoxStream, StreamExt},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    files::store::Content,
+};
 
 /// Bytes that one reader holds at most.
 const CHUNK: u64 = 64 << 10;
 
-/// What is known of a stored file before its bytes are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Told from the bytes when it was stored.
-    pub content_type: String,
-    /// Bytes.
-    pub size: u64,
-    pub modified: SystemTime,
+/// An open file, which can be read even if it is removed meanwhile.
+#[derive(Debug)]
+pub struct OpenFile(Arc<File>);
+
+impl OpenFile {
+    pub fn new(file: File) -> Self {
+        Self(Arc::new(file))
+    }
 }
 
-/// An opened file. Its bytes can be read even if it is removed meanwhile.
-#[derive(Debug, Clone)]
-pub struct Object {
-    pub head: Head,
-    pub(super) file: Arc<File>,
-}
-
-impl Object {
-    /// The bytes in `range`, which must lie within the file, in chunks of at most 64 KiB. The next chunk is read when the
-    /// last one was taken. Ends with an error when the file has become shorter.
-    pub fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
-        chunks(self.file.clone(), range).boxed()
+impl Content for OpenFile {
+    fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
+        chunks(Arc::clone(&self.0), range).boxed()
     }
 }
 
@@ -116,20 +110,19 @@ mod tests {
     use super::*;
     use crate::db::testing::TempDir;
 
-    fn object(content: &[u8]) -> (TempDir, Object) {
+    fn file(content: &[u8]) -> (TempDir, OpenFile) {
         let place = TempDir::new();
         let path = place.path().join("file");
         File::create(&path).unwrap().write_all(content).unwrap();
-        let head = Head { content_type: "x/y".into(), size: content.len() as u64, modified: SystemTime::UNIX_EPOCH };
-        (place, Object { head, file: Arc::new(File::open(path).unwrap()) })
+        (place, OpenFile::new(File::open(path).unwrap()))
     }
 
     #[tokio::test]
     async fn ranges_arrive_whole_and_in_bounded_chunks() {
         let content: Vec<u8> = (0..200_000u32).map(|at| at as u8).collect();
-        let (_place, object) = object(&content);
+        let (_place, file) = file(&content);
         for range in [0..0, 0..1, 0..200_000, 65_535..65_537, 199_999..200_000, 70_000..150_000] {
-            let chunks: Vec<Bytes> = object.read(range.clone()).try_collect().await.unwrap();
+            let chunks: Vec<Bytes> = file.read(range.clone()).try_collect().await.unwrap();
             assert!(chunks.iter().all(|chunk| chunk.len() as u64 <= CHUNK), "{range:?}");
             assert!(chunks.concat() == content[range.start as usize..range.end as usize], "{range:?}");
         }
@@ -137,8 +130,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_became_shorter_is_an_error() {
-        let (_place, object) = object(b"short");
-        let chunks: Vec<Result<Bytes>> = object.read(0..10).collect().await;
+        let (_place, file) = file(b"short");
+        let chunks: Vec<Result<Bytes>> = file.read(0..10).collect().await;
         assert_eq!(chunks.len(), 2);
         assert!(chunks[0].as_ref().is_ok_and(|chunk| chunk == "short") && chunks[1].is_err());
     }
