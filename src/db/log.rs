@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{ReadTx, Row, image};
+use super::{ReadTx, Row, Value, image};
 use crate::{clock::Timestamp, error::Result};
 
 /// What happened to a record.
@@ -61,6 +61,19 @@ pub struct Change {
     pub actor: Option<Actor>,
     /// The client's id of this write, if it gave one.
     pub mutation: Option<String>,
+}
+
+impl Change {
+    /// Bytes of both images in memory, roughly.
+    pub fn weight(&self) -> usize {
+        let outside = |value: &Value| match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+        };
+        let row = |row: &Arc<Row>| row.values.iter().map(|value| size_of::<Value>() + outside(value)).sum::<usize>();
+        [&self.old, &self.new].into_iter().flatten().map(row).sum()
+    }
 }
 
 /// One stored row of the log.

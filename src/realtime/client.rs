@@ -1,11 +1,11 @@
-//! One connected client: its identity, what it listens to, and what waits to be sent to it.
+//! One connected client: what waits to be sent to it, and how much of that may be.
 
 use std::{
     collections::VecDeque,
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -15,8 +15,12 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 /// A client that has so much unsent is dropped, to come back and resume.
-const MAX_WAITING_BYTES: usize = 1 << 20;
-const MAX_WAITING: usize = 4096;
+const MAX_WAITING_BYTES: usize = 4 << 20;
+const MAX_WAITING: usize = 16_384;
+/// What waits at all clients together. Who waits for more than [`FREE`] when there is more of it is dropped.
+const MAX_BACKLOG: usize = 256 << 20;
+/// Bytes of one client that are not counted there: most wait for nothing, or for a moment.
+const FREE: usize = 64 << 10;
 /// Frames are handed to the connection in pieces of about this size.
 const PIECE: usize = 64 << 10;
 
@@ -29,71 +33,122 @@ pub struct Client {
     /// Where the stream was opened from; subscriptions have to come from there, too (§2).
     pub address: IpAddr,
     outbox: Mutex<Outbox>,
+    backlog: Arc<Backlog>,
     waker: AtomicWaker,
     over: AtomicBool,
     /// Wants the number of each change.
     numbered: AtomicBool,
+    /// Subscriptions were replaced so many times.
+    subscribed: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Outbox {
-    waiting: VecDeque<Event>,
+    waiting: VecDeque<Arc<Event>>,
     /// Live events while the past is still being told.
-    held: Option<Vec<Event>>,
-    /// Of both.
+    held: Option<Vec<Arc<Event>>>,
+    /// Of both, as they will be sent.
     bytes: usize,
+    /// Of both, each divided among those who wait for it.
+    share: usize,
+    /// Of `share`, what the backlog knows of.
+    counted: usize,
+    /// Live events up to this number come from the log instead.
+    floor: u64,
 }
 
-/// One event on its way: the topic as the client wrote it, and a line of JSON that others may share.
-#[derive(Debug, Clone)]
+/// Memory that waits at all clients together, in bytes.
+#[derive(Default)]
+pub struct Backlog(AtomicUsize);
+
+/// One event on its way, shared by all who are told it under the same topic. Its frame lacks only the client's id.
+#[derive(Debug)]
 pub struct Event {
-    pub topic: Arc<str>,
-    pub data: Bytes,
+    /// The change that it tells of; 0 if it is none.
+    seq: u64,
+    /// All after the id (§1).
+    frame: Box<[u8]>,
+    /// What it costs each of those who wait for it.
+    share: usize,
 }
 
 impl Event {
-    /// Bytes, roughly.
-    fn weight(&self) -> usize {
-        self.data.len() + self.topic.len()
+    /// `data` is one line of JSON in pieces; `sharers` clients are sent the event.
+    pub fn new(seq: u64, topic: &str, data: &[&[u8]], sharers: usize) -> Arc<Self> {
+        let mut frame = Vec::with_capacity(17 + topic.len() + data.iter().map(|part| part.len()).sum::<usize>());
+        for part in [&[&b"\nevent:"[..], topic.as_bytes(), b"\ndata:"], data, &[b"\n\n"]].concat() {
+            frame.extend_from_slice(part);
+        }
+        let share = size_of::<Arc<Self>>() + frame.len() / sharers.max(1);
+        Arc::new(Self { seq, frame: frame.into(), share })
+    }
+}
+
+impl Outbox {
+    fn take(&mut self, event: &Event) {
+        self.bytes += event.frame.len();
+        self.share += event.share;
+    }
+
+    fn give(&mut self, event: &Event) {
+        self.bytes -= event.frame.len();
+        self.share -= event.share;
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + self.held.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Tells the backlog what is above the free part; in steps, as all clients share that one counter.
+    fn count(&mut self, backlog: &Backlog) {
+        let share = self.share.saturating_sub(FREE);
+        if share > self.counted + FREE / 4 || share + FREE / 4 < self.counted || share == 0 && self.counted > 0 {
+            backlog.0.fetch_add(share, Ordering::Relaxed);
+            backlog.0.fetch_sub(self.counted, Ordering::Relaxed);
+            self.counted = share;
+        }
     }
 }
 
 impl Client {
-    pub fn new(id: ClientId, address: IpAddr) -> Self {
+    pub fn new(id: ClientId, address: IpAddr, backlog: Arc<Backlog>) -> Self {
         Self {
             id,
             address,
             outbox: Mutex::default(),
+            backlog,
             waker: AtomicWaker::new(),
             over: AtomicBool::new(false),
             numbered: AtomicBool::new(false),
+            subscribed: AtomicUsize::new(0),
         }
     }
 
-    /// Queues live events. A client that cannot keep up is ended: what it missed is in the log.
-    pub fn send(&self, events: impl IntoIterator<Item = Event>) {
-        self.push(events, true);
+    /// Queues a live event. A client that cannot keep up is ended: what it missed is in the log.
+    pub fn send(&self, event: Arc<Event>) {
+        self.push(event, true);
     }
 
-    /// Queues events of the past, before the live ones that are held.
-    pub fn send_past(&self, events: impl IntoIterator<Item = Event>) {
-        self.push(events, false);
+    /// Queues an event of the past, before the live ones that are held.
+    pub fn send_past(&self, event: Arc<Event>) {
+        self.push(event, false);
     }
 
-    fn push(&self, events: impl IntoIterator<Item = Event>, live: bool) {
-        if self.is_over() {
+    fn push(&self, event: Arc<Event>, live: bool) {
+        let mut outbox = self.outbox.lock();
+        // Under the lock, as whoever ends the stream empties the outbox.
+        if self.is_over() || live && event.seq != 0 && event.seq <= outbox.floor {
             return;
         }
-        let mut outbox = self.outbox.lock();
-        for event in events {
-            outbox.bytes += event.weight();
-            match &mut outbox.held {
-                Some(held) if live => held.push(event),
-                _ => outbox.waiting.push_back(event),
-            }
+        outbox.take(&event);
+        match &mut outbox.held {
+            Some(held) if live && event.seq != 0 => held.push(event),
+            _ => outbox.waiting.push_back(event),
         }
-        let waiting = outbox.waiting.len() + outbox.held.as_ref().map_or(0, Vec::len);
-        let too_much = outbox.bytes > MAX_WAITING_BYTES || waiting > MAX_WAITING;
+        outbox.count(&self.backlog);
+        let too_much = outbox.bytes > MAX_WAITING_BYTES
+            || outbox.len() > MAX_WAITING
+            || outbox.counted > 0 && self.backlog.0.load(Ordering::Relaxed) > MAX_BACKLOG;
         drop(outbox);
         if too_much {
             tracing::debug!(client = &*self.id, "a realtime client does not keep up and is dropped");
@@ -102,9 +157,17 @@ impl Client {
         self.waker.wake();
     }
 
-    /// Live events wait from now on.
-    pub fn hold(&self) {
-        self.outbox.lock().held.get_or_insert_default();
+    /// From now on events carry their numbers, those up to `floor` come from the log, and live ones wait.
+    pub fn hold(&self, floor: u64) {
+        self.numbered.store(true, Ordering::Release);
+        let mut outbox = self.outbox.lock();
+        outbox.held.get_or_insert_default();
+        outbox.floor = floor;
+        // What was told but not yet sent would be told twice.
+        let told: Vec<_> = outbox.waiting.iter().filter(|event| event.seq != 0).cloned().collect();
+        told.iter().for_each(|event| outbox.give(event));
+        outbox.waiting.retain(|event| event.seq == 0);
+        outbox.count(&self.backlog);
     }
 
     pub fn is_held(&self) -> bool {
@@ -120,16 +183,20 @@ impl Client {
         self.waker.wake();
     }
 
-    /// From now on events carry their numbers.
-    pub fn number(&self) {
-        self.numbered.store(true, Ordering::Release);
-    }
-
     pub fn is_numbered(&self) -> bool {
         self.numbered.load(Ordering::Acquire)
     }
 
-    /// Ends the stream after what is queued.
+    /// Counts the replacements of its subscriptions: whatever was under way for the old ones is void.
+    pub fn subscribe(&self) {
+        self.subscribed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub fn subscribed(&self) -> usize {
+        self.subscribed.load(Ordering::Acquire)
+    }
+
+    /// Ends the stream after what is queued; what is held, the client never hears of.
     pub fn end(&self) {
         self.over.store(true, Ordering::Release);
         self.waker.wake();
@@ -137,9 +204,16 @@ impl Client {
 
     /// Ends the stream without what is queued.
     pub fn end_at_once(&self) {
+        let mut outbox = self.outbox.lock();
         self.over.store(true, Ordering::Release);
-        *self.outbox.lock() = Outbox::default();
+        self.empty(&mut outbox);
+        drop(outbox);
         self.waker.wake();
+    }
+
+    fn empty(&self, outbox: &mut Outbox) {
+        self.backlog.0.fetch_sub(outbox.counted, Ordering::Relaxed);
+        *outbox = Outbox::default();
     }
 
     pub fn is_over(&self) -> bool {
@@ -149,7 +223,7 @@ impl Client {
     /// Whether more would be dropped rather than sent; a replay waits until it would not.
     pub fn is_crowded(&self) -> bool {
         let outbox = self.outbox.lock();
-        outbox.bytes > MAX_WAITING_BYTES / 4 || outbox.waiting.len() > MAX_WAITING / 4
+        outbox.bytes > MAX_WAITING_BYTES / 16 || outbox.waiting.len() > MAX_WAITING / 4
     }
 
     /// The next piece of the stream; `None` when it has ended.
@@ -159,26 +233,28 @@ impl Client {
         if outbox.waiting.is_empty() {
             return if self.is_over() { Poll::Ready(None) } else { Poll::Pending };
         }
-        let mut piece = BytesMut::with_capacity((outbox.bytes + 64 * outbox.waiting.len()).min(PIECE + 4096));
+        let name = [b"id:", self.id.as_bytes()].concat();
+        let expected = outbox.bytes + name.len() * outbox.waiting.len();
+        let mut piece = BytesMut::with_capacity(expected.min(PIECE + PIECE / 16));
         while piece.len() < PIECE
             && let Some(event) = outbox.waiting.pop_front()
         {
-            outbox.bytes -= event.weight();
-            self.frame(&event, &mut piece);
+            outbox.give(&event);
+            piece.extend_from_slice(&name);
+            piece.extend_from_slice(&event.frame);
         }
+        outbox.count(&self.backlog);
         if outbox.waiting.is_empty() {
             // An idle client keeps no memory.
             outbox.waiting = VecDeque::new();
         }
         Poll::Ready(Some(piece.freeze()))
     }
+}
 
-    /// Exactly three lines and a blank one (§1).
-    fn frame(&self, event: &Event, out: &mut BytesMut) {
-        for part in [b"id:", self.id.as_bytes(), b"\nevent:", event.topic.as_bytes(), b"\ndata:", &*event.data, b"\n\n"]
-        {
-            out.extend_from_slice(part);
-        }
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.backlog.0.fetch_sub(self.outbox.get_mut().counted, Ordering::Relaxed);
     }
 }
 
@@ -189,25 +265,43 @@ mod tests {
     use super::*;
 
     fn client() -> Client {
-        Client::new("me".into(), Ipv4Addr::LOCALHOST.into())
+        client_of(&Arc::default())
     }
 
-    fn event(data: &str) -> Event {
-        Event { topic: "demo/*".into(), data: Bytes::copy_from_slice(data.as_bytes()) }
+    fn client_of(backlog: &Arc<Backlog>) -> Client {
+        Client::new("me".into(), Ipv4Addr::LOCALHOST.into(), backlog.clone())
+    }
+
+    fn event(data: &str) -> Arc<Event> {
+        Event::new(0, "demo/*", &[data.as_bytes()], 1)
+    }
+
+    fn change(seq: u64) -> Arc<Event> {
+        Event::new(seq, "demo/*", &[seq.to_string().as_bytes()], 1)
     }
 
     fn poll(client: &Client) -> Poll<Option<Bytes>> {
         client.poll(&Context::from_waker(Waker::noop()))
     }
 
+    /// The data of everything that is sent now.
+    fn sent(client: &Client) -> Vec<String> {
+        let mut text = String::new();
+        while let Poll::Ready(Some(piece)) = poll(client) {
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::to_owned).collect()
+    }
+
     #[test]
     fn frames_have_three_lines() {
         let client = client();
         assert!(poll(&client).is_pending());
-        client.send([event("{}"), event("[1]")]);
+        client.send(event("{}"));
+        client.send(event("[1]"));
         let expected = "id:me\nevent:demo/*\ndata:{}\n\nid:me\nevent:demo/*\ndata:[1]\n\n";
         assert_eq!(poll(&client), Poll::Ready(Some(Bytes::from_static(expected.as_bytes()))));
-        client.send([event("{}")]);
+        client.send(event("{}"));
         client.end();
         assert!(matches!(poll(&client), Poll::Ready(Some(_))));
         assert_eq!(poll(&client), Poll::Ready(None));
@@ -216,14 +310,64 @@ mod tests {
     #[test]
     fn who_does_not_keep_up_is_dropped_and_holds_nothing() {
         for (size, count) in [(MAX_WAITING_BYTES / 4, 5), (2, MAX_WAITING + 1)] {
-            let client = client();
+            let backlog = Arc::default();
+            let client = client_of(&backlog);
             for _ in 0..count {
-                client.send([event(&"x".repeat(size))]);
+                client.send(event(&"x".repeat(size)));
             }
             assert!(client.is_over());
             assert_eq!(poll(&client), Poll::Ready(None));
-            client.send([event("late")]);
+            client.send(event("late"));
             assert_eq!(client.outbox.lock().bytes, 0);
+            assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
         }
+    }
+
+    #[test]
+    fn all_who_do_not_keep_up_share_one_bound() {
+        let backlog = Arc::default();
+        let clients: Vec<_> = (0..200).map(|_| client_of(&backlog)).collect();
+        let idle = client_of(&backlog);
+        let big = event(&"x".repeat(3 << 20));
+        for client in &clients {
+            client.send(big.clone());
+            assert!(backlog.0.load(Ordering::Relaxed) <= MAX_BACKLOG);
+        }
+        let dropped = clients.iter().filter(|client| client.is_over()).count();
+        assert!((50..150).contains(&dropped), "{dropped}");
+        idle.send(event("small"));
+        assert!(!idle.is_over());
+        drop(clients);
+        assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn one_event_for_many_costs_each_of_them_little() {
+        let backlog = Arc::default();
+        let clients: Vec<_> = (0..1000).map(|_| client_of(&backlog)).collect();
+        for _ in 0..20 {
+            let shared = Event::new(1, "demo/*", &["x".repeat(100 << 10).as_bytes()], clients.len());
+            clients.iter().for_each(|client| client.send(shared.clone()));
+        }
+        assert!(clients.iter().all(|client| !client.is_over()));
+    }
+
+    #[test]
+    fn the_past_comes_first_and_nothing_twice() {
+        let client = client();
+        client.send(change(4));
+        client.send(event("signal"));
+        client.hold(5);
+        // A change that the hub was telling meanwhile, and later ones.
+        for seq in [5, 6, 7] {
+            client.send(change(seq));
+        }
+        for seq in [3, 4, 5] {
+            client.send_past(change(seq));
+        }
+        assert_eq!(sent(&client), ["signal", "3", "4", "5"]);
+        client.release();
+        client.send(change(8));
+        assert_eq!(sent(&client), ["6", "7", "8"]);
     }
 }

@@ -7,8 +7,9 @@ use tokio::sync::Notify;
 
 use crate::db::Commit;
 
-/// Changes that may wait for the hub in memory. Beyond them it reads the log.
+/// Changes that may wait for the hub in memory, and their bytes. Beyond them it reads the log.
 const MAX_WAITING: usize = 20_000;
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Between the writer's thread and the hub's task.
 #[derive(Default)]
@@ -21,11 +22,11 @@ pub struct Feed {
 struct Inner {
     /// Nobody is connected: nothing is kept.
     listening: bool,
-    waiting: Vec<Arc<Commit>>,
+    waiting: Vec<Item>,
     changes: usize,
+    bytes: usize,
     /// Commits were let go of: the log has to be read.
     behind: bool,
-    new_epoch: bool,
     /// The last number that was committed.
     last: u64,
 }
@@ -33,11 +34,18 @@ struct Inner {
 /// What has happened since the last time.
 #[derive(Default)]
 pub struct News {
-    /// Commits in order, unless there were too many.
-    pub commits: Vec<Arc<Commit>>,
+    /// In order, unless there was too much.
+    pub items: Vec<Item>,
     /// The log has to be read up to this number instead.
     pub behind: Option<u64>,
-    pub new_epoch: bool,
+}
+
+pub enum Item {
+    Commit(Arc<Commit>),
+    /// What the log said before does not lead to what the data is now.
+    Epoch,
+    /// The log went back (a restore): its next change has the number after this one.
+    Back(u64),
 }
 
 impl Feed {
@@ -48,19 +56,25 @@ impl Feed {
     /// On the writer's thread, for every commit.
     pub fn note(&self, commit: &Arc<Commit>) {
         let mut inner = self.inner.lock();
-        if let Some((seq, _)) = commit.changes.last() {
-            inner.last = *seq;
+        let (Some((first, _)), Some((last, _))) = (commit.changes.first(), commit.changes.last()) else { return };
+        let before = std::mem::replace(&mut inner.last, *last);
+        if *first <= before && inner.listening {
+            inner.waiting.clear();
+            inner.behind = false;
+            inner.waiting.push(Item::Back(first - 1));
         }
         if !inner.listening || inner.behind {
             return;
         }
         inner.changes += commit.changes.len();
-        if inner.changes > MAX_WAITING {
+        inner.bytes += commit.changes.iter().map(|(_, change)| change.weight()).sum::<usize>();
+        if inner.changes > MAX_WAITING || inner.bytes > MAX_WAITING_BYTES {
             inner.behind = true;
-            inner.changes = 0;
-            inner.waiting = Vec::new();
+            // There are few of the others.
+            inner.waiting.retain(|item| !matches!(item, Item::Commit(_)));
+            inner.waiting.shrink_to_fit();
         } else {
-            inner.waiting.push(commit.clone());
+            inner.waiting.push(Item::Commit(commit.clone()));
         }
         drop(inner);
         self.news.notify_one();
@@ -69,7 +83,9 @@ impl Feed {
     /// On the writer's thread, for every new epoch.
     pub fn note_epoch(&self) {
         let mut inner = self.inner.lock();
-        inner.new_epoch = inner.listening;
+        if inner.listening && !matches!(inner.waiting.last(), Some(Item::Epoch)) {
+            inner.waiting.push(Item::Epoch);
+        }
         drop(inner);
         self.news.notify_one();
     }
@@ -97,12 +113,11 @@ impl Feed {
         loop {
             {
                 let mut inner = self.inner.lock();
-                if !inner.waiting.is_empty() || inner.behind || inner.new_epoch {
-                    inner.changes = 0;
+                if !inner.waiting.is_empty() || inner.behind {
+                    (inner.changes, inner.bytes) = (0, 0);
                     return News {
-                        commits: std::mem::take(&mut inner.waiting),
+                        items: std::mem::take(&mut inner.waiting),
                         behind: std::mem::take(&mut inner.behind).then_some(inner.last),
-                        new_epoch: std::mem::take(&mut inner.new_epoch),
                     };
                 }
             }
@@ -140,10 +155,21 @@ mod tests {
         assert_eq!(feed.start(), None);
         feed.note(&commit(7..=7));
         let news = feed.next().await;
-        assert_eq!((news.commits.len(), news.behind), (1, None));
+        assert_eq!((news.items.len(), news.behind), (1, None));
         feed.stop();
         feed.note(&commit(8..=8));
         assert_eq!(feed.start(), Some(8));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_goes_back_is_noticed() {
+        let feed = Feed::new(10);
+        feed.start();
+        feed.note(&commit(11..=11));
+        feed.note(&commit(5..=6));
+        let news = feed.next().await;
+        assert!(matches!(news.items[..], [Item::Back(4), Item::Commit(_)]));
+        assert_eq!(feed.last(), 6);
     }
 
     #[tokio::test]
@@ -154,8 +180,10 @@ mod tests {
         feed.note(&commit(11..=20_011));
         feed.note(&commit(20_012..=20_012));
         let news = feed.next().await;
-        assert_eq!((news.commits.len(), news.behind), (0, Some(20_012)));
+        assert_eq!((news.items.len(), news.behind), (0, Some(20_012)));
         feed.note(&commit(20_013..=20_013));
-        assert_eq!(feed.next().await.commits.len(), 1);
+        feed.note_epoch();
+        feed.note_epoch();
+        assert_eq!(feed.next().await.items.len(), 2);
     }
 }

@@ -1,17 +1,20 @@
 //! Realtime: live readers of the change log (`docs/wire/services-realtime.md`, `docs/realtime.md`).
 //!
-//! The writer tells the [`feed`] what it committed; the hub's one task takes the changes in their order, finds who
-//! listens ([`registry`]), judges and renders each once for all who see the same ([`witness`]), and queues the events at
-//! the [`client`]s, whose connections send them. Who was away and says what it saw last is told the rest from the log
-//! ([`replay`]).
+//! The writer tells the [`feed`] what it committed; the hub's one task ([`teller`]) takes the changes in their order, finds
+//! who listens ([`registry`], [`groups`]), judges and renders each once for all who see the same ([`witness`]), and queues
+//! the events at the [`client`]s, whose connections send them. Who was away and says what it saw last is told the rest from
+//! the log ([`replay`], [`recent`]).
 //!
 //! May touch `auth` (types), `records`, `rules`, `schema`, `identity` and `db`. Main type: [`Hub`].
 
 mod client;
 mod feed;
+mod groups;
+mod recent;
 mod registry;
 mod replay;
 mod standpoint;
+mod teller;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -26,27 +29,25 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 pub use self::client::Client;
 use self::{
-    client::Event,
-    feed::{Feed, News},
-    registry::{Joining, Refusal, Registry, Subscription, View},
+    client::{Backlog, Event},
+    feed::Feed,
+    recent::Recent,
+    registry::{Joining, Refusal, Registry, Subscription},
     replay::Resume,
     topic::{OAUTH2, Topic},
-    witness::{Report, Witnessed},
 };
 use crate::{
-    clock::Timestamp,
-    db::{Change, Db, Kind},
+    db::Db,
     error::{Error, Issues, Leaf, Result},
-    identity::{AuthRecord, Caller, SUPERUSERS_ID},
+    identity::Caller,
     random,
     records::Records,
-    schema::{Collection, Schema},
+    schema::Schema,
 };
 
 /// Clients at once; one more is answered busy.
@@ -60,8 +61,6 @@ const MAX_TOPIC_BYTES: usize = 256 << 10;
 /// Characters of a client id that are looked at (§2).
 const MAX_CLIENT_ID: usize = 255;
 const CLIENT_ID: usize = 40;
-/// Changes that are read from the log at once.
-const PAGE: usize = 500;
 
 /// Everything live. Cheap to clone.
 #[derive(Clone)]
@@ -75,6 +74,8 @@ struct Inner {
     records: Records,
     registry: Mutex<Registry>,
     feed: Arc<Feed>,
+    recent: Recent,
+    backlog: Arc<Backlog>,
     closed: AtomicBool,
 }
 
@@ -93,6 +94,8 @@ pub struct Position {
 struct Joined {
     client: Arc<Client>,
     subscriptions: Vec<Subscription>,
+    /// Good until the client has subscribed more often than this.
+    subscribed: usize,
     /// The last change that is not told live.
     since: u64,
     /// Of the log, and of all else that decides what is seen.
@@ -114,16 +117,25 @@ impl Hub {
         let (commits, epochs) = (feed.clone(), feed.clone());
         db.on_commit(move |commit| commits.note(commit));
         db.on_new_epoch(move |_| epochs.note_epoch());
-        let (registry, closed) = (Mutex::default(), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { db, schema, records, registry, feed, closed }) }
+        let inner = Inner {
+            db,
+            schema,
+            records,
+            registry: Mutex::default(),
+            feed,
+            recent: Recent::default(),
+            backlog: Arc::default(),
+            closed: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A new stream (§1). Its first event is queued.
     pub fn connect(&self, address: IpAddr) -> Result<Connection> {
         let id: Arc<str> = random::string(random::ALPHANUMERIC, CLIENT_ID).into();
-        let client = Arc::new(Client::new(id.clone(), address));
+        let client = Arc::new(Client::new(id.clone(), address, self.inner.backlog.clone()));
         let hello = serde_json::json!({"clientId": &*id}).to_string();
-        client.send([Event { topic: "PB_CONNECT".into(), data: hello.into() }]);
+        client.send(Event::new(0, "PB_CONNECT", &[hello.as_bytes()], 1));
         let mut registry = self.inner.registry.lock();
         if self.inner.closed.load(Ordering::Acquire) || registry.len() >= MAX_CLIENTS {
             return Err(Error::busy(Duration::from_secs(2)));
@@ -135,21 +147,27 @@ impl Hub {
         Ok(Connection { client, hub: self.clone() })
     }
 
-    /// Replaces the subscriptions of a stream (§2) and binds it to the caller.
-    pub async fn subscribe(&self, ask: Subscribe, caller: Caller, address: IpAddr) -> Result<Option<Position>> {
+    /// Replaces the subscriptions of a stream (§2) and binds it to the caller, whom `identify` finds out: as late as
+    /// possible, as the account may have changed since the request began.
+    pub async fn subscribe(
+        &self,
+        ask: Subscribe,
+        identify: impl AsyncFnOnce() -> Result<Caller>,
+        address: IpAddr,
+    ) -> Result<Option<Position>> {
         check(&ask)?;
-        let topics = ask.topics.iter().filter(|text| !text.is_empty());
         let mut seen = std::collections::HashSet::new();
-        let topics: Vec<(Arc<str>, Topic)> = topics
-            .filter(|text| seen.insert(text.as_str()))
-            .map(|text| (Arc::from(text.as_str()), Topic::parse(text)))
-            .collect();
+        let topics = ask.topics.iter().filter(|text| !text.is_empty() && seen.insert(text.as_str()));
+        let topics = topics.map(|text| (Arc::from(text.as_str()), Topic::parse(text))).collect();
+        // Older than what the token is verified with: if it changes meanwhile, that is seen below.
         let catalog = self.inner.schema.catalog();
-        let secret = caller.record().and_then(|record| catalog.by_id(&record.collection_id)?.auth());
-        let secret = secret.map(|options| options.auth_token.secret.clone()).unwrap_or_default();
+        let caller = identify().await?;
+        let secret = teller::secret(&catalog, &caller);
 
         let resumes = ask.resume.is_some();
-        let joined = self.join(&ask.client, address, resumes, caller, secret, topics)?;
+        let joined = self.join(&ask.client, address, resumes, caller.clone(), secret, topics)?;
+        // The account's changes are told to the stream from now on; one that came in between is found here.
+        self.check_account(&caller).await;
         match ask.resume {
             Some(resume) => Ok(Some(self.resume(joined, resume).await)),
             None => Ok(None),
@@ -169,41 +187,29 @@ impl Hub {
         let mut registry = self.inner.registry.lock();
         let catalog = self.inner.schema.catalog();
         registry.follow(&catalog);
+        let caller = if teller::secret(&catalog, &caller) == secret { caller } else { Caller::Guest };
         if resumes && registry.client(id).is_some_and(|client| client.is_held()) {
             // It is still being told what it missed the last time.
             return Err(Error::busy(Duration::from_secs(1)));
         }
         // What was committed before is fetched, or comes from the log; what comes now is told live.
         let since = self.inner.feed.last();
-        let standpoint = resumes.then(|| standpoint::of(&catalog, &caller, topics.iter().map(|(_, topic)| topic)));
+        let standpoint = resumes.then(|| registry.standpoint(&catalog, &caller, topics.iter().map(|(_, topic)| topic)));
         let joining = Joining { caller, secret, topics, since, standpoint: standpoint.clone() };
         let (client, subscriptions) = registry.subscribe(id, address, joining).map_err(refused)?;
         if resumes {
-            client.number();
-            client.hold();
+            client.hold(since);
         }
         let epoch = [&*self.inner.db.epoch(), ".", &standpoint.unwrap_or_default()].concat();
-        Ok(Joined { client, subscriptions, since, epoch })
+        let subscribed = client.subscribed();
+        Ok(Joined { client, subscriptions, subscribed, since, epoch })
     }
 
     /// Whoever waits for the signal of a login popup under this state (§6), to be told it once. `None` when nobody does
     /// from this address.
     pub fn popup(&self, state: &str, address: IpAddr) -> Option<impl FnOnce(Json) + use<>> {
         let client = self.inner.registry.lock().take_popup(state, address)?;
-        Some(move |signal: Json| client.send([Event { topic: OAUTH2.into(), data: signal.to_string().into() }]))
-    }
-
-    /// Takes changes and tells them, until the hub is closed.
-    pub async fn run(&self) {
-        let mut schema = self.inner.schema.watch();
-        schema.mark_changed();
-        while !self.inner.closed.load(Ordering::Acquire) {
-            tokio::select! {
-                news = self.inner.feed.next() => self.take(news).await,
-                // The schema's own end is the end of the house.
-                Ok(()) = schema.changed() => self.inner.registry.lock().follow(&self.inner.schema.catalog()),
-            }
-        }
+        Some(move |signal: Json| client.send(Event::new(0, OAUTH2, &[signal.to_string().as_bytes()], 1)))
     }
 
     /// Ends all streams; clients come back to whoever takes over.
@@ -212,118 +218,6 @@ impl Hub {
         for client in self.inner.registry.lock().clients() {
             client.end();
         }
-    }
-
-    async fn take(&self, news: News) {
-        if news.new_epoch {
-            // What the log said before does not lead to what the data is now: whoever counts starts over.
-            for client in self.inner.registry.lock().clients() {
-                if client.is_numbered() {
-                    client.end();
-                }
-            }
-        }
-        for commit in &news.commits {
-            for (seq, change) in &commit.changes {
-                self.tell(*seq, change, commit.at).await;
-            }
-        }
-        if let Some(until) = news.behind {
-            self.catch_up(until).await;
-        }
-    }
-
-    /// Reads from the log what did not fit into memory.
-    async fn catch_up(&self, until: u64) {
-        loop {
-            let after = self.inner.registry.lock().cursor;
-            if after >= until {
-                return;
-            }
-            let story = self.story(after, PAGE).await;
-            let Ok(story) = story.map_err(|error| tracing::error!(%error, "realtime cannot read the log")) else {
-                break;
-            };
-            if !story.complete {
-                break;
-            }
-            let now = self.inner.db.clock().now();
-            for (seq, change) in &story.changes {
-                self.tell(*seq, change, now).await;
-            }
-            self.inner.registry.lock().advance(story.read, None, "");
-        }
-        // The gap cannot be told: everybody starts over.
-        let mut registry = self.inner.registry.lock();
-        registry.advance(until, None, "");
-        registry.clients().for_each(|client| client.end());
-    }
-
-    /// One change to all who listen.
-    async fn tell(&self, seq: u64, change: &Arc<Change>, at: Timestamp) {
-        let catalog = self.inner.schema.catalog();
-        let collection = catalog.by_id(&change.collection);
-        self.inner.registry.lock().follow(&catalog);
-        let is_account = collection.is_some_and(|collection| collection.is_auth());
-        // An account hears of its own end as itself, and of a new password as a guest (§2.1, §4.1).
-        if is_account && change.kind != Kind::Delete {
-            self.rebind(change).await;
-        }
-        self.tell_listeners(seq, change, at, collection.map(|collection| &**collection)).await;
-        if is_account && change.kind == Kind::Delete {
-            self.rebind(change).await;
-        }
-    }
-
-    async fn tell_listeners(&self, seq: u64, change: &Arc<Change>, at: Timestamp, collection: Option<&Collection>) {
-        let groups = {
-            let mut registry = self.inner.registry.lock();
-            if seq <= registry.cursor {
-                return;
-            }
-            registry.advance(seq, collection, &change.record)
-        };
-        if groups.is_empty() {
-            return;
-        }
-        let views: Vec<Arc<View>> = groups.iter().map(|group| group.view.clone()).collect();
-        let witnessed = Witnessed { seq, change: change.clone(), at };
-        let told = self.report(&witnessed, &views).await;
-        for (group, report) in groups.iter().zip(told) {
-            let Some(report) = report else { continue };
-            for member in group.members.iter().filter(|member| member.since < seq) {
-                member.client.send([Event { topic: member.topic.clone(), data: report.data(&member.client) }]);
-            }
-        }
-    }
-
-    /// What each view is told. A failure is told to nobody, and said in the log.
-    async fn report(&self, witnessed: &Witnessed, views: &[Arc<View>]) -> Vec<Option<Report>> {
-        let catalog = || self.inner.schema.catalog();
-        match witnessed.report(&self.inner.db, &self.inner.records, catalog, views).await {
-            Ok(told) => told,
-            Err(error) => {
-                tracing::error!(%error, seq = witnessed.seq, "a change could not be told");
-                vec![None; views.len()]
-            }
-        }
-    }
-
-    /// An account that streams are bound to has changed: that is settled before anybody hears of the change (§2.1).
-    async fn rebind(&self, change: &Change) {
-        if !self.inner.registry.lock().is_bound(&change.collection, &change.record) {
-            return;
-        }
-        let catalog = self.inner.schema.catalog();
-        let Some(collection) = catalog.by_id(&change.collection) else { return };
-        let row = self.inner.records.load(collection, &change.record).await;
-        let now = row.unwrap_or_default().map(|row| {
-            let (collection_id, collection_name) = (collection.id.clone(), collection.name.clone());
-            let account =
-                Arc::new(AuthRecord { collection_id, collection_name, id: change.record.as_str().into(), row });
-            if &*collection.id == SUPERUSERS_ID { Caller::Superuser(account) } else { Caller::Record(account) }
-        });
-        self.inner.registry.lock().rebind(&change.collection, &change.record, now.as_ref(), &catalog);
     }
 
     fn leave(&self, client: &Client) {
@@ -350,12 +244,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.hub.leave(&self.client);
-    }
-}
-
-impl Report {
-    fn data(&self, client: &Client) -> Bytes {
-        if client.is_numbered() { self.numbered.clone() } else { self.plain.clone() }
     }
 }
 
@@ -391,6 +279,7 @@ fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Unknown => Error::not_found(),
         Refusal::OtherAddress => Error::invalid("The stream was opened from another address."),
+        Refusal::Full => Error::busy(Duration::from_secs(10)),
         Refusal::OtherAccount => Error::forbidden("The stream belongs to another account."),
     }
 }

@@ -1,4 +1,4 @@
-//! Who is connected, as whom, and who listens to what.
+//! Who is connected, as whom, and what they asked for.
 
 use std::{
     collections::{HashMap, hash_map::Entry as MapEntry},
@@ -7,28 +7,31 @@ use std::{
 
 use super::{
     client::{Client, ClientId},
-    standpoint,
-    topic::{Options, Target, Topic},
+    groups::{Group, Groups, Member, View},
+    standpoint::Standpoints,
+    topic::{Target, Topic},
 };
 use crate::{
-    identity::Caller,
-    records::{Scope, Shape},
-    rules::{Context, Request},
+    identity::{AuthRecord, Caller},
     schema::{Catalog, Collection},
 };
+
+/// Memory that the topics of all clients may take, by a rough count ([`weight`]).
+const MAX_TOPICS_WEIGHT: usize = 512 << 20;
 
 /// Everything that subscriptions change.
 #[derive(Default)]
 pub struct Registry {
     clients: HashMap<ClientId, Entry>,
-    /// By the collection's id or name, as the topics have it.
-    listeners: HashMap<String, Listeners>,
+    groups: Groups,
     /// Clients by the record that they are signed in as: collection id and record id.
     bound: HashMap<(Arc<str>, Arc<str>), Vec<ClientId>>,
     /// The last change that was told to whoever listened then.
     pub cursor: u64,
     /// The catalog for which all bindings were good.
-    pub catalog_version: u64,
+    catalog_version: u64,
+    standpoints: Standpoints,
+    topics_weight: usize,
 }
 
 struct Entry {
@@ -36,90 +39,19 @@ struct Entry {
     caller: Caller,
     /// The secret of the caller's collection when it was bound.
     secret: String,
-    topics: Vec<(Arc<str>, Topic)>,
-    /// The last change before its subscriptions.
-    since: u64,
-    /// What it said it stands on, if it counts ([`standpoint`]).
+    topics: Vec<Listening>,
+    /// What it said it stands on, if it counts ([`Standpoints`]).
     standpoint: Option<String>,
 }
 
-/// Those who listen to one collection.
-#[derive(Default)]
-struct Listeners {
-    all: Groups,
-    records: HashMap<String, Groups>,
-}
-
-type Groups = HashMap<GroupKey, Group>;
-
-/// Listeners who see the same: asked for the same, as the same.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct GroupKey {
-    who: Who,
-    options: String,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Who {
-    Guest,
-    Account(Arc<str>, Arc<str>),
-}
-
-/// Listeners with one view. Cheap to clone.
-#[derive(Clone)]
-pub struct Group {
-    pub view: Arc<View>,
-    pub members: Arc<Vec<Member>>,
-}
-
-/// One client's subscription.
-#[derive(Clone)]
-pub struct Member {
-    pub client: Arc<Client>,
-    pub topic: Arc<str>,
-    /// Changes up to this one were there before the subscription.
-    pub since: u64,
-}
-
-/// What a group sees of a record.
-pub struct View {
-    pub scope: Scope,
-    /// Without a time.
-    pub request: Request,
-    pub filter: String,
-    pub shape: Shape,
-    /// Also wants to know when a record leaves its view.
-    pub transitions: bool,
-}
-
-impl View {
-    fn new(scope: Scope, caller: Caller, options: &Options) -> Self {
-        let text = |name| options.query(name).map(str::to_owned);
-        Self {
-            scope,
-            request: Request {
-                context: Context::Realtime,
-                method: "GET".to_owned(),
-                query: options.query.clone(),
-                headers: options.headers.clone(),
-                caller,
-                ..Request::default()
-            },
-            filter: text("filter").unwrap_or_default(),
-            shape: Shape { expand: text("expand"), fields: text("fields") },
-            transitions: options.query("transitions").is_some_and(|value| value == "true" || value == "1"),
-        }
-    }
-}
-
-impl Entry {
-    /// A picture that the log does not lead on from has to be fetched again: its client comes back and is told so.
-    fn check_standpoint(&self, catalog: &Catalog) {
-        let Some(standpoint) = &self.standpoint else { return };
-        if *standpoint != standpoint::of(catalog, &self.caller, self.topics.iter().map(|(_, topic)| topic)) {
-            self.client.end();
-        }
-    }
+/// One topic of a client.
+struct Listening {
+    text: Arc<str>,
+    topic: Topic,
+    /// The last change before the subscription.
+    since: u64,
+    /// Its place in its group.
+    slot: Option<usize>,
 }
 
 /// Why a subscription was not taken.
@@ -131,6 +63,8 @@ pub enum Refusal {
     OtherAddress,
     /// The stream belongs to another account.
     OtherAccount,
+    /// There are too many topics already.
+    Full,
 }
 
 impl Registry {
@@ -148,7 +82,6 @@ impl Registry {
             caller: Caller::Guest,
             secret: String::new(),
             topics: Vec::new(),
-            since: 0,
             standpoint: None,
         };
         self.clients.insert(client.id.clone(), entry);
@@ -157,7 +90,12 @@ impl Registry {
     pub fn remove(&mut self, id: &str) {
         self.leave_groups(id);
         if let Some((id, entry)) = self.clients.remove_entry(id) {
+            self.topics_weight -= entry.weight();
             self.unbind_index(&id, &entry.caller);
+        }
+        // A crowd that has gone leaves nothing behind.
+        if self.clients.capacity() > 4 * self.clients.len() + 1024 {
+            self.clients.shrink_to(2 * self.clients.len());
         }
     }
 
@@ -182,17 +120,33 @@ impl Registry {
         if entry.client.address != address {
             return Err(Refusal::OtherAddress);
         }
-        let same = |record: &crate::identity::AuthRecord| caller.is(&record.collection_id, &record.id);
+        let same = |record: &AuthRecord| caller.is(&record.collection_id, &record.id);
         if entry.caller.record().is_some_and(|record| !same(record)) {
             return Err(Refusal::OtherAccount);
         }
+        let more = topics.iter().map(|(text, _)| weight(text)).sum::<usize>();
+        let weighed = self.topics_weight - entry.weight() + more;
+        if weighed > MAX_TOPICS_WEIGHT && more > 0 {
+            return Err(Refusal::Full);
+        }
+        self.topics_weight = weighed;
         self.leave_groups(id);
         let Some(entry) = self.clients.get_mut(id) else { return Err(Refusal::Unknown) };
         let (client, before) = (entry.client.clone(), std::mem::replace(&mut entry.caller, caller.clone()));
         entry.secret = secret;
-        entry.topics = topics;
-        entry.since = since;
+        // A topic that was listened to before goes on without a gap: the hub may be behind. Who counts is told the rest
+        // from the log.
+        let known: HashMap<Arc<str>, u64> = match standpoint {
+            Some(_) => HashMap::new(),
+            None => entry.topics.drain(..).map(|listening| (listening.text, listening.since)).collect(),
+        };
+        let topics = topics.into_iter().map(|(text, topic)| {
+            let since = known.get(&text).copied().unwrap_or(since);
+            Listening { text, topic, since, slot: None }
+        });
+        entry.topics = topics.collect();
         entry.standpoint = standpoint;
+        client.subscribe();
         self.unbind_index(&client.id, &before);
         if let Some(record) = caller.record() {
             let key = (record.collection_id.clone(), record.id.clone());
@@ -203,27 +157,42 @@ impl Registry {
     }
 
     /// Those who listen to a record, each view once. Everybody who subscribes later sees only what comes later.
-    pub fn advance(&mut self, seq: u64, collection: Option<&Collection>, record: &str) -> Vec<Group> {
+    pub fn advance(&mut self, seq: u64, collection: Option<&Collection>, record: &str) -> Vec<Arc<Group>> {
         self.cursor = self.cursor.max(seq);
-        let Some(collection) = collection else { return Vec::new() };
-        let names = [&*collection.id, &*collection.name];
-        let names = if names[0] == names[1] { &names[..1] } else { &names[..] };
-        let mut found = Vec::new();
-        for listeners in names.iter().filter_map(|name| self.listeners.get(*name)) {
-            found.extend(listeners.all.values().cloned());
-            found.extend(listeners.records.get(record).into_iter().flat_map(HashMap::values).cloned());
+        collection.map(|collection| self.groups.of(collection, record)).unwrap_or_default()
+    }
+
+    /// The log went back to `cursor`: who was there before hears of everything after it.
+    pub fn restart(&mut self, cursor: u64) {
+        self.cursor = cursor;
+        for id in self.clients.keys().cloned().collect::<Vec<_>>() {
+            self.leave_groups(&id);
+            if let Some(entry) = self.clients.get_mut(&id) {
+                entry.topics.iter_mut().for_each(|listening| listening.since = listening.since.min(cursor));
+            }
+            self.join_groups(&id);
         }
-        found
+    }
+
+    /// What the topics show to the caller, besides the records.
+    pub fn standpoint<'t>(
+        &mut self,
+        catalog: &Catalog,
+        caller: &Caller,
+        topics: impl Iterator<Item = &'t Topic>,
+    ) -> String {
+        self.standpoints.of(catalog, caller, topics)
     }
 
     /// Ends the one-shot subscription to the login signal; `None` when there is none, or it came from elsewhere (§6).
     pub fn take_popup(&mut self, id: &str, address: std::net::IpAddr) -> Option<Arc<Client>> {
         let entry = self.clients.get_mut(id)?;
-        let position = entry.topics.iter().position(|(_, topic)| topic.target == Target::OAuth2)?;
+        let position = entry.topics.iter().position(|listening| listening.topic.target == Target::OAuth2)?;
         if entry.client.address != address {
             return None;
         }
-        entry.topics.remove(position);
+        let taken = entry.topics.remove(position);
+        self.topics_weight -= weight(&taken.text);
         Some(entry.client.clone())
     }
 
@@ -249,7 +218,7 @@ impl Registry {
                 }
                 None => entry.caller = Caller::Guest,
             }
-            entry.check_standpoint(catalog);
+            entry.check_standpoint(&mut self.standpoints, catalog);
             self.join_groups(&id);
         }
     }
@@ -272,7 +241,9 @@ impl Registry {
         for (collection, record) in lost.collect::<Vec<_>>() {
             self.rebind(&collection, &record, None, catalog);
         }
-        self.clients.values().for_each(|entry| entry.check_standpoint(catalog));
+        for entry in self.clients.values() {
+            entry.check_standpoint(&mut self.standpoints, catalog);
+        }
     }
 
     fn unbind_index(&mut self, id: &ClientId, caller: &Caller) {
@@ -287,57 +258,46 @@ impl Registry {
 
     /// Adds a client to the groups of its topics.
     fn join_groups(&mut self, id: &str) -> Vec<Subscription> {
-        let Some(entry) = self.clients.get(id) else { return Vec::new() };
+        let Some(entry) = self.clients.get_mut(id) else { return Vec::new() };
         let mut joined = Vec::new();
-        for (text, topic) in &entry.topics {
-            let Some((collection, record)) = places(&topic.target) else { continue };
-            let listeners = self.listeners.entry(collection.to_owned()).or_default();
-            let groups = match record {
-                None => &mut listeners.all,
-                Some(record) => listeners.records.entry(record.to_owned()).or_default(),
-            };
-            let scope = if record.is_some() { Scope::Record } else { Scope::Collection };
-            let group = groups.entry(GroupKey::of(&entry.caller, &topic.options)).or_insert_with(|| Group {
-                view: Arc::new(View::new(scope, entry.caller.clone(), &topic.options)),
-                members: Arc::default(),
-            });
-            let member = Member { client: entry.client.clone(), topic: text.clone(), since: entry.since };
-            Arc::make_mut(&mut group.members).push(member.clone());
-            joined.push(Subscription { target: topic.target.clone(), view: group.view.clone(), topic: text.clone() });
+        for Listening { text, topic, since, slot } in &mut entry.topics {
+            let member = Member { client: entry.client.clone(), since: *since };
+            let Some((place, view)) = self.groups.join(&entry.caller, text, topic, member) else { continue };
+            *slot = Some(place);
+            joined.push(Subscription { target: topic.target.clone(), view, topic: text.clone() });
         }
         joined
     }
 
-    /// Takes a client out of its groups; what is empty goes.
+    /// Takes a client out of its groups.
     fn leave_groups(&mut self, id: &str) {
-        let Some(entry) = self.clients.get(id) else { return };
-        for (_, topic) in &entry.topics {
-            let Some((collection, record)) = places(&topic.target) else { continue };
-            let Some(listeners) = self.listeners.get_mut(collection) else { continue };
-            let groups = match record {
-                None => Some(&mut listeners.all),
-                Some(record) => listeners.records.get_mut(record),
-            };
-            let key = GroupKey::of(&entry.caller, &topic.options);
-            if let Some(groups) = groups
-                && let MapEntry::Occupied(mut group) = groups.entry(key)
-            {
-                let members = Arc::make_mut(&mut group.get_mut().members);
-                members.retain(|member| *member.client.id != *id);
-                if members.is_empty() {
-                    group.remove();
-                }
-            }
-            if let Some(record) = record
-                && listeners.records.get(record).is_some_and(HashMap::is_empty)
-            {
-                listeners.records.remove(record);
-            }
-            if listeners.all.is_empty() && listeners.records.is_empty() {
-                self.listeners.remove(collection);
+        let Some(entry) = self.clients.get_mut(id) else { return };
+        for Listening { text, topic, slot, .. } in &mut entry.topics {
+            if let Some(slot) = slot.take() {
+                self.groups.leave(&entry.caller, text, topic, slot);
             }
         }
     }
+}
+
+impl Entry {
+    fn weight(&self) -> usize {
+        self.topics.iter().map(|listening| weight(&listening.text)).sum()
+    }
+
+    /// A picture that the log does not lead on from has to be fetched again: its client comes back and is told so.
+    fn check_standpoint(&self, standpoints: &mut Standpoints, catalog: &Catalog) {
+        let Some(standpoint) = &self.standpoint else { return };
+        let topics = self.topics.iter().map(|listening| &listening.topic);
+        if !self.client.is_over() && *standpoint != standpoints.of(catalog, &self.caller, topics) {
+            self.client.end();
+        }
+    }
+}
+
+/// Memory of a topic, roughly: its text, what was read from it, its group.
+fn weight(text: &str) -> usize {
+    1024 + 4 * text.len()
 }
 
 /// A client's subscriptions as they are asked for.
@@ -368,28 +328,5 @@ impl Subscription {
             Target::Record { collection: name, id: record } => named(name) && record == id,
             Target::OAuth2 | Target::Nothing => false,
         }
-    }
-}
-
-impl GroupKey {
-    fn of(caller: &Caller, options: &Options) -> Self {
-        let who = match caller.record() {
-            Some(record) => Who::Account(record.collection_id.clone(), record.id.clone()),
-            None => Who::Guest,
-        };
-        let options = match options.query.is_empty() && options.headers.is_empty() {
-            true => String::new(),
-            false => serde_json::json!([options.query, options.headers]).to_string(),
-        };
-        Self { who, options }
-    }
-}
-
-/// Collection and record of a target that records can have.
-fn places(target: &Target) -> Option<(&str, Option<&str>)> {
-    match target {
-        Target::Collection(collection) => Some((collection, None)),
-        Target::Record { collection, id } => Some((collection, Some(id))),
-        Target::OAuth2 | Target::Nothing => None,
     }
 }

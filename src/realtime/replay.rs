@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Client, Hub, Joined, PAGE, Position, client::Event, registry::Subscription, witness::Witnessed};
-use crate::{error::Result, records::Story};
+use super::{
+    Client, Hub, Joined, Position,
+    recent::Numbered,
+    registry::Subscription,
+    witness::{Told, Witnessed},
+};
 
 /// A client that reads nothing for so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,16 +26,17 @@ impl Hub {
     /// Sends the changes after the last one that the client saw, then lets the live ones through, which wait at it
     /// meanwhile. Returns at once with where the client stands; the sending goes on beside.
     pub(super) async fn resume(&self, joined: Joined, resume: Resume) -> Position {
-        let Joined { client, subscriptions, since: until, epoch } = joined;
+        let Joined { client, subscriptions, subscribed, since: until, epoch } = joined;
         let known = resume.epoch == epoch && resume.seq <= until;
-        let recovered =
-            known && (resume.seq == until || self.story(resume.seq, 1).await.is_ok_and(|story| story.complete));
-        if !recovered || resume.seq == until {
+        let missed = known && resume.seq < until;
+        let recovered = known && (!missed || matches!(self.changes(resume.seq, until).await, Ok(Some(_))));
+        if !recovered || !missed {
             client.release();
         } else {
             let hub = self.clone();
             tokio::spawn(async move {
-                if hub.replay(&client, &subscriptions, resume.seq, until).await.is_err() {
+                let replay = Replay { client: &client, subscriptions: &subscriptions, subscribed };
+                if hub.replay(&replay, resume.seq, until).await.is_err() {
                     // It was promised everything: better no stream than one with a gap.
                     client.end_at_once();
                 }
@@ -41,61 +46,63 @@ impl Hub {
         Position { recovered, epoch, seq: until }
     }
 
-    async fn replay(
-        &self,
-        client: &Client,
-        subscriptions: &[Subscription],
-        mut after: u64,
-        until: u64,
-    ) -> std::result::Result<(), ()> {
-        while after < until {
-            let limit = PAGE.min(usize::try_from(until - after).unwrap_or(PAGE));
-            let story = self.story(after, limit).await.map_err(|error| {
+    async fn replay(&self, replay: &Replay<'_>, mut after: u64, until: u64) -> Result<(), ()> {
+        while after < until && !replay.is_void() {
+            let changes = self.changes(after, until).await.map_err(|error| {
                 tracing::error!(%error, "a replay cannot read the log");
             })?;
-            if !story.complete || story.read == after {
-                return Err(());
-            }
-            after = story.read;
-            self.replay_page(client, subscriptions, story).await?;
+            let changes = changes.ok_or(())?;
+            after = changes.last().map_or(until, |(seq, _)| *seq);
+            self.replay_page(replay, changes).await?;
         }
         Ok(())
     }
 
-    async fn replay_page(
-        &self,
-        client: &Client,
-        subscriptions: &[Subscription],
-        story: Story,
-    ) -> std::result::Result<(), ()> {
+    async fn replay_page(&self, replay: &Replay<'_>, changes: Vec<Numbered>) -> Result<(), ()> {
         let at = self.inner.db.clock().now();
-        for (seq, change) in story.changes {
+        for (seq, change) in changes {
+            let Some(change) = change else { continue };
             let catalog = self.inner.schema.catalog();
             let Some(collection) = catalog.by_id(&change.collection) else { continue };
-            let mine: Vec<_> = subscriptions.iter().filter(|mine| mine.covers(collection, &change.record)).collect();
+            let covers = |mine: &&Subscription| mine.covers(collection, &change.record);
+            let mine: Vec<_> = replay.subscriptions.iter().filter(covers).collect();
             if mine.is_empty() {
                 continue;
             }
             let views: Vec<_> = mine.iter().map(|mine| mine.view.clone()).collect();
             let told = self.report(&Witnessed { seq, change, at }, &views).await;
-            let events = mine
-                .iter()
-                .zip(told)
-                .filter_map(|(mine, report)| Some(Event { topic: mine.topic.clone(), data: report?.numbered }));
-            client.send_past(events);
-            wait_for_room(client).await?;
+            if replay.is_void() {
+                return Ok(());
+            }
+            for (mine, told) in mine.iter().zip(told) {
+                match told {
+                    Told::Nothing => {}
+                    Told::Report(report) => replay.client.send_past(report.event(&mine.topic, true, 1)),
+                    Told::Failed => return Err(()),
+                }
+            }
+            wait_for_room(replay.client).await?;
         }
         Ok(())
     }
+}
 
-    pub(super) async fn story(&self, after: u64, limit: usize) -> Result<Story> {
-        let (records, schema) = (self.inner.records.clone(), self.inner.schema.clone());
-        self.inner.db.read(move |tx| records.story(tx, &schema.catalog(), after, limit)).await
+/// Who is told the past, as the client asked for it.
+struct Replay<'r> {
+    client: &'r Client,
+    subscriptions: &'r [Subscription],
+    subscribed: usize,
+}
+
+impl Replay<'_> {
+    /// The client has asked for something else meanwhile, and no longer counts.
+    fn is_void(&self) -> bool {
+        self.client.subscribed() != self.subscribed
     }
 }
 
 /// Waits while the client has more to read than it should.
-async fn wait_for_room(client: &Client) -> std::result::Result<(), ()> {
+async fn wait_for_room(client: &Client) -> Result<(), ()> {
     let mut waited = Duration::ZERO;
     while client.is_crowded() {
         if client.is_over() || waited > PATIENCE {

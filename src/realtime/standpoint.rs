@@ -5,34 +5,90 @@
 //! names both: the epoch of the log, and a digest of all else that decides what is seen. Who comes back with another one
 //! has to fetch again.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::HashMap;
+
+use aws_lc_rs::{digest, hmac};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::topic::{Target, Topic};
 use crate::{
-    identity::Caller,
+    identity::{Caller, SUPERUSERS_ID},
     schema::{Catalog, Collection},
 };
 
 /// Bytes of the digest that are kept: nobody gains anything by meeting another's.
 const LENGTH: usize = 12;
 
-/// A digest of what decides what these topics show to `caller`, besides the records themselves.
-pub fn of<'t>(catalog: &Catalog, caller: &Caller, topics: impl Iterator<Item = &'t Topic>) -> String {
-    let mut digest = Context::new(&SHA256);
-    let mut add = |part: &str| {
-        digest.update(&part.len().to_le_bytes());
-        digest.update(part.as_bytes());
-    };
-    if let Some(record) = caller.record() {
-        add(&record.collection_id);
-        add(&record.id);
+/// Computes standpoints; remembers what all listeners to a collection have in common.
+#[derive(Default)]
+pub struct Standpoints {
+    /// Of the catalog.
+    version: u64,
+    collections: HashMap<String, Basis>,
+}
+
+/// What a collection contributes.
+struct Basis {
+    digest: [u8; 32],
+    /// Its rules look at more of the account than who it is.
+    by_account: bool,
+}
+
+impl Standpoints {
+    /// A digest of what decides what these topics show to `caller`, besides the records themselves. It tells nothing of
+    /// its parts, which are not all for the caller's eyes: rules, and hidden fields of the account.
+    pub fn of<'t>(&mut self, catalog: &Catalog, caller: &Caller, topics: impl Iterator<Item = &'t Topic>) -> String {
+        if self.version != catalog.version {
+            *self = Self { version: catalog.version, collections: HashMap::new() };
+        }
+        let secret = catalog.by_id(SUPERUSERS_ID).and_then(|superusers| superusers.auth());
+        let secret = secret.map(|options| options.auth_token.secret.as_str()).unwrap_or_default();
+        let mut digest = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
+        let mut add = |part: &[u8]| {
+            digest.update(&part.len().to_le_bytes());
+            digest.update(part);
+        };
+        if let Some(record) = caller.record() {
+            add(record.collection_id.as_bytes());
+            add(record.id.as_bytes());
+        }
+        let mut by_account = false;
+        for topic in topics {
+            let (Target::Collection(name) | Target::Record { collection: name, .. }) = &topic.target else { continue };
+            add(name.as_bytes());
+            // One's id may be another's name.
+            for collection in [catalog.by_id(name), catalog.by_name(name)].into_iter().flatten() {
+                if !self.collections.contains_key(&*collection.id) {
+                    self.collections.insert(collection.id.to_string(), Basis::of(collection));
+                }
+                let Some(basis) = self.collections.get(&*collection.id) else { continue };
+                add(&basis.digest);
+                by_account |= basis.by_account;
+            }
+        }
+        if by_account && let Some(record) = caller.record() {
+            for (column, value) in record.row.columns.iter().zip(&record.row.values) {
+                // Dates change with every login.
+                if !matches!(&**column, "password" | "tokenKey" | "updated") {
+                    add(column.as_bytes());
+                    add(format!("{value:?}").as_bytes());
+                }
+            }
+        }
+        BASE64_URL_SAFE_NO_PAD.encode(&digest.sign().as_ref()[..LENGTH])
     }
-    let mut by_account = false;
-    for topic in topics {
-        let (Target::Collection(name) | Target::Record { collection: name, .. }) = &topic.target else { continue };
-        add(name);
-        let Some(collection) = catalog.by_id(name).or_else(|| catalog.by_name(name)) else { continue };
+}
+
+impl Basis {
+    fn of(collection: &Collection) -> Self {
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let mut add = |part: &str| {
+            digest.update(&part.len().to_le_bytes());
+            digest.update(part.as_bytes());
+        };
+        let mut by_account = false;
+        add(&collection.id);
+        add(&collection.name);
         for rule in rules(collection) {
             // A locked rule is not a blank one.
             add(if rule.is_some() { "rule" } else { "none" });
@@ -40,17 +96,10 @@ pub fn of<'t>(catalog: &Catalog, caller: &Caller, topics: impl Iterator<Item = &
             by_account |= rule.is_some_and(reads_account);
         }
         add(&collection.stored_fields());
+        let digest = digest.finish();
+        let digest = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
+        Self { digest, by_account }
     }
-    if by_account && let Some(record) = caller.record() {
-        for (column, value) in record.row.columns.iter().zip(&record.row.values) {
-            // Dates change with every login.
-            if !matches!(&**column, "password" | "tokenKey" | "updated") {
-                add(column);
-                add(&format!("{value:?}"));
-            }
-        }
-    }
-    BASE64_URL_SAFE_NO_PAD.encode(&digest.finish().as_ref()[..LENGTH])
 }
 
 /// What decides who sees a record, and how much of it.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::registry::View;
+use super::{client::Event, groups::View};
 use crate::{
     clock::Timestamp,
     db::{Change, Db, Kind, ReadTx},
-    error::Result,
+    error::{Error, Result},
     records::{Glance, Lens, Records, State},
     rules::Request,
     schema::{Catalog, Collection},
@@ -17,12 +17,25 @@ use crate::{
 
 /// Times that a change is looked at again because the schema changed under it.
 const MAX_ATTEMPTS: usize = 4;
+/// Views that are judged by one read.
+const VIEWS_AT_ONCE: usize = 256;
 
-/// What a view is told of a change: a line of JSON, with and without its number.
+/// What a view is told of a change: a line of JSON without its end, where the number goes.
 #[derive(Debug, Clone)]
 pub struct Report {
-    pub plain: Bytes,
-    pub numbered: Bytes,
+    seq: u64,
+    head: Bytes,
+}
+
+impl Report {
+    /// The event for those who listen to `topic`, with the number for those who count.
+    pub fn event(&self, topic: &str, numbered: bool, sharers: usize) -> Arc<Event> {
+        if numbered {
+            let number = format!(r#","seq":{}}}"#, self.seq);
+            return Event::new(self.seq, topic, &[&self.head, number.as_bytes()], sharers);
+        }
+        Event::new(self.seq, topic, &[&self.head, b"}"], sharers)
+    }
 }
 
 /// One change of a collection.
@@ -42,19 +55,19 @@ enum Movement {
 }
 
 impl Witnessed {
-    /// What each view is told; `None` for those that see nothing of it.
+    /// What each view is told.
     pub async fn report(
         &self,
         db: &Db,
         records: &Records,
         catalog: impl Fn() -> Arc<Catalog>,
         views: &[Arc<View>],
-    ) -> Result<Vec<Option<Report>>> {
+    ) -> Vec<Told> {
         let mut attempt = 1;
         loop {
             let current = catalog();
             let Some(collection) = current.by_id(&self.change.collection).cloned() else {
-                return Ok(vec![None; views.len()]);
+                return vec![Told::Nothing; views.len()];
             };
             let told = self.report_once(db, records, &current, &collection, views).await;
             // A column may have gone, or come, between the catalog and the snapshot.
@@ -72,35 +85,70 @@ impl Witnessed {
         catalog: &Arc<Catalog>,
         collection: &Arc<Collection>,
         views: &[Arc<View>],
-    ) -> Result<Vec<Option<Report>>> {
+    ) -> Vec<Told> {
         let state =
             |image: &Option<Arc<crate::db::Row>>| image.as_ref().map(|image| records.state(catalog, collection, image));
-        let sight =
-            Sight { seq: self.seq, kind: self.change.kind, old: state(&self.change.old), new: state(&self.change.new) };
+        let sight = Arc::new(Sight {
+            seq: self.seq,
+            kind: self.change.kind,
+            old: state(&self.change.old),
+            new: state(&self.change.new),
+        });
         let mut told = Vec::with_capacity(views.len());
         let mut unsure = Vec::new();
         for (position, view) in views.iter().enumerate() {
             let lens = lens(view, self.at);
             match sight.glance(records, view, &lens) {
-                Some(report) => told.push(report),
+                Some(report) => told.push(report.into()),
                 None => {
                     unsure.push((position, view.clone(), lens));
-                    told.push(None);
+                    told.push(Told::Failed);
                 }
             }
         }
-        if !unsure.is_empty() {
-            let records = records.clone();
+        // In parts, each of which is soon done: who asks for much shall not be the reason that others hear nothing.
+        while !unsure.is_empty() {
+            let part = unsure.split_off(unsure.len().saturating_sub(VIEWS_AT_ONCE));
+            let (sight, records) = (sight.clone(), records.clone());
             let work = move |tx: &ReadTx<'_>| {
-                let looks =
-                    unsure.iter().map(|(position, view, lens)| Ok((*position, sight.look(&records, tx, view, lens)?)));
-                looks.collect::<Result<Vec<_>>>()
+                let look = |(position, view, lens): &(usize, Arc<View>, Lens)| {
+                    (*position, sight.look(&records, tx, view, lens))
+                };
+                Ok(part.iter().map(look).collect::<Vec<_>>())
             };
-            for (position, report) in db.read(work).await? {
-                told[position] = report;
+            let failed = |error: Error| tracing::error!(%error, seq = self.seq, "a change could not be told");
+            match db.read(work).await {
+                Ok(seen) => {
+                    for (position, seen) in seen {
+                        told[position] = seen.map_or_else(
+                            |error| {
+                                failed(error);
+                                Told::Failed
+                            },
+                            Told::from,
+                        );
+                    }
+                }
+                Err(error) => failed(error),
             }
         }
-        Ok(told)
+        told
+    }
+}
+
+/// What a view is told of one change.
+#[derive(Clone)]
+pub enum Told {
+    /// It sees nothing of it.
+    Nothing,
+    Report(Report),
+    /// It could not be found out.
+    Failed,
+}
+
+impl From<Option<Report>> for Told {
+    fn from(report: Option<Report>) -> Self {
+        report.map_or(Self::Nothing, Self::Report)
     }
 }
 
@@ -188,7 +236,6 @@ impl Sight {
         };
         let head =
             [br#"{"record":"#, &**record, br#","action":""#, action.as_bytes(), b"\"", movement.as_bytes()].concat();
-        let numbered = [&*head, format!(r#","seq":{}}}"#, self.seq).as_bytes()].concat();
-        Report { plain: [&*head, b"}"].concat().into(), numbered: numbered.into() }
+        Report { seq: self.seq, head: head.into() }
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// cannot be told any more.
 const MAX_STEPS: usize = 20_000;
 
+/// Bytes of images that are told at once; the reader asks again for the rest.
+const MAX_BYTES: usize = 8 << 20;
+
 /// A stretch of the log as if it happened now.
 #[derive(Debug)]
 pub struct Story {
@@ -42,8 +45,9 @@ impl Records {
         let mut story = Story { changes: Vec::new(), read: seq, complete: page.complete, last: page.last };
         let mut pasts: HashMap<(String, String), Past> = HashMap::new();
         let end = page.entries.last().map_or(seq, |entry| entry.seq);
+        let mut bytes = 0;
         for entry in page.entries {
-            story.read = entry.seq;
+            let before = std::mem::replace(&mut story.read, entry.seq);
             let Some(collection) = catalog.by_id(&entry.collection) else { continue };
             let key = (entry.collection.clone(), entry.record.clone());
             let past = match pasts.entry(key) {
@@ -52,13 +56,18 @@ impl Records {
                     match self.past(tx, collection, &entry.record, entry.seq - 1, end)? {
                         Some(past) => place.insert(past),
                         None => {
-                            story.complete = false;
+                            (story.complete, story.read) = (false, before);
                             return Ok(story);
                         }
                     }
                 }
             };
-            story.changes.push(past.change(collection, entry));
+            let told = past.change(collection, entry);
+            bytes += told.1.weight();
+            story.changes.push(told);
+            if bytes > MAX_BYTES {
+                break;
+            }
         }
         Ok(story)
     }

@@ -163,6 +163,10 @@ impl<'t, 'c> Edit<'t, 'c> {
     pub fn remove(&mut self, stored: &Arc<Collection>) -> Result<()> {
         table::drop(self.tx, stored)?;
         store::delete(self.tx, &stored.id)?;
+        // The log does not tell that its rows have gone, and another collection may get its id.
+        if !stored.is_view() {
+            self.tx.new_epoch()?;
+        }
         self.removed.push(stored.id.clone());
         if stored.is_auth() {
             delete::system_rows(self.tx, &self.catalog, &stored.id)?;

@@ -51,8 +51,8 @@ pub fn connect(call: &Call) -> Result<Reply> {
 pub async fn subscribe(mut call: Call) -> Result<Reply> {
     let received = body::read(&mut call, BODY_LIMIT, Form::Texts).await?;
     let ask = asked(received.body.values, received.is_form)?;
-    let (caller, address) = (call.caller.clone(), call.client_ip());
-    match call.app().realtime.subscribe(ask, caller, address).await? {
+    let address = call.client_ip();
+    match call.app().realtime.subscribe(ask, async || call.caller_now().await, address).await? {
         None => Ok(Reply::no_content()),
         Some(position) => serde_json::to_vec(&position).map(Reply::json).map_err(Error::internal),
     }

@@ -13,7 +13,10 @@ use std::{net::IpAddr, rc::Rc};
 
 use actix_web::{HttpRequest, dev::Payload};
 
-use super::{Wire, middleware::client_address};
+use super::{
+    Wire,
+    middleware::{self, client_address},
+};
 use crate::{
     app::App,
     error::{Error, Result},
@@ -31,6 +34,11 @@ pub struct Call {
 impl Call {
     pub fn app(&self) -> &App {
         &self.wire.app
+    }
+
+    /// Who asks, found out again: an account may change while a long body comes in.
+    pub async fn caller_now(&self) -> Result<Caller> {
+        middleware::caller(&self.wire, &self.http).await
     }
 
     /// 401 for guests, 403 for everybody else who is no superuser (`docs/wire/services.md` §1.3).

@@ -89,7 +89,8 @@ async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Result<
     routes::dispatch(call).await
 }
 
-async fn caller(wire: &Wire, http: &HttpRequest) -> Result<Caller> {
+/// Whom the `Authorization` header names.
+pub async fn caller(wire: &Wire, http: &HttpRequest) -> Result<Caller> {
     match http.headers().get(AUTHORIZATION).map(|value| value.to_str()) {
         Some(Ok(authorization)) if !authorization.is_empty() => wire.app.auth.caller(authorization).await,
         _ => Ok(Caller::Guest),
