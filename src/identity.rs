@@ -3,6 +3,7 @@
 //! May touch `db` types. Main types: [`Caller`] and [`Passwords`].
 
 mod hashes;
+mod network;
 mod passwords;
 mod throttle;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use self::{
     hashes::Cost,
+    network::network,
     passwords::Passwords,
     throttle::{Attempt, Throttle},
 };

@@ -9,10 +9,10 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::attempts::network;
 use crate::{
     clock::Timestamp,
     error::{Error, Kind, Result},
+    identity::network,
 };
 
 /// Requests at once: a school or a company behind one address must not notice.

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use crate::{
     clock::Timestamp,
     error::{Error, Kind, Result},
+    identity::network,
 };
 
 /// A count begins with the first attempt and is over after this many milliseconds.
@@ -42,14 +43,6 @@ impl Attempts {
         let mut error = Error::new(Kind::TooMany, "Too many attempts. Wait a while and ask for a new code.");
         error.retry_after = Some(Duration::from_millis(millis.unsigned_abs()));
         Err(error)
-    }
-}
-
-/// Whoever has an IPv6 address has all addresses of its /64.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        address => address,
     }
 }
 

@@ -104,7 +104,11 @@ impl Serve {
         let mut control = None;
         server::run(app, listener, server::Options { origins: self.origins }, async |app| {
             control = Some(Control::listen(app.clone())?);
-            if temporary.is_some() { announce_temporary(&app, &url).await } else { announce(&app, &url).await }
+            if temporary.is_some() {
+                announce_temporary(&app, &url).await
+            } else {
+                announce(&app, &url, self.dev).await
+            }
         })
     }
 
@@ -143,10 +147,14 @@ fn url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(host, address.port()))
 }
 
-async fn announce(app: &App, url: &str) -> anyhow::Result<()> {
+/// `keeps_mails`: whoever left `--dev` on where people wait for mails should notice.
+async fn announce(app: &App, url: &str, keeps_mails: bool) -> anyhow::Result<()> {
     eprintln!("Conch is listening on {url}");
     eprintln!("  REST API   {url}/api/");
     eprintln!("  data       {}", app.db.dir().display());
+    if keeps_mails {
+        eprintln!("  mails      are not sent but kept (--dev): GET {url}/api/mailbox");
+    }
     if let Some(token) = app.auth.installer().await? {
         eprintln!();
         eprintln!("There is no superuser yet. Create one here, within 30 minutes:");

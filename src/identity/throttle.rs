@@ -16,7 +16,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
@@ -24,6 +24,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::network;
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, Kind, Result},
@@ -195,14 +196,6 @@ fn make_room(counters: &mut HashMap<u64, Counter>, now: Timestamp) {
     }
     for (_, _, key) in weight.iter().take(over) {
         counters.remove(key);
-    }
-}
-
-/// What one client can change its address within.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

@@ -8,9 +8,10 @@ use reqwest::{
 use serde_json::{Map, Value as Json, json};
 
 use super::{
+    answer::Answer,
     exchange::Tokens,
     id_token,
-    outside::{Answer, Outside},
+    outside::Outside,
     provider::{EmailClaim, Provider},
     user::{self, At, User, refused},
 };

@@ -4,10 +4,7 @@ use reqwest::RequestBuilder;
 use serde_json::{Map, Value as Json};
 use url::form_urlencoded;
 
-use super::{
-    outside::{Answer, Outside},
-    provider::Provider,
-};
+use super::{answer::Answer, outside::Outside, provider::Provider};
 use crate::{
     clock::Timestamp,
     error::{Error, Result},

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
+use reqwest::Client;
 use serde_json::Value as Json;
 
-use super::outside::{Answer, Outside};
+use super::answer::Answer;
 use crate::clock::Timestamp;
 
 /// A set is asked for again after so many milliseconds, or when a token names a key that it has not.
@@ -28,15 +29,14 @@ struct Set {
 
 impl Keys {
     /// The key of this name, asked for if need be.
-    pub async fn find(&self, outside: &Outside, url: &str, kid: &str, now: Timestamp) -> Result<Json, String> {
+    pub async fn find(&self, client: &Client, url: &str, kid: &str, now: Timestamp) -> Result<Json, String> {
         let known = self.sets.lock().get(url).cloned();
         if let Some(known) = known.filter(|set| (0..LIFETIME).contains(&(now.millis() - set.asked.millis())))
             && let Some(key) = known.key(kid)
         {
             return Ok(key);
         }
-        let request = outside.client().map_err(|error| error.to_string())?.get(url);
-        let answer = Answer::of(request).await?.json()?;
+        let answer = Answer::of(client.get(url)).await?.json()?;
         let Some(Json::Array(keys)) = answer.get("keys") else { return Err("there are no keys".to_owned()) };
         let set = Set { asked: now, keys: Arc::new(keys.clone()) };
         let key = set.key(kid).ok_or_else(|| format!("there is no key {kid:?}"));

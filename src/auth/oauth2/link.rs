@@ -10,8 +10,11 @@ use serde_json::{Map, Value as Json};
 
 use super::user::User;
 use crate::{
-    auth::find::{current, id_by_email, values},
-    db::{ReadTx, Row, Value},
+    auth::{
+        find::{current, id_by_email, values},
+        is_verified,
+    },
+    db::{ReadTx, Row},
     error::{Error, Result},
     identity::AuthRecord,
     records::Script,
@@ -136,8 +139,4 @@ impl Arrival {
         let links: Vec<String> = script.tx().query_all(sql, [&*self.collection.id, id], |row| row.get(0))?;
         links.iter().try_for_each(|link| script.delete(LINKS, link))
     }
-}
-
-fn is_verified(row: &Row) -> bool {
-    row.get("verified") == Some(&Value::Integer(1))
 }

@@ -7,8 +7,10 @@
 //! Nothing that a provider or its user says is believed beyond §6.2: addresses count only if the provider vouches for
 //! them, pictures are fetched from the internet only, answers are bounded in size and time.
 
+mod answer;
 mod apple;
 mod ask;
+mod client;
 mod exchange;
 pub(super) mod id_token;
 mod keys;

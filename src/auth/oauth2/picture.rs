@@ -18,7 +18,7 @@ use reqwest::{
 use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
 use url::Host;
 
-use super::outside::{USER_AGENT, build, describe};
+use super::client::{USER_AGENT, build, describe};
 use crate::files::Upload;
 
 /// For everything together.
