@@ -117,7 +117,7 @@ test("whoever guesses has to wait, known account or not, and nobody else has to"
     await root.collection("users").create({ email: "victim@example.com", ...withPassword(secret) });
     for (const identity of ["victim@example.com", "nobody@example.com"]) {
         const statuses = [];
-        for (let n = 0; n < 8; n++) {
+        for (let n = 0; n < 7; n++) {
             const answer = await from("192.0.2.1", identity, `guess-${n}`);
             statuses.push(answer.status);
             if (answer.status === 429) {
@@ -127,12 +127,12 @@ test("whoever guesses has to wait, known account or not, and nobody else has to"
             }
         }
         waits[identity] = statuses;
+        // Not even the right password, or the search for it would only be slower. Other letters are the same name.
+        assert.equal((await from("192.0.2.1", identity, secret)).status, 429);
+        assert.equal((await from("192.0.2.1", identity.toUpperCase(), secret)).status, 429);
     }
     assert.ok(waits["victim@example.com"].includes(429), JSON.stringify(waits));
     assert.deepEqual(waits["victim@example.com"], waits["nobody@example.com"]);
-    // Not even the right password, or the search for it would only be slower. The same name in other letters is the same.
-    assert.equal((await from("192.0.2.1", "victim@example.com", secret)).status, 429);
-    assert.equal((await from("192.0.2.1", "Victim@Example.com", secret)).status, 429);
     // The owner is elsewhere, and others sit where the guesser does.
     assert.equal((await from("192.0.2.2", "victim@example.com", secret)).status, 200);
     assert.equal((await from("192.0.2.1", "new0@example.com", secret)).status, 200);
@@ -141,8 +141,6 @@ test("whoever guesses has to wait, known account or not, and nobody else has to"
     assert.equal((await from("2001:db8::ffff:1", "victim@example.com", secret)).status, 429);
     assert.equal((await from("2001:db8:0:1::1", "victim@example.com", secret)).status, 200);
     // The wait ends by itself, and a right password ends the counting.
-    const { headers } = await from("192.0.2.1", "victim@example.com", secret);
-    await new Promise((resolve) => setTimeout(resolve, Number(headers.get("retry-after")) * 1000));
     await until(async () => (await from("192.0.2.1", "victim@example.com", secret)).status === 200 || undefined);
     assert.equal((await from("192.0.2.1", "victim@example.com", "guess")).status, 400);
 });
