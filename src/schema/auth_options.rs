@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{collection::Rule, ids, templates};
+pub use super::templates::EmailTemplate;
+use super::{Rule, ids, templates};
 
 /// In wire key order. Stored with secrets; [`AuthOptions::redacted`] is what the API returns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,13 +33,6 @@ pub struct AuthOptions {
 pub struct AuthAlert {
     pub enabled: bool,
     pub email_template: EmailTemplate,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EmailTemplate {
-    pub subject: String,
-    pub body: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{auth_options::AuthOptions, field::Field, index::Index};
+use super::{Rule, auth_options::AuthOptions, field::Field, index::Index};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,9 +28,6 @@ impl CollectionType {
         [Self::Base, Self::Auth, Self::View].into_iter().find(|kind| kind.as_str() == text)
     }
 }
-
-/// `None`: superusers only; blank: everyone; else a filter.
-pub type Rule = Option<String>;
 
 /// One collection (`docs/wire/records-collections.md` §2).
 #[derive(Debug, Clone, PartialEq)]

@@ -36,7 +36,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 pub use catalog::Catalog;
-pub use collection::{Collection, CollectionType, Rule};
+pub use collection::{Collection, CollectionType};
 pub use field::{Field, FieldKind, FieldType, Modifier};
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;
@@ -46,6 +46,9 @@ use crate::{
     error::{Error, Leaf, Result},
     random,
 };
+
+/// `None`: superusers only; blank: everyone; else a filter.
+pub type Rule = Option<String>;
 
 /// Whether a rule compiles: the rule language lives above this room, so it is handed in.
 pub trait CheckRule: Send + Sync {

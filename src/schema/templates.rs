@@ -1,6 +1,14 @@
 //! The mails that a new auth collection starts with (`docs/wire/auth.md` §10).
 
-use super::auth_options::EmailTemplate;
+use serde::{Deserialize, Serialize};
+
+/// One mail of a collection, with placeholders.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EmailTemplate {
+    pub subject: String,
+    pub body: String,
+}
 
 /// Sent when an account is used from an unknown place.
 pub fn auth_alert() -> EmailTemplate {

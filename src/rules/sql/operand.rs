@@ -46,6 +46,13 @@ pub(super) struct All {
     pub guards: Vec<Frag>,
 }
 
+impl Sink<'_, '_> {
+    /// All values of a path whose joins went to the sub-query.
+    pub fn all(&self, term: Term, guards: Vec<Frag>) -> All {
+        All { joins: self.inner.as_ref().map(Scope::render_all).unwrap_or_default(), term, guards }
+    }
+}
+
 /// Where and how an operand is read.
 pub(super) struct Reading<'r, 'a> {
     pub scope: &'r mut Scope<'a>,

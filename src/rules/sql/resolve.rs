@@ -3,7 +3,6 @@
 use super::{
     Base, Compiler, Fault, Rights,
     frag::Frag,
-    operand::{All, Term},
     scope::{Join, Scope},
     slot::Slot,
 };
@@ -74,13 +73,6 @@ pub(super) struct Sink<'s, 'a> {
     /// When present, joins that multiply go here instead: the sub-query over all values of the path.
     pub inner: Option<Scope<'a>>,
     pub rights: Rights,
-}
-
-impl Sink<'_, '_> {
-    /// All values of a path whose joins went to the sub-query.
-    pub fn all(&self, term: Term, guards: Vec<Frag>) -> All {
-        All { joins: self.inner.as_ref().map(Scope::render_all).unwrap_or_default(), term, guards }
-    }
 }
 
 /// A join to be made.
