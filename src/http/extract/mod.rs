@@ -1,6 +1,7 @@
 //! What a handler needs to know of a request: who asks, the path, the query, the body.
 
 pub mod body;
+pub mod caller;
 pub mod form;
 pub mod json;
 mod limited;
@@ -13,10 +14,7 @@ use std::{net::IpAddr, rc::Rc};
 
 use actix_web::{HttpRequest, dev::Payload};
 
-use super::{
-    Wire,
-    middleware::{self, client_address},
-};
+use super::{Wire, middleware::client_address};
 use crate::{
     app::App,
     error::{Error, Result},
@@ -38,7 +36,7 @@ impl Call {
 
     /// Who asks, found out again: an account may change while a long body comes in.
     pub async fn caller_now(&self) -> Result<Caller> {
-        middleware::caller(&self.wire, &self.http).await
+        caller::of(&self.wire, &self.http).await
     }
 
     /// 401 for guests, 403 for everybody else who is no superuser (`docs/wire/services.md` §1.3).

@@ -15,23 +15,17 @@ use std::{rc::Rc, time::Instant};
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::Payload,
-    http::{
-        ConnectionType, Method,
-        header::{AUTHORIZATION, UPGRADE},
-    },
+    http::{ConnectionType, Method, header::UPGRADE},
 };
 
 use self::request_id::RequestId;
 use super::{
     Wire, error,
-    extract::{Call, path},
+    extract::{Call, caller, path},
     reply::Reply,
     routes,
 };
-use crate::{
-    error::{Error, Result},
-    identity::Caller,
-};
+use crate::error::{Error, Result};
 
 /// Answers one request; never fails and never panics.
 pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
@@ -83,18 +77,10 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpRe
 
 /// Who asks, whether they may ask from there, and then the route.
 async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Result<Reply> {
-    let caller = caller(&wire, &http).await?;
+    let caller = caller::of(&wire, &http).await?;
     let call = Call { wire, http, payload, caller };
     superuser_ips::check(&call)?;
     routes::dispatch(call).await
-}
-
-/// Whom the `Authorization` header names.
-pub async fn caller(wire: &Wire, http: &HttpRequest) -> Result<Caller> {
-    match http.headers().get(AUTHORIZATION).map(|value| value.to_str()) {
-        Some(Ok(authorization)) if !authorization.is_empty() => wire.app.auth.caller(authorization).await,
-        _ => Ok(Caller::Guest),
-    }
 }
 
 /// Where a request for an unclean path has to go.
