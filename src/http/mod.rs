@@ -11,6 +11,7 @@ mod middleware;
 mod reply;
 mod routes;
 pub mod server;
+mod socket;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpServer, rt::System, web};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Wire, middleware};
+use super::{Wire, middleware, socket};
 use crate::{app::App, records::Records};
 
 /// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
@@ -64,6 +64,7 @@ pub fn run(
                 middleware::answer(wire.clone(), request, payload.into_inner())
             }))
         })
+        .on_connect(socket::note)
         .workers(std::thread::available_parallelism().map_or(2, usize::from))
         .max_connections(CONNECTIONS_PER_WORKER)
         .client_request_timeout(HEAD_TIMEOUT)

@@ -67,9 +67,9 @@ export async function startConch({ args = [], env = {} } = {}) {
 }
 
 /** A server on a directory of the caller's, with the superuser of this file. */
-export async function startConchOn(dir, { args = [], env = {} } = {}) {
+export async function startConchOn(dir, { args = [], env = {}, http = "127.0.0.1:0" } = {}) {
     run(conchBinary, ["superuser", "upsert", superuser.email, superuser.password, "--dir", dir]);
-    const started = start(conchBinary, ["serve", "--http", "127.0.0.1:0", "--dir", dir, ...args], { env });
+    const started = start(conchBinary, ["serve", "--http", http, "--dir", dir, ...args], { env });
     return whenHealthy("conch", started, dir);
 }
 

@@ -26,6 +26,7 @@ use crate::{
             body::{self, Form},
         },
         reply::Reply,
+        socket,
     },
     realtime::{Connection, Subscribe},
 };
@@ -34,6 +35,10 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(5 * 60);
 /// And after this in any case.
 const LIFE: Duration = Duration::from_secs(30 * 60);
+/// What the system keeps for a client that does not read; beyond it, events wait in the hub.
+const SEND_BUFFER: usize = 64 << 10;
+/// A client that takes nothing for so long has gone.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest list of topics (§2) and what surrounds it.
 const BODY_LIMIT: u64 = 4 << 20;
 
@@ -42,6 +47,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 /// `GET /api/realtime`: a stream that begins with the client's id.
 pub fn connect(call: &Call) -> Result<Reply> {
     let connection = call.app().realtime.connect(call.client_ip())?;
+    socket::keep_short(&call.http, SEND_BUFFER, PATIENCE);
     Ok(Reply::stream(StatusCode::OK, "text/event-stream", Stream::new(connection))
         .header(CACHE_CONTROL, "no-store")
         .header(X_ACCEL_BUFFERING, "no"))
