@@ -3,7 +3,8 @@
 //! Before such a file is put anywhere it is noted twice: in memory, for those who remove what no record names, and as a
 //! *mark* on the disk, for the next process if this one dies. A mark is a symbolic link that points at the file and is
 //! never followed: it comes into being whole, at once, and in the order of what else happens to names on the disk.
-//! When the write has ended both notes go; if it failed, the file goes first.
+//! With the commit the note in memory goes at once: from then on the file is its record's, and goes with it. The mark goes
+//! a little later. If the write fails, the file goes first, and then both notes.
 
 use std::{
     fs, io,
@@ -30,7 +31,7 @@ pub struct Placement {
 impl Placement {
     /// Notes that `key` is about to be put in place.
     pub(super) async fn announce(storage: &Storage, key: Key) -> Result<Self> {
-        // In memory first, and out of it last: whoever sees a mark can tell whether somebody cares for it.
+        // In memory first: whoever sees a mark can tell whether somebody cares for it.
         storage.in_flight.lock().insert(key.clone());
         let mark = storage.mark_path();
         let (storage, runtime) = (storage.clone(), Handle::current());
@@ -45,9 +46,11 @@ impl Placement {
         &self.key
     }
 
-    /// The file belongs to a committed record now. Does not block.
+    /// The file belongs to a record that has just been committed. To be called before anybody is told of the commit: who
+    /// removes that record must find the file to be no longer on its way. Does not block.
     pub fn keep(&self) {
         self.kept.store(true, Ordering::Release);
+        self.storage.in_flight.lock().remove(&self.key);
     }
 }
 
@@ -62,7 +65,9 @@ impl Drop for Placement {
                 Ok(()) => Mark { path: mark, key: key.clone() }.erase().await,
                 Err(error) => tracing::warn!(?key, %error, "the file of a failed write stays for now"),
             }
-            storage.in_flight.lock().remove(&key);
+            if !kept {
+                storage.in_flight.lock().remove(&key);
+            }
         });
     }
 }
@@ -137,11 +142,12 @@ mod tests {
             assert_eq!(storage.left_behind().await.unwrap(), [], "somebody cares for it");
             if keeps {
                 placement.keep();
+                assert!(!storage.is_placing(&key), "who removes its record must see it");
             }
             drop(placement);
-            until("settled", async || !storage.is_placing(&key)).await;
+            let marks = place.path().join("storage/.placing");
+            until("settled", async || !storage.is_placing(&key) && fs::read_dir(&marks).unwrap().count() == 0).await;
             assert_eq!(storage.find(&key).await.unwrap().is_some(), keeps);
-            assert_eq!(fs::read_dir(place.path().join("storage/.placing")).unwrap().count(), 0);
             storage.remove(&key).await.unwrap();
         }
     }

@@ -6,6 +6,7 @@
     kill     SIGKILL in the middle of a storm of writes, round after round on the same directory
     order    no answer leaves before the sync that made its write durable has returned (with tests/shim/fault.c)
     full     the disk is full: 507, nothing lost, neighbours committed, everything works again when space returns
+    uploads  SIGKILL in the middle of uploads, replacements and deletions of files: none is lost, none is left over
     broken   the disk fails to write and to sync: no corruption, nothing acknowledged lost
     jobs     SIGKILL while mails are asked for and sent: each that was acknowledged goes out, and none twice before the
              lease of its job has run out
@@ -30,6 +31,7 @@ from book import Book  # noqa: E402
 from post import Post  # noqa: E402
 from server import BINARY, ROOT, Gone, Server, temporary_directory  # noqa: E402
 from storm import MARK, Storm, path, record_id  # noqa: E402
+from uploads import uploads  # noqa: E402
 
 SHORT, LONG = 8, 50
 # Bytes: more than the write-ahead log of small writes ever has, and what a big write exceeds by itself.
@@ -294,13 +296,13 @@ def check_mails(mails, acknowledged):
         assert len(sent) <= 2 and (len(sent) == 1 or sent[1] - sent[0] > LEASE - 5), f"{what} at {sent}"
 
 
-PROOFS = {"kill": kill, "order": order, "full": full, "broken": broken, "jobs": jobs}
+PROOFS = {"kill": kill, "uploads": uploads, "order": order, "full": full, "broken": broken, "jobs": jobs}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("proofs", nargs="*", metavar="PROOF", help="kill, order, full, broken, jobs (default: all)")
-    parser.add_argument("--rounds", type=int, help=f"rounds of `kill` and `broken` (default {SHORT})")
+    parser.add_argument("--rounds", type=int, help=f"rounds of `kill`, `uploads` and `broken` (default {SHORT})")
     parser.add_argument("--long", action="store_true", help=f"{LONG} rounds")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments")
     arguments = parser.parse_args()

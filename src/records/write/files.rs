@@ -39,7 +39,7 @@ const MAX_KEYS: usize = 48 << 10;
 /// Files of a folder that are looked at together; their records are looked up on the writer.
 const SWEPT_TOGETHER: usize = 100;
 /// A run takes about so long and leaves the rest to another: a folder may hold millions.
-const SHIFT: Duration = Duration::from_secs(20);
+const SHIFT: Duration = Duration::from_secs(8);
 /// No upload takes so long to arrive.
 const FORGOTTEN: Duration = Duration::from_secs(6 * 3600);
 

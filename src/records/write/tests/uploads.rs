@@ -184,6 +184,18 @@ async fn until(what: &str, done: impl Fn() -> bool) {
     panic!("{what}");
 }
 
+/// The file is the record's from the commit on, and goes with it, however soon that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_deleted_at_once_leaves_nothing() {
+    let house = house().await;
+    let collection = folder(&house, &house.schema.find("docs").unwrap().id);
+    for _ in 0..50 {
+        let made = create(&house, json!({}), vec![house.upload("one", "aaa.txt", b"x")]).await.unwrap();
+        house.delete(&superuser(), "docs", id(&made)).await.unwrap();
+    }
+    until("all folders go", || !collection.exists()).await;
+}
+
 fn folder(house: &House, collection: &str) -> std::path::PathBuf {
     house.db.dir().join("storage").join(collection)
 }
