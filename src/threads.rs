@@ -18,7 +18,9 @@ use tokio::sync::oneshot;
 use crate::error::{Error, Result};
 
 /// How many may wait for a thread; one more is answered [`crate::error::Kind::Busy`].
-const QUEUE: usize = 128;
+const QUEUE: usize = 256;
+/// How many of one asker: who sends more at once must not keep everybody else from signing in.
+const SHARE: usize = QUEUE / 2;
 /// Where the machine is busy these threads get about a tenth of what others get: logins still go on.
 const NICENESS: libc::c_int = 10;
 
@@ -48,6 +50,8 @@ struct State {
 struct Task {
     /// Gone when nobody waits for the answer any more.
     caller: Weak<()>,
+    /// Who is to be told from others; `None` is not.
+    asker: Option<u64>,
     work: Box<dyn FnOnce() + Send>,
 }
 
@@ -60,11 +64,21 @@ impl Threads {
     /// Runs `work` on one of the threads, first come, first served. A caller that goes away leaves the queue. `Busy` when
     /// too many wait; a panic in `work` becomes an internal error.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        self.run_for(None, work).await
+    }
+
+    /// The same for somebody who may have half of the queue and no more.
+    pub async fn run_for<T: Send + 'static>(
+        &self,
+        asker: Option<u64>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         // Lives as long as this call is waited for.
         let here = Arc::new(());
         self.push(Task {
             caller: Arc::downgrade(&here),
+            asker,
             // Nobody waits any more when the reply cannot be given.
             work: Box::new(move || drop(reply.send(work()))),
         })?;
@@ -73,9 +87,9 @@ impl Threads {
 
     fn push(&self, task: Task) -> Result<()> {
         let mut state = self.shared.state.lock();
-        if state.waiting.len() >= QUEUE {
+        if state.is_full_for(task.asker) {
             state.waiting.retain(Task::is_wanted);
-            if state.waiting.len() >= QUEUE {
+            if state.is_full_for(task.asker) {
                 return Err(Error::busy(Duration::from_secs(1)));
             }
         }
@@ -107,6 +121,14 @@ impl Drop for Threads {
 impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Threads").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn is_full_for(&self, asker: Option<u64>) -> bool {
+        let waiting = &self.waiting;
+        let share = || waiting.iter().filter(|task| task.asker == asker).count();
+        waiting.len() >= QUEUE || asker.is_some() && waiting.len() >= SHARE && share() >= SHARE
     }
 }
 
@@ -219,6 +241,25 @@ mod tests {
         assert_eq!(answers, (0..=QUEUE).filter(|&n| n != 7).collect::<Vec<_>>());
         assert_eq!(threads.run(|| 5).await.unwrap(), 5);
         assert_eq!(threads.shared.state.lock().started, 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_asker_gets_half_of_the_queue() {
+        let threads = Arc::new(Threads::new("work", 1));
+        let (release, held) = hold(&threads);
+        let mut waiting: Vec<_> = (0..SHARE).map(|n| Box::pin(threads.run_for(Some(1), move || n))).collect();
+        for call in &mut waiting {
+            assert!(call.now_or_never().is_none());
+        }
+        assert_eq!(threads.run_for(Some(1), || 0).await.unwrap_err().kind, Kind::Busy);
+        let mut other = Box::pin(threads.run_for(Some(2), || 7));
+        assert!((&mut other).now_or_never().is_none(), "there is room for others");
+        drop(waiting.pop());
+        let mut again = Box::pin(threads.run_for(Some(1), || 8));
+        assert!((&mut again).now_or_never().is_none(), "who goes away makes room");
+        drop(release);
+        held.await.unwrap().unwrap();
+        assert_eq!((other.await.unwrap(), again.await.unwrap()), (7, 8));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -13,9 +13,9 @@ use super::{
     token::{self, Grant, Purpose},
 };
 use crate::{
-    db::Row,
+    db::{Asker, Row},
     error::{Error, Issues, Leaf, Result},
-    identity::{AuthRecord, Caller, SUPERUSERS_ID},
+    identity::{AuthRecord, Caller, SUPERUSERS_ID, network},
     mail::Template,
     records::Script,
     schema::Collection,
@@ -113,7 +113,7 @@ impl Auth {
     ) -> Result<bool> {
         let attempt = self.password_attempt(collection, row.text("email").unwrap_or_default(), address).await?;
         let hash = row.text("password").unwrap_or_default().to_owned();
-        let right = self.passwords.verify(password, hash).await?;
+        let right = self.passwords.verify(Asker::named(&network(address)), password, hash).await?;
         if right {
             attempt.succeeded()
         } else {

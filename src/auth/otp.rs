@@ -16,7 +16,7 @@ use super::{
     sign_in::{Login, Method, SignedIn},
 };
 use crate::{
-    db::{Row, WriteTx},
+    db::{Asker, Row, WriteTx},
     error::{Error, Issues, Result},
     identity::{AuthRecord, SUPERUSERS_ID},
     mail::{Fill, Template, compose},
@@ -90,7 +90,7 @@ impl Auth {
         if let Some(newest) = self.phantoms.enough(&nobody, most, options(collection).otp.duration, self.now()) {
             return Ok(newest);
         }
-        let (id, hash) = (random::record_id(), self.passwords.hash(code).await?);
+        let (id, hash) = (random::record_id(), self.passwords.hash(Asker::HOUSE, code).await?);
         let row = [id.clone(), hash];
         self.db.write(move |tx| store_and_take_back(tx, &row)).await?;
         self.phantoms.keep(nobody, &id, self.now());
@@ -165,6 +165,7 @@ impl Auth {
         form::require(&mut issues, "password", &code, MAX_LENGTH);
         issues.into_result("The login is not valid.")?;
 
+        let asker = login.request.asker();
         let Some((otp, record)) = self.find_code(&collection, &id).await? else {
             // As often as a code, and as long: an id that was made up for an unknown account is no different.
             if let Some(nobody) =
@@ -172,12 +173,12 @@ impl Auth {
             {
                 self.attempts.count(&nobody.name(), login.visitor.address, &id, self.now())?;
             }
-            self.passwords.verify(code, String::new()).await?;
+            self.passwords.verify(asker, code, String::new()).await?;
             return Err(refused());
         };
         self.attempts.count(&record.id, login.visitor.address, &id, self.now())?;
         let hash = otp.text("password").unwrap_or_default().to_owned();
-        if !self.passwords.verify(code, hash.clone()).await? {
+        if !self.passwords.verify(asker, code, hash.clone()).await? {
             return Err(refused());
         }
         let record = self.use_code(&collection, &record, id, hash).await?;

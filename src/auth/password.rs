@@ -13,7 +13,7 @@ use super::{
     sign_in::{Login, Method, SignedIn},
 };
 use crate::{
-    db::{ReadTx, Row, quote_ident},
+    db::{Asker, ReadTx, Row, quote_ident},
     error::{Error, Issues, Leaf, Result},
     identity::Attempt,
     random,
@@ -32,7 +32,7 @@ impl Auth {
         form.check(&options(&collection).password_auth)?;
         let attempt = self.password_attempt(&collection, &form.identity, login.visitor.address).await?;
         let found = self.find(&collection, &form).await?;
-        let Some(row) = self.check_password(&collection, &form.password, found).await? else {
+        let Some(row) = self.check_password(&collection, login.request.asker(), &form.password, found).await? else {
             attempt.failed();
             return Err(refused());
         };
@@ -79,6 +79,7 @@ impl Auth {
     async fn check_password(
         &self,
         collection: &Arc<Collection>,
+        asker: Asker,
         password: &str,
         found: Found,
     ) -> Result<Option<Arc<Row>>> {
@@ -88,11 +89,11 @@ impl Auth {
         };
         for _ in 0..ATTEMPTS {
             let Some(checked) = row else {
-                self.passwords.verify(password.to_owned(), found.decoy.unwrap_or_default()).await?;
+                self.passwords.verify(asker, password.to_owned(), found.decoy.unwrap_or_default()).await?;
                 return Ok(None);
             };
             let hash = checked.text("password").unwrap_or_default();
-            if !self.passwords.verify(password.to_owned(), hash.to_owned()).await? {
+            if !self.passwords.verify(asker, password.to_owned(), hash.to_owned()).await? {
                 return Ok(None);
             }
             // Whoever changed the password meanwhile has ended all sessions: an old password must not begin a new one.
@@ -118,7 +119,7 @@ impl Auth {
         }
         let (id, old) = (id.to_owned(), old.to_owned());
         let stored = async {
-            let new = self.passwords.hash(password).await?;
+            let new = self.passwords.hash(Asker::HOUSE, password).await?;
             let sql =
                 format!("UPDATE {} SET password = ?1 WHERE id = ?2 AND password = ?3", quote_ident(&collection.name));
             let (records, collection_id) = (self.records.clone(), collection.id.clone());

@@ -39,6 +39,11 @@ impl Asker {
         static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self(Some(SEED.hash_one(name)))
     }
+
+    /// The same for the same asker, as long as the process runs; `None` for the house.
+    pub fn share(self) -> Option<u64> {
+        self.0
+    }
 }
 
 pub(super) struct Lane {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hashes::{self, Cost};
 use crate::{
+    db::Asker,
     error::Result,
     threads::{Threads, spare_cores},
 };
@@ -21,17 +22,17 @@ impl Passwords {
         Self { cost, threads: Arc::new(Threads::new("hash", spare_cores())) }
     }
 
-    /// Argon2id of a new password. `Busy` when too many are waiting.
-    pub async fn hash(&self, plain: String) -> Result<String> {
+    /// Argon2id of a new password. `Busy` when too many are waiting, or too many of this asker's.
+    pub async fn hash(&self, asker: Asker, plain: String) -> Result<String> {
         let cost = self.cost;
-        self.threads.run(move || hashes::hash(cost, &plain)).await?
+        self.threads.run_for(asker.share(), move || hashes::hash(cost, &plain)).await?
     }
 
     /// Checks a password against an Argon2id or bcrypt hash; anything else never matches, and takes as long.
-    /// `Busy` when too many are waiting.
-    pub async fn verify(&self, plain: String, hash: String) -> Result<bool> {
+    /// `Busy` when too many are waiting, or too many of this asker's.
+    pub async fn verify(&self, asker: Asker, plain: String, hash: String) -> Result<bool> {
         let cost = self.cost;
-        self.threads.run(move || hashes::verify(cost, &plain, &hash)).await
+        self.threads.run_for(asker.share(), move || hashes::verify(cost, &plain, &hash)).await
     }
 
     /// Whether a password that was just verified against `hash` should be stored anew: it is bcrypt's, or cheaper than

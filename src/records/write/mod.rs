@@ -47,7 +47,7 @@ pub use self::{
 };
 use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{
-    db::{ReadTx, Row, WriteTx},
+    db::{Asker, ReadTx, Row, WriteTx},
     error::{Error, Result},
     files::Key,
     jobs::Jobs,
@@ -201,11 +201,11 @@ impl Records {
 
     /// Whether the password that a change asks for is right. A stolen session must not let anybody guess it, so whoever
     /// fails often has to wait (`TooMany`). The stored hash stands for the account.
-    async fn is_old_password(&self, plain: &str, hash: &str, address: Option<IpAddr>) -> Result<bool> {
+    async fn is_old_password(&self, plain: &str, hash: &str, asker: Asker, address: Option<IpAddr>) -> Result<bool> {
         // Only the house itself has no address.
         let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let attempt = self.throttle.attempt(self.db.clock(), "", hash, address).await?;
-        let right = self.passwords.verify(plain.to_owned(), hash.to_owned()).await?;
+        let right = self.passwords.verify(asker, plain.to_owned(), hash.to_owned()).await?;
         if right {
             attempt.succeeded()
         } else {
@@ -222,16 +222,19 @@ impl Records {
         known: &Arc<Facts>,
         placed: Option<&Arc<Placed>>,
     ) -> Result<Arc<Facts>> {
+        // All items of a batch have one caller; a script of the house has no task.
+        let request = tasks.first().map(|task| &task.request);
+        let asker = request.map_or(Asker::HOUSE, |request| request.asker());
         let mut facts = (**known).clone();
         for need in needs {
             match need {
                 Need::Hash { item, field, plain } => {
-                    let hash = self.passwords.hash(plain.clone()).await?;
+                    let hash = self.passwords.hash(asker, plain.clone()).await?;
                     facts.learn_hash(item, field, plain, hash);
                 }
                 Need::Verify { hash, plain } => {
-                    let address = tasks.first().and_then(|task| task.request.address);
-                    let right = self.is_old_password(&plain, &hash, address).await?;
+                    let address = request.and_then(|request| request.address);
+                    let right = self.is_old_password(&plain, &hash, asker, address).await?;
                     facts.learn_verified(hash, plain, right);
                 }
                 Need::Place { item, upload, folder } => {
