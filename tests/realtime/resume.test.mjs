@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer, connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { breakable } from "../harness/network.mjs";
 import { remove, startConch, temporaryDirectory } from "../harness/server.mjs";
 import { openStream } from "../harness/stream.mjs";
 
@@ -38,37 +38,6 @@ async function call(method, path, body, token = conch.token) {
 
 const text = (name, more = {}) => ({ name, type: "text", ...more });
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** A way to the server that can be cut: all connections die at once and none is taken for a while. */
-async function breakable(url) {
-    const { hostname, port } = new URL(url);
-    const open = new Set();
-    let cut = false;
-    const server = createServer((inner) => {
-        if (cut) return inner.destroy();
-        const outer = connect(Number(port), hostname);
-        open.add(inner).add(outer);
-        for (const [one, other] of [[inner, outer], [outer, inner]]) {
-            one.on("error", () => {}).on("close", () => { open.delete(one); other.destroy(); });
-            one.pipe(other);
-        }
-    });
-    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return {
-        url: `http://127.0.0.1:${server.address().port}`,
-        async break(milliseconds) {
-            cut = true;
-            open.forEach((socket) => socket.destroy());
-            await pause(milliseconds);
-            cut = false;
-        },
-        stop() {
-            cut = true;
-            open.forEach((socket) => socket.destroy());
-            server.close();
-        },
-    };
-}
 
 async function list(collection, token) {
     const page = await call("GET", `/api/collections/${collection}/records?perPage=1000&skipTotal=1`, undefined, token);
