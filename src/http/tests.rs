@@ -73,6 +73,21 @@ impl Server {
         self.ask(TestRequest::with_uri(uri)).await
     }
 
+    /// The address of a stored file that only superusers may read; it says "secret".
+    async fn locked_file(&self) -> String {
+        let fields = json!([{"name": "f", "type": "file", "protected": true}]);
+        let made = self.admin(Method::POST, "/api/collections", json!({"name": "locked", "fields": fields})).await;
+        assert_eq!(made.status, 200, "{}", made.text);
+        let form = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.txt\"\r\n\r\nsecret\r\n--b--\r\n";
+        let upload = TestRequest::with_uri("/api/collections/locked/records")
+            .method(Method::POST)
+            .insert_header(("Authorization", self.token.as_str()))
+            .insert_header(("Content-Type", "multipart/form-data; boundary=b"))
+            .set_payload(form);
+        let record = self.ask(upload).await.json();
+        format!("/api/files/locked/{}/{}", record["id"].as_str().unwrap(), record["f"].as_str().unwrap())
+    }
+
     /// As the superuser.
     async fn admin(&self, method: Method, uri: &str, body: Json) -> Answer {
         let request = TestRequest::with_uri(uri).method(method).insert_header(("Authorization", self.token.as_str()));
@@ -302,6 +317,13 @@ async fn settings_are_patched_and_keep_their_secrets() {
 async fn superusers_come_from_listed_addresses_only() {
     let server = Server::start().await;
     let patch = |list: &[&str]| json!({"superuserIPs": list});
+    let file = server.locked_file().await;
+    let token = server.admin(Method::POST, "/api/files/token", Json::Null).await.json()["token"].clone();
+    let with_token = format!("{file}?token={}", token.as_str().unwrap());
+    assert_eq!(
+        (server.get(&file).await.status, server.get(&with_token).await.text),
+        (404.try_into().unwrap(), "secret".into())
+    );
     assert_eq!(server.admin(Method::PATCH, "/api/settings", patch(&["127.0.0.0/8"])).await.status, 200);
     assert_eq!(server.admin(Method::GET, "/api/health", Json::Null).await.status, 200);
     assert_eq!(server.admin(Method::PATCH, "/api/settings", patch(&["10.0.0.1"])).await.status, 200);
@@ -309,6 +331,26 @@ async fn superusers_come_from_listed_addresses_only() {
         assert_eq!(server.admin(Method::GET, uri, Json::Null).await.status, 403, "{uri}");
     }
     assert_eq!(server.get("/api/health").await.status, 200);
+    // With a file token such a superuser is a guest.
+    assert_eq!(server.get(&with_token).await.status, 404);
+}
+
+#[actix_web::test]
+async fn files_may_be_framed_and_failures_may_not() {
+    let server = Server::start().await;
+    let file = server.locked_file().await;
+    let token = server.admin(Method::POST, "/api/files/token", Json::Null).await.json()["token"].clone();
+    let with_token = format!("{file}?token={}", token.as_str().unwrap());
+    for (uri, range, status, framing) in [
+        (&with_token, "", 200, None),
+        (&with_token, "bytes=1-2", 206, None),
+        (&with_token, "bytes=9-", 416, None),
+        (&file, "", 404, Some("SAMEORIGIN")),
+    ] {
+        let answer = server.ask(TestRequest::with_uri(uri).insert_header(("Range", range))).await;
+        assert_eq!((answer.status.as_u16(), answer.header("X-Frame-Options")), (status, framing), "{range}");
+        assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
+    }
 }
 
 #[actix_web::test]
