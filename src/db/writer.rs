@@ -376,24 +376,26 @@ impl Writer {
 
     /// Takes the next step towards good plans; false when there is none.
     fn refresh_statistics(&mut self, busy: bool) -> bool {
-        let Some(step) = self.statistics.next(busy) else { return false };
-        let mut wanted = Vec::new();
-        let done = match &step {
+        let Some(step) = self.statistics.next(busy, self.ledger.last()) else { return false };
+        let (mut wanted, mut looked) = (self.statistics.take(), false);
+        let done = match step {
             Step::Ask => self.own_transaction(|tx| {
-                wanted = statistics::wanted(tx)?;
+                wanted = statistics::ask(tx)?;
                 Ok(())
             }),
-            Step::Look(statement) => self.own_transaction(|tx| tx.execute_batch(statement)),
+            Step::Look => self.own_transaction(|tx| {
+                looked = statistics::look(tx, &mut wanted)?;
+                Ok(())
+            }),
             Step::Tell => {
                 self.shared.readers.plan_anew();
                 Ok(())
             }
         };
-        match (done, step) {
-            (Ok(()), Step::Ask) => self.statistics.want(wanted),
-            (Ok(()), _) => {}
-            // The same plans as before, then: asked again in an hour.
-            (Err(error), _) => tracing::warn!(%error, "the query planner's statistics could not be refreshed"),
+        self.statistics.want(wanted, looked);
+        if let Err(error) = done {
+            // The same plans as before, then, and another try later.
+            tracing::warn!(%error, "the query planner's statistics could not be refreshed");
         }
         true
     }

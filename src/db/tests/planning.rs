@@ -41,6 +41,33 @@ async fn new_indexes_are_looked_at_in_an_idle_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_small_table_is_looked_at_once_it_has_grown() {
+    let (db, _dir) = open(options());
+    db.write_alone(|tx| {
+        tx.execute_batch(&format!("{FILL}{INDEX} DELETE FROM things WHERE CAST(code AS INTEGER) > 100"))
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(!db.read(is_known).await.unwrap(), "a plan for a hundred rows would be a bad one for a million");
+    // Its rows come with changes in the log.
+    db.write_alone(|tx| {
+        tx.execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 101 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+                INSERT INTO things SELECT i, i % 2, i FROM n",
+        )?;
+        (0..10_000).try_for_each(|n| tx.append(change("things", &n.to_string())).map(drop))
+    })
+    .await
+    .unwrap();
+    let started = Instant::now();
+    while !db.read(is_known).await.unwrap() {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_writes_does_not_put_it_off() {
     let (db, _dir) = open(options());
     db.write_alone(|tx| tx.execute_batch(&format!("{FILL}{INDEX}"))).await.unwrap();
