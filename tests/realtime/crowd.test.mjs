@@ -125,7 +125,7 @@ test("who stops reading is dropped, costs little, and is told the rest when it c
 });
 
 test("a crowd that comes back at once is taken in and told what it missed", async (t) => {
-    const size = long ? 8000 : 2000;
+    const size = long ? 10_000 : 2000;
     const http = `127.0.0.1:${await freePort()}`;
     let server = await start(http);
     const agent = () => new Agent({ keepAlive: true, maxSockets: 64 });
