@@ -194,7 +194,7 @@ mod tests {
 
         // A way in without the password, where it is switched on.
         let otp = |email: &str| Ask::Otp { email: email.into() };
-        assert!(ask(&dir, &otp("a@x.co")).await.unwrap_err().to_string().contains("not enabled"));
+        assert!(ask(&dir, &otp("a@x.co")).await.unwrap_err().to_string().contains("does not accept"));
         let enabled = serde_json::json!({"otp": {"enabled": true}}).as_object().cloned().unwrap();
         app.schema.update("_superusers", enabled).await.unwrap();
         assert!(ask(&dir, &otp("nobody@x.co")).await.unwrap_err().to_string().contains("nobody@x.co"));
