@@ -129,7 +129,8 @@ test("broken and truncated bodies leave nothing", async () => {
 test("a lying length, and a client that goes away in the middle, leave nothing", async () => {
     const before = stored();
     const body = Buffer.concat([part("f", "some bytes", '; filename="a.txt"'), closing]);
-    assert.equal(await raw(body, { length: body.length - 30 }), 400, "shorter than what is sent");
+    // What follows the declared end is no request, so the connection ends: after the answer, or before it was written.
+    assert.ok([400, 0].includes(await raw(body, { length: body.length - 30 })), "shorter than what is sent");
     assert.equal(await raw(body.subarray(0, -closing.length), { length: body.length + 1000, end: false }), 0, "longer than what is sent");
     await Promise.all(Array.from({ length: 40 }, () => raw(Buffer.concat([part("f", "x".repeat(900), '; filename="a.txt"'), part("f", "y".repeat(200_000), '; filename="b.txt"').subarray(0, 150_000)]), { length: 400_000, end: false })));
     await nothingMore(before);
