@@ -117,9 +117,12 @@ async fn text(part: &mut Field) -> Result<String> {
 }
 
 async fn spool(storage: &Storage, key: String, client_name: String, part: &mut Field) -> Result<Upload> {
-    // The upload removes its file when it is dropped, so it exists before the file does.
-    let mut upload = Upload { key, client_name, path: storage.spool_path(), size: 0 };
-    let mut file = BufWriter::with_capacity(WRITE_BUFFER, File::create_new(&upload.path).await?);
+    // The upload removes its file when it is dropped, so it exists before the file does. And it goes along: when the client
+    // is gone before the file is there, it is removed right after it was made.
+    let upload = Upload { key, client_name, path: storage.spool_path(), size: 0 };
+    let create = move || std::fs::File::create_new(&upload.path).map(|file| (upload, file));
+    let (mut upload, file) = tokio::task::spawn_blocking(create).await.map_err(Error::internal)??;
+    let mut file = BufWriter::with_capacity(WRITE_BUFFER, File::from_std(file));
     while let Some(chunk) = part.next().await {
         let chunk = chunk.map_err(failed)?;
         file.write_all(&chunk).await?;
