@@ -85,6 +85,11 @@ impl Error {
         error
     }
 
+    /// The caller has to slow down for so long.
+    pub fn too_many(message: &'static str, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(Kind::TooMany, message) }
+    }
+
     pub fn internal(source: impl Into<anyhow::Error>) -> Self {
         let mut error = Self::new(Kind::Internal, "Something went wrong on our side.");
         error.source = Some(source.into());

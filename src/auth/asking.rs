@@ -1,6 +1,6 @@
-//! How many mails one client may ask for. Anybody may ask for verification and password reset, for any address and
-//! without an account; each request leaves a job in a bounded queue. Without a bound of its own, one client with made-up
-//! addresses could fill that queue, and everybody else would be answered busy.
+//! How many mails one client may ask for. Anybody may ask for verification, password reset and one-time codes, for any
+//! address and without an account; each request leaves a job in a bounded queue, or takes one of few places. Without a
+//! bound of its own, one client with made-up addresses could fill them, and everybody else would be answered busy.
 //!
 //! Every request counts the same, whoever is asked about and whatever comes of it, so a refusal tells about the client
 //! only. In memory: a restart forgives.
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::{
     clock::Timestamp,
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     identity::network,
 };
 
@@ -41,9 +41,8 @@ impl Asking {
         let wait = before + PAUSE - (now + BURST * PAUSE);
         if wait > 0 {
             settled.insert(client, before);
-            let mut error = Error::new(Kind::TooMany, "Too many mails were asked for. Wait a moment, then try again.");
-            error.retry_after = Some(Duration::from_millis(wait.unsigned_abs()));
-            return Err(error);
+            let wait = Duration::from_millis(wait.unsigned_abs());
+            return Err(Error::too_many("Too many mails were asked for. Wait a moment, then try again.", wait));
         }
         if settled.len() >= MOST && !settled.contains_key(&client) {
             make_room(&mut settled, now);
@@ -69,6 +68,7 @@ fn make_room(settled: &mut HashMap<IpAddr, i64>, now: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     const NOW: i64 = 1_800_000_000_000;
 

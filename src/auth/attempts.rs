@@ -1,12 +1,13 @@
 //! How often one-time codes may be tried (`docs/wire/auth.md` §3.6): in memory, always on.
 
-use std::{collections::HashMap, hash::Hash, net::IpAddr, sync::Arc, time::Duration};
+use std::{hash::Hash, net::IpAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
+use super::expiring::Expiring;
 use crate::{
     clock::Timestamp,
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     identity::network,
 };
 
@@ -16,7 +17,7 @@ const WINDOW: i64 = 180_000;
 const PER_CLIENT: u32 = 5;
 /// Attempts at one code, from wherever they come: a crowd of addresses must not get through all codes of that length.
 const PER_CODE: u32 = 25;
-/// Counts that are remembered, of either kind. Beyond them the oldest half is forgotten.
+/// Counts that are remembered, of either kind. Beyond them the oldest are forgotten.
 const MAX: usize = 32 * 1024;
 
 /// Counts attempts by account and client, and by code. Cheap to clone.
@@ -40,68 +41,36 @@ impl Attempts {
         let waits = by_client.or_else(|| counts.codes.count(code.into(), PER_CODE, now));
         drop(counts);
         let Some(millis) = waits else { return Ok(()) };
-        let mut error = Error::new(Kind::TooMany, "Too many attempts. Wait a while and ask for a new code.");
-        error.retry_after = Some(Duration::from_millis(millis.unsigned_abs()));
-        Err(error)
+        let wait = Duration::from_millis(millis.unsigned_abs());
+        Err(Error::too_many("Too many attempts. Wait a while and ask for a new code.", wait))
     }
 }
 
 /// Counts that begin at their first attempt.
-struct Windows<K> {
-    by_key: HashMap<K, Window>,
-}
+struct Windows<K>(Expiring<K, u32>);
 
-#[derive(Clone, Copy)]
-struct Window {
-    /// Milliseconds.
-    start: i64,
-    count: u32,
-}
-
-impl<K> Default for Windows<K> {
+impl<K: Hash + Eq + Clone> Default for Windows<K> {
     fn default() -> Self {
-        Self { by_key: HashMap::new() }
+        Self(Expiring::new(WINDOW, MAX))
     }
 }
 
-impl<K: Hash + Eq> Windows<K> {
+impl<K: Hash + Eq + Clone> Windows<K> {
     /// Counts one more; `Some` with the milliseconds to wait when it is one too many.
     fn count(&mut self, key: K, limit: u32, now: Timestamp) -> Option<i64> {
-        let now = now.millis();
-        if self.by_key.len() >= MAX && !self.by_key.contains_key(&key) {
-            self.make_room(now);
+        match self.0.get_mut(&key, now) {
+            Some((since, count)) if *count >= limit => return Some(since.millis() + WINDOW - now.millis()),
+            Some((_, count)) => *count += 1,
+            None => self.0.insert(key, 1, now),
         }
-        let window = self.by_key.entry(key).or_insert(Window { start: now, count: 0 });
-        if is_over(window.start, now) {
-            *window = Window { start: now, count: 0 };
-        }
-        if window.count >= limit {
-            return Some(window.start + WINDOW - now);
-        }
-        window.count += 1;
         None
     }
-
-    fn make_room(&mut self, now: i64) {
-        self.by_key.retain(|_, window| !is_over(window.start, now));
-        if self.by_key.len() <= MAX / 2 {
-            return;
-        }
-        let mut starts: Vec<i64> = self.by_key.values().map(|window| window.start).collect();
-        let (_, &mut middle, _) = starts.select_nth_unstable(MAX / 2);
-        // Those that began together with the middle one go, too, or nothing might go.
-        self.by_key.retain(|_, window| window.start > middle);
-    }
-}
-
-fn is_over(start: i64, now: i64) -> bool {
-    // A clock that was set back must not prolong a wait.
-    now < start || now - start >= WINDOW
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     const START: i64 = 1_800_000_000_000;
 
@@ -153,16 +122,18 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_young_are_kept() {
         let mut windows = Windows::default();
-        for n in 0..MAX as i64 * 3 {
+        let last = MAX as i64 * 3;
+        for n in 0..last {
             windows.count(n, 5, Timestamp(START + n / 1000));
-            assert!(windows.by_key.len() <= MAX);
+            assert!(windows.0.len() <= MAX);
         }
-        assert!(windows.by_key.contains_key(&(MAX as i64 * 3 - 1)));
-        assert!(windows.by_key.len() > MAX / 4);
+        for (n, kept) in [(last - 1, true), (last - MAX as i64 / 4, true), (0, false)] {
+            assert_eq!(windows.0.get_mut(&n, Timestamp(START + last / 1000)).is_some(), kept, "{n}");
+        }
         let mut at_once = Windows::default();
         for n in 0..=MAX {
             at_once.count(n, 5, Timestamp(START));
         }
-        assert!(at_once.by_key.len() <= MAX);
+        assert!(at_once.0.len() <= MAX);
     }
 }

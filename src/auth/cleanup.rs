@@ -44,6 +44,9 @@ impl Auth {
             let (sql, bounds) = (sql.clone(), [collection.id.to_string(), oldest.clone()]);
             let ids: Vec<String> =
                 self.db.read(move |tx| tx.query_all(&sql, [&bounds[0], &bounds[1]], |row| row.get(0))).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
             let is_last = ids.len() < BATCH;
             let ids = Arc::new(ids);
             let delete = move |script: &mut Script<'_, '_>| {

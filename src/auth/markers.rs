@@ -1,13 +1,11 @@
 //! Who was sent a mail a moment ago, so that nobody's mailbox can be flooded by asking again and again
 //! (`docs/wire/auth.md` §3.7). In memory: a restart forgets, and the worst that follows is one more mail.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::expiring::Expiring;
 use crate::{clock::Timestamp, mail::Template};
 
 /// Milliseconds that a marker lasts.
@@ -18,51 +16,31 @@ const MOST: usize = 10_000;
 /// A kind of mail, a collection id, a record id.
 type Key = (Template, Arc<str>, Arc<str>);
 
-#[derive(Default)]
 pub(super) struct Markers {
     /// Never held across an await.
-    state: Mutex<State>,
+    set: Mutex<Expiring<Key, ()>>,
 }
 
-#[derive(Default)]
-struct State {
-    set: HashMap<Key, Timestamp>,
-    /// In the order of their setting, also those that were cleared since.
-    order: VecDeque<(Timestamp, Key)>,
+impl Default for Markers {
+    fn default() -> Self {
+        Self { set: Mutex::new(Expiring::new(LIFETIME, MOST)) }
+    }
 }
 
 impl Markers {
     /// Sets the marker of an account. `false` when it is set already.
     pub fn set(&self, template: Template, collection: &Arc<str>, record: &Arc<str>, now: Timestamp) -> bool {
         let key = (template, collection.clone(), record.clone());
-        let mut state = self.state.lock();
-        state.forget(now);
-        if state.set.contains_key(&key) {
+        let mut set = self.set.lock();
+        if set.get_mut(&key, now).is_some() {
             return false;
         }
-        state.set.insert(key.clone(), now);
-        state.order.push_back((now, key));
+        set.insert(key, (), now);
         true
     }
 
     pub fn clear(&self, template: Template, collection: &Arc<str>, record: &Arc<str>) {
-        self.state.lock().set.remove(&(template, collection.clone(), record.clone()));
-    }
-}
-
-impl State {
-    /// Drops what is over, and makes room for one more.
-    fn forget(&mut self, now: Timestamp) {
-        while let Some((time, key)) = self.order.front() {
-            if now.0 - time.0 < LIFETIME && self.order.len() < MOST {
-                return;
-            }
-            // Set again since: that one has its own place further back.
-            if self.set.get(key) == Some(time) {
-                self.set.remove(key);
-            }
-            self.order.pop_front();
-        }
+        self.set.lock().forget(&(template, collection.clone(), record.clone()));
     }
 }
 
@@ -96,7 +74,6 @@ mod tests {
             assert!(set(&markers, &number.to_string(), 0));
             markers.clear(Template::PasswordReset, &"c".into(), &"0".into());
         }
-        let state = markers.state.lock();
-        assert!(state.set.len() <= MOST && state.order.len() <= MOST);
+        assert!(markers.set.lock().len() <= MOST);
     }
 }

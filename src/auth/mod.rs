@@ -7,6 +7,7 @@ mod attempts;
 mod background;
 mod cleanup;
 mod email_change;
+mod expiring;
 mod file_token;
 mod find;
 mod form;

@@ -2,7 +2,7 @@
 //!
 //! A code exists in three places: its hash in `_otps`, the mail, and the memory of the task that sends it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     db::{Asker, Row, WriteTx},
     error::{Error, Issues, Result},
-    identity::{AuthRecord, SUPERUSERS_ID},
+    identity::{AuthRecord, SUPERUSERS_ID, network},
     mail::{Fill, Template, compose},
     random,
     records::Script,
@@ -30,7 +30,7 @@ const DIGITS: &[u8] = b"0123456789";
 /// The longest code that a password field holds, and that the form of a login takes.
 const MAX_LENGTH: usize = 71;
 /// Codes of one account that may be good at the same time.
-const MAX_CODES: i64 = 10;
+const MAX_CODES: usize = 10;
 
 /// A code that was just made, for whoever tells it to its owner.
 #[derive(Debug)]
@@ -54,13 +54,11 @@ enum Requested {
 impl Auth {
     /// `POST …/request-otp`: the id that a client has to name with the code. One is given for unknown accounts, too, at
     /// the same price.
-    pub async fn request_otp(&self, collection: &str, body: &Map<String, Json>) -> Result<String> {
+    pub async fn request_otp(&self, collection: &str, body: &Map<String, Json>, client: IpAddr) -> Result<String> {
         let collection = self.auth_collection(collection)?;
         Method::Otp.admit(&collection)?;
-        let email = text(body, "email")?;
-        let mut issues = Issues::default();
-        form::require_email(&mut issues, "email", &email);
-        issues.into_result("The request is not valid.")?;
+        let email = form::only_email(body)?;
+        self.asking.count(client, self.now())?;
 
         let place = self.background.reserve()?;
         let code = new_code(&collection);
@@ -75,26 +73,26 @@ impl Auth {
                 Ok(id)
             }
             Requested::Enough(id) => Ok(id),
-            Requested::Nobody => self.pretend(&collection, &email, code).await,
+            Requested::Nobody => self.pretend(&collection, &email, code, client).await,
         }
     }
 
     /// What a request for an unknown address does: all that one for an account does, as far as anybody can tell from
     /// answers and their times.
-    async fn pretend(&self, collection: &Collection, email: &str, code: String) -> Result<String> {
+    async fn pretend(&self, collection: &Collection, email: &str, code: String, client: IpAddr) -> Result<String> {
         let email = if ignores_case(collection, "email") { email.to_ascii_lowercase() } else { email.to_owned() };
         let nobody = self.phantoms.nobody(&collection.id, &email);
         // The look at the codes that there are, and then the code.
         self.db.write(|_| Ok(())).await?;
-        let most = usize::try_from(MAX_CODES).unwrap_or_default();
-        if let Some(newest) = self.phantoms.enough(&nobody, most, options(collection).otp.duration, self.now()) {
+        let seconds = options(collection).otp.duration;
+        if let Some(newest) = self.phantoms.enough(&nobody, MAX_CODES, seconds, self.now()) {
             return Ok(newest);
         }
-        let (id, hash) = (random::record_id(), self.passwords.hash(Asker::HOUSE, code).await?);
+        let hash = self.passwords.hash(Asker::named(&network(client)), code).await?;
+        let id = random::record_id();
         let row = [id.clone(), hash];
         self.db.write(move |tx| store_and_take_back(tx, &row)).await?;
-        self.phantoms.keep(nobody, &id, self.now());
-        Ok(id)
+        Ok(self.phantoms.keep(nobody, id, MAX_CODES, seconds, self.now()))
     }
 
     /// A code for the superuser with this address, to be told by who has the server at hand; no mail is sent.
@@ -103,7 +101,7 @@ impl Auth {
         Method::Otp.admit(&superusers)?;
         let Some(record) = self.by_email(&superusers, email).await? else { return Ok(None) };
         let code = new_code(&superusers);
-        let Requested::New(id, _) = self.store_code(&superusers, &record, &code, i64::MAX).await? else {
+        let Requested::New(id, _) = self.store_code(&superusers, &record, &code, usize::MAX).await? else {
             return Ok(None);
         };
         Ok(Some(Otp { id, code, seconds: options(&superusers).otp.duration }))
@@ -115,7 +113,7 @@ impl Auth {
         collection: &Collection,
         record: &AuthRecord,
         code: &str,
-        most: i64,
+        most: usize,
     ) -> Result<Requested> {
         let (record, code) = (record.clone(), code.to_owned());
         let seconds = options(collection).otp.duration;
@@ -246,14 +244,16 @@ fn store_and_take_back(tx: &mut WriteTx<'_>, [id, hash]: &[String; 2]) -> Result
     tx.execute("DELETE FROM `_otps` WHERE id = ?1", [id]).map(drop)
 }
 
-/// How many codes of the account are still good, and the newest one's id.
-fn codes_of(script: &mut Script<'_, '_>, record: &AuthRecord, seconds: i64) -> Result<(i64, Option<String>)> {
-    let sql = "SELECT id, created FROM `_otps` WHERE collectionRef = ?1 AND recordRef = ?2 \
-               ORDER BY created DESC, _rowid_ DESC LIMIT 10";
+/// How many codes of the account are still good ([`MAX_CODES`] at most), and the newest one's id.
+fn codes_of(script: &mut Script<'_, '_>, record: &AuthRecord, seconds: i64) -> Result<(usize, Option<String>)> {
+    let sql = format!(
+        "SELECT id, created FROM `_otps` WHERE collectionRef = ?1 AND recordRef = ?2 \
+         ORDER BY created DESC, _rowid_ DESC LIMIT {MAX_CODES}"
+    );
     let now = script.now();
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-    let codes = script.tx().query_all(sql, [&*record.collection_id, &*record.id], row)?;
+    let codes = script.tx().query_all(&sql, [&*record.collection_id, &*record.id], row)?;
     let mut good = codes.into_iter().filter(|(_, created)| !is_older(Some(created), seconds, now));
     let newest = good.next().map(|(id, _)| id);
-    Ok((i64::from(newest.is_some()) + i64::try_from(good.count()).unwrap_or(i64::MAX), newest))
+    Ok((usize::from(newest.is_some()) + good.count(), newest))
 }

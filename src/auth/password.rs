@@ -31,7 +31,7 @@ impl Auth {
         let form = Form::parse(&login.request.body)?;
         form.check(&options(&collection).password_auth)?;
         let attempt = self.password_attempt(&collection, &form.identity, login.visitor.address).await?;
-        let found = self.find(&collection, &form).await?;
+        let found = self.find(&collection, &form, login.request.asker()).await?;
         let Some(row) = self.check_password(&collection, login.request.asker(), &form.password, found).await? else {
             attempt.failed();
             return Err(refused());
@@ -56,13 +56,13 @@ impl Auth {
     }
 
     /// The account of this identity, and what to check the password against if there is none.
-    async fn find(&self, collection: &Arc<Collection>, form: &Form) -> Result<Found> {
+    async fn find(&self, collection: &Arc<Collection>, form: &Form, asker: Asker) -> Result<Found> {
         let lookups = form.lookups(collection);
         let identity = form.identity.clone();
         let decoy = decoy_query(collection);
         let around = decoy_id(&options(collection).auth_token.secret, &identity);
         self.db
-            .read(move |tx| {
+            .read_for(asker, move |tx| {
                 // Both reads are done for known and unknown accounts alike.
                 let decoy = decoy_hash(tx, &decoy, &around)?;
                 for sql in &lookups {

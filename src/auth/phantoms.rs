@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 
-/// The most ids that are remembered. Each one has cost a password hash, so filling this takes longer than codes last.
+/// The most ids that are remembered. Each one has cost a password hash, and one client may ask for so many mails only.
 const MOST: usize = 10_000;
 
 #[derive(Default)]
@@ -52,19 +52,21 @@ impl Phantoms {
 
     /// The newest id, if there are `most` that are still good after so many seconds.
     pub fn enough(&self, nobody: &Nobody, most: usize, seconds: i64, now: Timestamp) -> Option<String> {
-        let ids = self.ids.lock();
-        let mut good = ids.iter().rev().filter(|it| it.owner == *nobody && it.is_good(seconds, now));
-        let newest = good.next()?;
-        (good.count() + 1 >= most).then(|| newest.id.clone())
+        enough(&self.ids.lock(), nobody, most, seconds, now)
     }
 
-    /// Remembers an id that was given out.
-    pub fn keep(&self, nobody: Nobody, id: &str, now: Timestamp) {
+    /// Remembers an id and gives it back; or the newest one, if there are enough by now: requests at the same time get no
+    /// more ids than others.
+    pub fn keep(&self, nobody: Nobody, id: String, most: usize, seconds: i64, now: Timestamp) -> String {
         let mut ids = self.ids.lock();
+        if let Some(newest) = enough(&ids, &nobody, most, seconds, now) {
+            return newest;
+        }
         if ids.len() >= MOST {
             ids.pop_front();
         }
-        ids.push_back(Phantom { owner: nobody, id: id.to_owned(), created: now });
+        ids.push_back(Phantom { owner: nobody, id: id.clone(), created: now });
+        id
     }
 
     /// To whom this id was given in a collection (id), if it is still good.
@@ -74,6 +76,12 @@ impl Phantoms {
             ids.iter().find(|it| it.id == id && *it.owner.collection == *collection && it.is_good(seconds, now));
         found.map(|it| it.owner.clone())
     }
+}
+
+fn enough(ids: &VecDeque<Phantom>, nobody: &Nobody, most: usize, seconds: i64, now: Timestamp) -> Option<String> {
+    let mut good = ids.iter().rev().filter(|it| it.owner == *nobody && it.is_good(seconds, now));
+    let newest = good.next()?;
+    (good.count() + 1 >= most).then(|| newest.id.clone())
 }
 
 impl Phantom {
@@ -93,7 +101,7 @@ mod tests {
             .map(|(collection, email)| phantoms.nobody(&collection.into(), email));
         assert!(ann != bob && ann != other);
         for n in 0..3 {
-            phantoms.keep(ann.clone(), &n.to_string(), Timestamp(n * 1000));
+            phantoms.keep(ann.clone(), n.to_string(), 10, 10, Timestamp(n * 1000));
         }
         for (who, most, seconds, now, expected) in [
             (&ann, 3, 10, 2000, Some("2")),
@@ -121,10 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_when_there_are_enough_gets_the_newest() {
+        let phantoms = Phantoms::default();
+        let nobody = phantoms.nobody(&"users".into(), "a");
+        let keep = |n: i64| phantoms.keep(nobody.clone(), n.to_string(), 3, 10, Timestamp(n));
+        let got: Vec<String> = (0..6).map(keep).collect();
+        assert_eq!(got, ["0", "1", "2", "2", "2", "2"]);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let phantoms = Phantoms::default();
         for n in 0..MOST + 10 {
-            phantoms.keep(phantoms.nobody(&"users".into(), "a"), &n.to_string(), Timestamp(0));
+            let nobody = phantoms.nobody(&"users".into(), "a");
+            assert_eq!(phantoms.keep(nobody, n.to_string(), usize::MAX, 10, Timestamp(0)), n.to_string());
         }
         assert_eq!(phantoms.ids.lock().len(), MOST);
         let is_there = |id| phantoms.owner("users", id, 10, Timestamp(0)).is_some();

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use super::network;
 use crate::{
     clock::{Clock, Timestamp},
-    error::{Error, Kind, Result},
+    error::{Error, Result},
 };
 
 /// Failures without delay.
@@ -146,8 +146,10 @@ impl Attempt<'_> {
     }
 
     fn judge(&self, verdict: impl FnOnce(&mut Counter, Timestamp)) {
-        // It may have been dropped meanwhile to make room.
-        verdict(self.throttle.counters.lock().entry(self.key).or_default(), self.clock.now());
+        // What is pending is never dropped to make room.
+        if let Some(counter) = self.throttle.counters.lock().get_mut(&self.key) {
+            verdict(counter, self.clock.now());
+        }
     }
 }
 
@@ -200,9 +202,7 @@ fn make_room(counters: &mut HashMap<u64, Counter>, now: Timestamp) {
 }
 
 fn refused(wait: Duration) -> Error {
-    let mut error = Error::new(Kind::TooMany, "There were too many wrong passwords. Wait a moment, then try again.");
-    error.retry_after = Some(wait);
-    error
+    Error::too_many("There were too many wrong passwords. Wait a moment, then try again.", wait)
 }
 
 /// A place among those who wait, given back on drop.
@@ -229,6 +229,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::error::Kind;
 
     const START: Timestamp = Timestamp(1_800_000_000_000);
     const ANN: &str = "ann@x.co";

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::{
     clock::Timestamp,
     db::{Asker, Value},
-    identity::Caller,
+    identity::{Caller, network},
 };
 
 /// `@request.context`
@@ -78,9 +78,7 @@ impl Request {
     pub fn asker(&self) -> Asker {
         match (self.caller.record(), self.address) {
             (Some(record), _) if !record.id.is_empty() => Asker::named(&(&record.collection_id, &record.id)),
-            (None, Some(IpAddr::V4(address))) => Asker::named(&address),
-            // Whoever has an IPv6 address usually has 2⁶⁴ of them.
-            (None, Some(IpAddr::V6(address))) => Asker::named(&(address.to_bits() >> 64)),
+            (None, Some(address)) => Asker::named(&network(address)),
             _ => Asker::HOUSE,
         }
     }

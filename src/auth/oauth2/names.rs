@@ -1,12 +1,10 @@
 //! What Apple calls its users: it tells their name once, with the redirect, and never again
 //! (`docs/wire/auth-oauth2.md` §3.11).
 
-use std::collections::VecDeque;
-
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use crate::clock::Timestamp;
+use crate::{auth::expiring::Expiring, clock::Timestamp};
 
 /// Milliseconds that a name waits for its code.
 const LIFETIME: i64 = 60 * 1000;
@@ -18,40 +16,28 @@ const MAX_CODE: usize = 1024;
 const MAX_WAITING: usize = 1000;
 
 /// Names by the code that came with them.
-#[derive(Default)]
 pub struct Names {
-    /// From the oldest to the newest. Never held across an await.
-    waiting: Mutex<VecDeque<Waiting>>,
+    /// Never held across an await.
+    waiting: Mutex<Expiring<String, String>>,
 }
 
-struct Waiting {
-    code: String,
-    name: String,
-    since: Timestamp,
+impl Default for Names {
+    fn default() -> Self {
+        Self { waiting: Mutex::new(Expiring::new(LIFETIME, MAX_WAITING)) }
+    }
 }
 
 impl Names {
     /// Keeps the name in Apple's `user` for a minute. Anything wrong with it is nothing to keep.
     pub fn keep(&self, code: &str, user: &str, now: Timestamp) {
         let Some(name) = read(user).filter(|_| !code.is_empty() && code.len() <= MAX_CODE) else { return };
-        let mut waiting = self.waiting.lock();
-        waiting.retain(|it| it.code != code && is_fresh(it, now));
-        if waiting.len() >= MAX_WAITING {
-            waiting.pop_front();
-        }
-        waiting.push_back(Waiting { code: code.to_owned(), name, since: now });
+        self.waiting.lock().insert(code.to_owned(), name, now);
     }
 
     /// The name that came with the code, once.
     pub fn take(&self, code: &str, now: Timestamp) -> Option<String> {
-        let mut waiting = self.waiting.lock();
-        let at = waiting.iter().position(|it| it.code == code)?;
-        waiting.remove(at).filter(|it| is_fresh(it, now)).map(|it| it.name)
+        self.waiting.lock().take(&code.to_owned(), now)
     }
-}
-
-fn is_fresh(waiting: &Waiting, now: Timestamp) -> bool {
-    now.millis() - waiting.since.millis() < LIFETIME
 }
 
 /// First and last name in Apple's JSON.
@@ -99,7 +85,10 @@ mod tests {
         assert!(names.take("0", Timestamp(1)).is_none() && names.take("10", Timestamp(1)).is_some());
         names.keep(&"x".repeat(MAX_CODE + 1), USER, Timestamp(0));
         names.keep("", USER, Timestamp(0));
-        assert_eq!(names.waiting.lock().len(), MAX_WAITING - 1);
+        assert!(
+            names.take(&"x".repeat(MAX_CODE + 1), Timestamp(1)).is_none() && names.take("", Timestamp(1)).is_none()
+        );
+        assert_eq!(names.waiting.lock().len(), MAX_WAITING);
         let long = format!(r#"{{"name":{{"firstName":"{}"}}}}"#, "é".repeat(200));
         assert_eq!(read(&long).unwrap().len(), MAX_NAME);
     }

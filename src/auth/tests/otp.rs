@@ -12,7 +12,8 @@ impl House {
     }
 
     async fn request(&self, email: &str) -> String {
-        let id = self.auth.request_otp("users", &object(json!({ "email": email }))).await.unwrap();
+        let id =
+            self.auth.request_otp("users", &object(json!({ "email": email })), HOME.parse().unwrap()).await.unwrap();
         self.auth.background.rest().await;
         id
     }
@@ -107,10 +108,41 @@ async fn the_codes_of_nobody_run_out_and_can_be_tried_like_others() {
 }
 
 #[tokio::test]
+async fn many_requests_at_once_get_no_more_codes_than_one_after_the_other() {
+    let house = House::with_otp().await;
+    for email in ["ann@x.co", "nobody@x.co"] {
+        let body = object(json!({ "email": email }));
+        let requests = (0..30).map(|_| house.auth.request_otp("users", &body, HOME.parse().unwrap()));
+        let ids = futures_util::future::join_all(requests).await;
+        let different: std::collections::HashSet<String> = ids.into_iter().map(Result::unwrap).collect();
+        assert_eq!(different.len(), 10, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn one_client_may_ask_for_so_many_codes_only() {
+    let house = House::with_otp().await;
+    let ask = async |email: String, client: &str| {
+        house.auth.request_otp("users", &object(json!({ "email": email })), client.parse().unwrap()).await
+    };
+    for n in 0..600 {
+        house
+            .auth
+            .asking
+            .count(HOME.parse().unwrap(), house.clock.now())
+            .unwrap_or_else(|error| panic!("{n}: {error}"));
+    }
+    let refused = ask("nobody@x.co".into(), HOME).await.unwrap_err();
+    assert_eq!(refused.kind, Kind::TooMany);
+    assert!(refused.retry_after.is_some());
+    assert!(ask("nobody@x.co".into(), "10.9.9.9").await.is_ok(), "others are not held up");
+}
+
+#[tokio::test]
 async fn requests_and_logins_are_checked_as_the_wire_says() {
     let house = house().await;
     for (collection, expected) in [("nope", Kind::NotFound), ("_mfas", Kind::NotFound), ("users", Kind::Forbidden)] {
-        let asked = house.auth.request_otp(collection, &Map::new()).await.unwrap_err().kind;
+        let asked = house.auth.request_otp(collection, &Map::new(), HOME.parse().unwrap()).await.unwrap_err().kind;
         let redeemed = house.auth.with_otp(house.attempt(json!({})), collection).await.unwrap_err().kind;
         assert_eq!((asked, redeemed), (expected, expected), "{collection}");
     }
@@ -123,7 +155,7 @@ async fn requests_and_logins_are_checked_as_the_wire_says() {
         (json!({"email": long}), vec!["email=validation_length_out_of_range"]),
         (json!({"email": ["ann@x.co"]}), vec![]),
     ] {
-        let error = house.auth.request_otp("users", &object(body.clone())).await.unwrap_err();
+        let error = house.auth.request_otp("users", &object(body.clone()), HOME.parse().unwrap()).await.unwrap_err();
         assert_eq!(
             (error.kind, codes(&error)),
             (Kind::Invalid, expected.iter().map(ToString::to_string).collect()),

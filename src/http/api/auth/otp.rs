@@ -21,7 +21,7 @@ pub async fn request_otp(mut call: Call, collection: &str) -> Result<Reply> {
     let params = call.query()?;
     call.app().auth.offers(collection, Some(Method::Otp))?;
     let received = body::read(&mut call, body::LOGIN_LIMIT, Form::Texts).await?;
-    let id = call.app().auth.request_otp(collection, &received.body.values).await?;
+    let id = call.app().auth.request_otp(collection, &received.body.values, call.client_ip()).await?;
     picked_value(&json!({ "otpId": id }), &params)
 }
 
