@@ -1,13 +1,15 @@
 //! Superusers made by the house itself, and the account that can create the first one (`docs/wire/services.md` §3.3).
 
-use super::Auth;
+use super::{
+    Auth,
+    find::{id_by_email, values},
+};
 use crate::{
     db::quote_ident,
     error::{Error, Result},
-    identity::{AuthRecord, Caller, SUPERUSERS_ID},
+    identity::{AuthRecord, SUPERUSERS_ID},
     random,
-    records::{Body, Shape},
-    rules::Request,
+    records::Script,
 };
 
 /// Deleted by the creation of any other superuser.
@@ -50,13 +52,50 @@ impl Auth {
 
     /// Creates a superuser as the house itself, through the one door that every record takes.
     pub async fn create_superuser(&self, email: &str, password: &str) -> Result<()> {
-        let values = [("email", email), ("password", password), ("passwordConfirm", password)];
-        let values = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-        let body = Body { values, uploads: Vec::new() };
-        let request =
-            Request { method: "POST".into(), caller: Caller::system(), now: self.now(), ..Request::default() };
-        self.records.create(request, SUPERUSERS_ID, body, Shape::default()).await?;
-        Ok(())
+        let values = values([("email", email), ("password", password)]);
+        self.records.transact(None, move |script| script.create(SUPERUSERS_ID, values.clone())).await.map(drop)
+    }
+
+    /// Sets the password of a superuser, which ends all sessions. False when there is none with this e-mail.
+    pub async fn set_superuser_password(&self, email: &str, password: &str) -> Result<bool> {
+        let values = values([("password", password)]);
+        let set = move |script: &mut Script<'_, '_>, id: Option<String>| match id {
+            Some(id) => script.update(SUPERUSERS_ID, &id, values.clone()).map(|_| true),
+            None => Ok(false),
+        };
+        self.at_superuser(email, set).await
+    }
+
+    /// Creates a superuser, or sets the password of the one that there is. True when it was created.
+    pub async fn upsert_superuser(&self, email: &str, password: &str) -> Result<bool> {
+        let (new, changed) = (values([("email", email), ("password", password)]), values([("password", password)]));
+        let upsert = move |script: &mut Script<'_, '_>, id: Option<String>| match id {
+            Some(id) => script.update(SUPERUSERS_ID, &id, changed.clone()).map(|_| false),
+            None => script.create(SUPERUSERS_ID, new.clone()).map(|_| true),
+        };
+        self.at_superuser(email, upsert).await
+    }
+
+    /// False when there is no superuser with this e-mail.
+    pub async fn delete_superuser(&self, email: &str) -> Result<bool> {
+        let delete = |script: &mut Script<'_, '_>, id: Option<String>| match id {
+            Some(id) => script.delete(SUPERUSERS_ID, &id).map(|()| true),
+            None => Ok(false),
+        };
+        self.at_superuser(email, delete).await
+    }
+
+    /// Does something with the id of the superuser of this e-mail, in the transaction that has looked for it.
+    async fn at_superuser<F>(&self, email: &str, act: F) -> Result<bool>
+    where
+        F: Fn(&mut Script<'_, '_>, Option<String>) -> Result<bool> + Send + Sync + 'static,
+    {
+        let (superusers, email) = (self.auth_collection(SUPERUSERS_ID)?, email.to_owned());
+        let found = move |script: &mut Script<'_, '_>| {
+            let id = id_by_email(script.tx(), &superusers, &email)?;
+            act(script, id)
+        };
+        self.records.transact(None, found).await
     }
 }
 

@@ -6,9 +6,6 @@ use crate::{
     app::App,
     auth::Otp,
     error::{Error, Result},
-    identity::{Caller, SUPERUSERS_ID},
-    records::{Body, Shape},
-    rules::Request,
 };
 
 /// What is to be done with which account: also the message to a running server.
@@ -29,25 +26,19 @@ impl Ask {
         match self {
             Self::Create { email, password } => {
                 app.auth.create_superuser(&email, &password).await?;
-                Ok(format!("Created the superuser {email}."))
+                Ok(created(&email))
             }
-            Self::Update { email, password } => match app.auth.superuser(&email).await? {
-                Some(it) => set_password(app, &it.id, &email, &password).await,
-                None => Err(Error::invalid(format!("There is no superuser {email}."))),
+            Self::Update { email, password } => match app.auth.set_superuser_password(&email, &password).await? {
+                true => Ok(changed(&email)),
+                false => Err(Error::invalid(format!("There is no superuser {email}."))),
             },
-            Self::Upsert { email, password } => match app.auth.superuser(&email).await? {
-                Some(it) => set_password(app, &it.id, &email, &password).await,
-                None => {
-                    app.auth.create_superuser(&email, &password).await?;
-                    Ok(format!("Created the superuser {email}."))
-                }
+            Self::Upsert { email, password } => match app.auth.upsert_superuser(&email, &password).await? {
+                true => Ok(created(&email)),
+                false => Ok(changed(&email)),
             },
-            Self::Delete { email } => match app.auth.superuser(&email).await? {
-                Some(it) => {
-                    app.records.delete(request(app, "DELETE"), SUPERUSERS_ID, &it.id).await?;
-                    Ok(format!("Deleted the superuser {email}."))
-                }
-                None => Ok(format!("There is no superuser {email}: nothing to delete.")),
+            Self::Delete { email } => match app.auth.delete_superuser(&email).await? {
+                true => Ok(format!("Deleted the superuser {email}.")),
+                false => Ok(format!("There is no superuser {email}: nothing to delete.")),
             },
             Self::Otp { email } => {
                 let Some(otp) = app.auth.superuser_otp(&email).await? else {
@@ -70,14 +61,10 @@ impl Ask {
     }
 }
 
-async fn set_password(app: &App, id: &str, email: &str, password: &str) -> Result<String> {
-    let values = [("password", password), ("passwordConfirm", password)];
-    let values = values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-    let body = Body { values, uploads: Vec::new() };
-    app.records.update(request(app, "PATCH"), SUPERUSERS_ID, id, body, Shape::default()).await?;
-    Ok(format!("Set the password of the superuser {email}; its sessions have ended."))
+fn created(email: &str) -> String {
+    format!("Created the superuser {email}.")
 }
 
-fn request(app: &App, method: &str) -> Request {
-    Request { method: method.into(), caller: Caller::system(), now: app.clock.now(), ..Request::default() }
+fn changed(email: &str) -> String {
+    format!("Set the password of the superuser {email}; its sessions have ended.")
 }

@@ -32,3 +32,20 @@ async fn the_installer_opens_the_door_until_somebody_is_in() {
     let token = house.auth.superuser_token("root@x.co").await.unwrap();
     assert!(house.auth.caller(&token).await.unwrap().is_superuser());
 }
+
+#[tokio::test]
+async fn the_account_is_looked_for_in_the_transaction_that_changes_it() {
+    let house = house().await;
+    let upserts = (0..8).map(|n| house.auth.upsert_superuser("root@x.co", ["longenough1", "longenough2"][n % 2]));
+    let created = futures_util::future::join_all(upserts).await;
+    let created: Vec<bool> = created.into_iter().map(Result::unwrap).collect();
+    assert_eq!(created.iter().filter(|created| **created).count(), 1, "{created:?}");
+    assert!(house.auth.set_superuser_password("root@x.co", "longenough3").await.unwrap());
+    for email in ["nobody@x.co", ""] {
+        assert!(!house.auth.set_superuser_password(email, "longenough3").await.unwrap());
+        assert!(!house.auth.delete_superuser(email).await.unwrap());
+    }
+    assert!(house.auth.delete_superuser("root@x.co").await.is_err(), "the last one stays");
+    house.auth.create_superuser("other@x.co", "longenough1").await.unwrap();
+    assert!(house.auth.delete_superuser("root@x.co").await.unwrap());
+}
