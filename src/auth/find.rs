@@ -6,22 +6,38 @@ use serde_json::{Map, Value as Json};
 
 use super::{Auth, auth_record};
 use crate::{
-    db::{ReadTx, Row, quote_ident},
+    db::{Asker, ReadTx, Row, quote_ident},
     error::{Error, Result},
     identity::AuthRecord,
     records::Script,
-    schema::Collection,
+    schema::{Catalog, Collection},
 };
 
 impl Auth {
     /// The account with this e-mail address, compared as the collection's index does (`docs/wire/auth.md` §1.1).
     pub(super) async fn by_email(&self, collection: &Arc<Collection>, email: &str) -> Result<Option<AuthRecord>> {
-        let (found, email) = (collection.clone(), email.to_owned());
-        let id = self.db.read(move |tx| id_by_email(tx, &found, &email)).await?;
+        let address = email.to_owned();
+        let id = self.read_of(collection, Asker::HOUSE, move |tx, found| id_by_email(tx, found, &address)).await?;
         match id {
             Some(id) => self.by_id(collection, &id).await,
             None => Ok(None),
         }
+    }
+
+    /// Reads by the names that the collection and its columns have now; again if they were changed meanwhile.
+    pub(super) async fn read_of<T, F>(&self, collection: &Collection, asker: Asker, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&ReadTx<'_>, &Collection) -> Result<T> + Clone + Send + Sync + 'static,
+    {
+        let read = |catalog: Arc<Catalog>| {
+            let (id, read) = (collection.id.clone(), read.clone());
+            async move {
+                let now = catalog.by_id(&id).cloned().ok_or_else(Error::not_found)?;
+                self.db.read_for(asker, move |tx| read(tx, &now)).await
+            }
+        };
+        self.records.steadily(read).await
     }
 
     /// The account with this id.

@@ -57,22 +57,19 @@ impl Auth {
 
     /// The account of this identity, and what to check the password against if there is none.
     async fn find(&self, collection: &Arc<Collection>, form: &Form, asker: Asker) -> Result<Found> {
-        let lookups = form.lookups(collection);
-        let identity = form.identity.clone();
-        let decoy = decoy_query(collection);
-        let around = decoy_id(&options(collection).auth_token.secret, &identity);
-        self.db
-            .read_for(asker, move |tx| {
-                // Both reads are done for known and unknown accounts alike.
-                let decoy = decoy_hash(tx, &decoy, &around)?;
-                for sql in &lookups {
-                    if let Some(id) = tx.query_one(sql, [&identity], |row| row.get(0))? {
-                        return Ok(Found { id: Some(id), decoy });
-                    }
+        let form = form.clone();
+        let find = move |tx: &ReadTx<'_>, collection: &Collection| {
+            // Both reads are done for known and unknown accounts alike.
+            let around = decoy_id(&options(collection).auth_token.secret, &form.identity);
+            let decoy = decoy_hash(tx, &decoy_query(collection), &around)?;
+            for sql in form.lookups(collection) {
+                if let Some(id) = tx.query_one(&sql, [&form.identity], |row| row.get(0))? {
+                    return Ok(Found { id: Some(id), decoy });
                 }
-                Ok(Found { id: None, decoy })
-            })
-            .await
+            }
+            Ok(Found { id: None, decoy })
+        };
+        self.read_of(collection, asker, find).await
     }
 
     /// The row of the account if the password is its own. An unknown account takes as long as a known one.
@@ -151,6 +148,7 @@ fn refused() -> Error {
 }
 
 /// The body of the request.
+#[derive(Clone)]
 struct Form {
     identity: String,
     password: String,

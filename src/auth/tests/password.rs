@@ -174,3 +174,31 @@ async fn whoever_fails_often_has_to_wait_and_an_owner_elsewhere_does_not() {
         assert_eq!(again.kind, if known { Kind::Invalid } else { Kind::TooMany }, "success starts anew");
     }
 }
+
+/// Between COMMIT and the new catalog an account is still looked for by the old names: that must not fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_login_survives_the_moment_before_the_new_catalog() {
+    let house = Arc::new(house().await);
+    let users = house.auth.auth_collection("users").unwrap();
+    let (committed, reached) = std::sync::mpsc::channel();
+    house.auth.schema.on_rename(move |tx, _| {
+        let committed = committed.clone();
+        tx.after_commit(move || {
+            let _ = committed.send(());
+            std::thread::sleep(Duration::from_millis(200));
+        });
+        Ok(())
+    });
+    let renaming = tokio::spawn({
+        let house = house.clone();
+        async move { house.auth.schema.update("users", object(json!({"name": "people"}))).await }
+    });
+    tokio::task::spawn_blocking(move || reached.recv()).await.unwrap().unwrap();
+    assert!(house.auth.auth_collection("users").is_ok(), "the old catalog still stands");
+    let login = house.attempt(json!({"identity": "ann@x.co", "password": "longenough1"}));
+    let (found, signed_in) =
+        tokio::join!(house.auth.by_email(&users, "ann@x.co"), house.auth.with_password(login, &users.id));
+    assert!(found.unwrap().is_some());
+    assert!(signed_in.is_ok());
+    renaming.await.unwrap().unwrap();
+}
