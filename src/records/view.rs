@@ -88,7 +88,7 @@ impl Records {
         // Whoever shows tokens of an account takes up that account's share.
         let asker = Asker::named(&(&collection.id, id));
         self.steadily(async |catalog| match catalog.by_id(&collection.id) {
-            Some(collection) => self.fetch(&self.tables.of(collection), id, asker).await,
+            Some(collection) => self.row_for(collection, id, asker).await,
             None => Ok(None),
         })
         .await
@@ -127,13 +127,21 @@ impl Records {
         id: &str,
         rule: &str,
     ) -> Result<bool> {
-        let table = self.tables.of(collection);
-        let row = match self.known(&table, id) {
-            Some(row) => Some(row),
-            None => self.fetch(&table, id, request.asker()).await?,
-        };
+        let row = self.row_for(collection, id, request.asker()).await?;
+        self.row_matches(request, catalog, collection, (id, row.as_deref()), rule).await
+    }
+
+    /// Whether a record, of which this was read already, matches the rule: as much as possible is judged by the row.
+    pub(super) async fn row_matches(
+        &self,
+        request: &Request,
+        catalog: &Catalog,
+        collection: &Arc<Collection>,
+        (id, row): (&str, Option<&Row>),
+        rule: &str,
+    ) -> Result<bool> {
         if let Some(row) = row {
-            match rules::judge(rule, catalog, collection, &row, request) {
+            match rules::judge(rule, catalog, collection, row, request) {
                 Verdict::Match => return Ok(true),
                 Verdict::NoMatch => return Ok(false),
                 Verdict::NeedsSql => {}
@@ -176,6 +184,21 @@ impl Records {
     /// The cached row, if it has the columns of this version of the collection.
     fn known(&self, table: &Table, id: &str) -> Option<Arc<Row>> {
         self.rows.get(&table.collection.id, id).filter(|row| Arc::ptr_eq(&row.columns, &table.columns))
+    }
+
+    /// The stored row, the known one or, at the expense of `asker`, the one in the database. `collection` is of the
+    /// catalog that the answer is made from.
+    pub(super) async fn row_for(
+        &self,
+        collection: &Arc<Collection>,
+        id: &str,
+        asker: Asker,
+    ) -> Result<Option<Arc<Row>>> {
+        let table = self.tables.of(collection);
+        match self.known(&table, id) {
+            Some(row) => Ok(Some(row)),
+            None => self.fetch(&table, id, asker).await,
+        }
     }
 
     /// The row from the database, remembered.
@@ -225,7 +248,7 @@ pub fn refuse_locked(request: &Request, rule: Option<&str>) -> Result<()> {
 }
 
 /// The rule that has to be judged; none for superusers and where it is blank.
-fn effective<'r>(request: &Request, rule: Option<&'r str>) -> Option<&'r str> {
+pub(super) fn effective<'r>(request: &Request, rule: Option<&'r str>) -> Option<&'r str> {
     rule.filter(|rule| !rule.is_empty() && !request.caller.is_superuser())
 }
 

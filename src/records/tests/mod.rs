@@ -3,10 +3,12 @@
 mod coherence;
 mod gallery;
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
-use self::gallery::{Gallery, ids, keys, outline, request, shape};
-use crate::{error::Kind as ErrorKind, identity::Caller, rules::Request};
+use self::gallery::{Gallery, ids, keys, object, outline, request, shape};
+use crate::{db::Asker, error::Kind as ErrorKind, identity::Caller, rules::Request};
 
 #[tokio::test]
 async fn a_record_shows_what_its_audience_may_see() {
@@ -249,4 +251,29 @@ async fn a_page_that_is_too_large_is_refused() {
         assert_eq!(listed.is_ok(), fits, "{query:?}");
         assert!(listed.err().is_none_or(|error| error.message.contains("perPage")));
     }
+}
+
+/// Ids can be made up without end, but the share of the slow lane is that of whoever asks for the files.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_costly_view_are_looked_up_at_the_expense_of_whoever_asks() {
+    let gallery = Arc::new(Gallery::open().await);
+    let query = "SELECT (ROW_NUMBER() OVER ()) as id, a.text FROM cmts a, cmts b, cmts c, cmts d";
+    gallery.schema.create(object(json!({"name": "costly", "type": "view", "viewQuery": query}))).await.unwrap();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000)
+        INSERT INTO cmts (id, text, score) SELECT 'n' || i, 'n', 1 FROM n";
+    gallery.db.write(move |tx| tx.execute(fill, [])).await.unwrap();
+    let greedy = Request { address: Some([192, 0, 2, 1].into()), ..Request::default() };
+    let asking = (0..12).map(|number| {
+        let (gallery, request) = (gallery.clone(), greedy.clone());
+        tokio::spawn(async move { gallery.records.file(request, "costly", &format!("made-up-{number}"), "x").await })
+    });
+    let asking: Vec<_> = asking.collect();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(asking.iter().all(|asking| !asking.is_finished()), "the view is not costly");
+    let slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) SELECT count(*) FROM n";
+    let other = Asker::named(&"somebody else");
+    let read = gallery.db.read_for(other, move |tx| tx.query_one(slow, [], |row| row.get::<_, i64>(0)));
+    let read = tokio::time::timeout(std::time::Duration::from_secs(10), read).await;
+    assert_eq!(read.expect("one who asks takes all places").unwrap(), Some(200_000));
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
 }
