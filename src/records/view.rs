@@ -225,9 +225,10 @@ impl Records {
         for _ in 1..MAX_ATTEMPTS {
             let answer = read(catalog.clone()).await;
             // A change is visible a moment before its catalog is there: a column may be gone that the old one names.
-            // An empty write comes after that moment.
+            // An empty write comes after that moment: a change of the schema runs alone, and the next job begins when its
+            // catalog is there.
             if answer.as_ref().is_err_and(|error| error.kind == Kind::Internal) {
-                let _ = self.db.write_alone(|_| Ok(())).await;
+                let _ = self.db.write(|_| Ok(())).await;
             }
             let current = self.schema.catalog();
             if current.version == catalog.version {
