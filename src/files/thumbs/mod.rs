@@ -161,7 +161,7 @@ impl Flight {
         }
         let bytes = Arc::new(whole(&source).await?);
         let seen = Arc::clone(&bytes);
-        let cost = threads.run(move || picture::cost(kind, &seen)).await?.map_err(unfit)?;
+        let cost = threads.run(move || picture::cost(kind, &seen, form)).await?.map_err(unfit)?;
         let mebibytes = u32::try_from(cost >> 20).unwrap_or(MEMORY).clamp(1, MEMORY);
         let _memory = memory.acquire_many(mebibytes).await.map_err(Error::internal)?;
         let made = threads.run(move || picture::shrink(kind, &bytes, form)).await?.map_err(unfit)?;

@@ -70,31 +70,50 @@ pub enum Unfit {
 }
 
 /// Bytes of memory that [`shrink`] takes for this picture, about. Reads its head only.
-pub fn cost(kind: Kind, bytes: &[u8]) -> Result<u64, Unfit> {
-    let decoded = decoder(kind, bytes)?.total_bytes();
-    if decoded > MAX_DECODED {
-        return Err(Unfit::Picture);
+pub fn cost(kind: Kind, bytes: &[u8], form: Form) -> Result<u64, Unfit> {
+    let mut decoder = decoder(kind, bytes)?;
+    let plan = Plan::new(&mut decoder, form)?;
+    let (decoded, colour) = (decoder.total_bytes(), decoder.color_type());
+    let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    // Cut first, then in eight bits a colour: a grey picture grows by that.
+    let copy = pixels(decoder.dimensions()) * if colour.has_alpha() { 4 } else { 3 };
+    // A progressive JPEG is kept in 16 bits a value until it is complete.
+    let reading = if kind == Kind::Jpeg { 3 * decoded } else { 0 };
+    // Four numbers of four bytes a pixel, of a picture that is as high as the thumbnail already.
+    let (width, _) = halfway((plan.shown.width, plan.shown.height), plan.size);
+    let between =
+        if (plan.shown.width, plan.shown.height) == plan.size { 0 } else { 16 * pixels((width, plan.size.1)) };
+    Ok(reading.max(decoded + decoded.max(copy)).max(copy + between))
+}
+
+/// What is done with a picture as it is stored; only the small result is turned.
+struct Plan {
+    orientation: Orientation,
+    shown: Area,
+    size: (u32, u32),
+}
+
+impl Plan {
+    fn new(decoder: &mut impl ImageDecoder, form: Form) -> Result<Self, Unfit> {
+        if decoder.total_bytes() > MAX_DECODED {
+            return Err(Unfit::Picture);
+        }
+        let orientation = decoder.orientation()?;
+        let stored = decoder.dimensions();
+        let (width, height) = if turns(orientation) { (stored.1, stored.0) } else { stored };
+        let (shown, size) = form.layout(width, height).ok_or(Unfit::Thumbnail)?;
+        let shown = as_stored(shown, orientation, stored);
+        let size = if turns(orientation) { (size.1, size.0) } else { size };
+        Ok(Self { orientation, shown, size })
     }
-    // A progressive JPEG is kept in 16 bits a value until it is complete; others are copied once at most.
-    Ok(decoded * if kind == Kind::Jpeg { 3 } else { 2 })
 }
 
 /// The thumbnail of a picture, upright as its EXIF data say; of a moving one the first frame.
 pub fn shrink(kind: Kind, bytes: &[u8], form: Form) -> Result<Vec<u8>, Unfit> {
     let mut decoder = decoder(kind, bytes)?;
-    if decoder.total_bytes() > MAX_DECODED {
-        return Err(Unfit::Picture);
-    }
-    let orientation = decoder.orientation()?;
-    let stored = decoder.dimensions();
-    let (width, height) = if turns(orientation) { (stored.1, stored.0) } else { stored };
-    let (shown, size) = form.layout(width, height).ok_or(Unfit::Thumbnail)?;
-    // Cut and shrunk as it is stored; only the small result is turned.
-    let shown = as_stored(shown, orientation, stored);
-    let size = if turns(orientation) { (size.1, size.0) } else { size };
-
+    let Plan { orientation, shown, size } = Plan::new(&mut decoder, form)?;
     let mut picture = DynamicImage::from_decoder(decoder)?;
-    if (shown.width, shown.height) != stored {
+    if (shown.width, shown.height) != (picture.width(), picture.height()) {
         picture = picture.crop_imm(shown.x, shown.y, shown.width, shown.height);
     }
     let mut small = if picture.color().has_alpha() {
@@ -150,13 +169,15 @@ where
     if picture.dimensions() == (width, height) {
         return picture;
     }
-    let near = (width * 3, height * 3);
-    let picture = if picture.width() > 2 * near.0 && picture.height() > 2 * near.1 {
-        imageops::thumbnail(&picture, near.0, near.1)
-    } else {
-        picture
-    };
+    let near = halfway(picture.dimensions(), (width, height));
+    let picture = if picture.dimensions() == near { picture } else { imageops::thumbnail(&picture, near.0, near.1) };
     imageops::resize(&picture, width, height, FilterType::CatmullRom)
+}
+
+/// The size that the quick step leads to; the picture's own where there is none.
+fn halfway(picture: (u32, u32), (width, height): (u32, u32)) -> (u32, u32) {
+    let near = (width * 3, height * 3);
+    if picture.0 > 2 * near.0 && picture.1 > 2 * near.1 { near } else { picture }
 }
 
 /// Multiplies colours by opacity.
@@ -254,7 +275,7 @@ mod tests {
             (Kind::Webp, ImageFormat::Png),
         ] {
             let bytes = stored(&picture, kind);
-            assert!(cost(kind, &bytes).unwrap() < 200 * 100 * 4 * 4);
+            assert!(cost(kind, &bytes, Form::Width(50)).unwrap() < 200 * 100 * 4 * 4);
             for (size, expected) in
                 [("50x50", (50, 50)), ("30x20f", (30, 15)), ("0x40", (80, 40)), ("400x0", (400, 200)), ("4x4", (4, 4))]
             {
@@ -325,6 +346,27 @@ mod tests {
         }
     }
 
+    /// At the most expensive moment.
+    #[test]
+    fn the_cost_counts_every_copy() {
+        let (small, large) = (Form::Width(10), Form::Width(90));
+        for (kind, picture, form, expected) in [
+            (Kind::Png, DynamicImage::new_luma8(100, 100), small, 1 + 3),
+            (Kind::Png, DynamicImage::new_luma_a8(100, 100), small, 2 + 4),
+            (Kind::Png, DynamicImage::new_rgb8(100, 100), small, 3 + 3),
+            (Kind::Png, DynamicImage::new_rgba16(100, 100), small, 8 + 8),
+            (Kind::Jpeg, DynamicImage::new_luma8(100, 100), small, 1 + 3),
+            (Kind::Jpeg, DynamicImage::new_rgb8(100, 100), small, 3 * 3),
+            (Kind::Png, DynamicImage::new_rgb8(100, 100), Form::Width(100), 3 + 3),
+        ] {
+            let cost = cost(kind, &stored(&picture, kind), form).unwrap();
+            assert_eq!(cost, expected * 100 * 100, "{kind:?} {:?}", picture.color());
+        }
+        // Numbers for the whole width, but no longer for the whole height.
+        let rgb = stored(&DynamicImage::new_rgb8(100, 100), Kind::Png);
+        assert_eq!(cost(Kind::Png, &rgb, large).unwrap(), 3 * 100 * 100 + 16 * 100 * 90);
+    }
+
     #[test]
     fn bombs_are_not_lit() {
         // A PNG of a few bytes that claims 60,000 × 60,000 pixels.
@@ -333,7 +375,8 @@ mod tests {
         head[20..24].copy_from_slice(&60_000u32.to_be_bytes());
         let checksum = crc32fast::hash(&head[12..29]);
         head[29..33].copy_from_slice(&checksum.to_be_bytes());
-        assert!(matches!(cost(Kind::Png, &head), Err(Unfit::Picture)), "{:?}", cost(Kind::Png, &head));
+        let told = cost(Kind::Png, &head, Form::Width(10));
+        assert!(matches!(told, Err(Unfit::Picture)), "{told:?}");
         assert!(matches!(shrink(Kind::Png, &head, Form::Width(10)), Err(Unfit::Picture)));
         let small = stored(&DynamicImage::new_rgb8(1, 9000), Kind::Png);
         assert!(matches!(shrink(Kind::Png, &small, Form::Width(10)), Err(Unfit::Thumbnail)));
