@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{ReadTx, Row, Value, image};
+use super::{ReadTx, Row, image};
 use crate::{clock::Timestamp, error::Result};
 
 /// What happened to a record.
@@ -66,13 +66,7 @@ pub struct Change {
 impl Change {
     /// Bytes of both images in memory, roughly.
     pub fn weight(&self) -> usize {
-        let outside = |value: &Value| match value {
-            Value::Text(text) => text.len(),
-            Value::Blob(bytes) => bytes.len(),
-            Value::Null | Value::Integer(_) | Value::Real(_) => 0,
-        };
-        let row = |row: &Arc<Row>| row.values.iter().map(|value| size_of::<Value>() + outside(value)).sum::<usize>();
-        [&self.old, &self.new].into_iter().flatten().map(row).sum()
+        [&self.old, &self.new].into_iter().flatten().map(|row| row.weight()).sum()
     }
 }
 

@@ -37,6 +37,16 @@ impl Row {
             _ => None,
         }
     }
+
+    /// Bytes of its values in memory.
+    pub fn weight(&self) -> usize {
+        let outside = |value: &Value| match value {
+            Value::Text(text) => text.capacity(),
+            Value::Blob(bytes) => bytes.capacity(),
+            Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+        };
+        self.values.iter().map(|value| size_of::<Value>() + outside(value)).sum()
+    }
 }
 
 /// One snapshot of the database; cannot write.

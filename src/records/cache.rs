@@ -14,7 +14,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::db::{Row, Value};
+use crate::db::Row;
 
 /// Locks that readers and the writer share; each guards its own part of the keys.
 const SHARDS: usize = 64;
@@ -96,7 +96,7 @@ impl RowCache {
 
     /// Remembers the row, unless something changed since the ticket was taken.
     pub fn fill(&self, ticket: Ticket, collection: &Arc<str>, record: &str, row: Arc<Row>) {
-        let bytes = OVERHEAD + record.len() + weight(&row);
+        let bytes = OVERHEAD + record.len() + row.weight();
         if bytes > MAX_ROW.min(self.generation_bytes) {
             return;
         }
@@ -180,16 +180,6 @@ impl Entry {
     }
 }
 
-/// Bytes of a row's values in memory.
-pub fn weight(row: &Row) -> usize {
-    let outside = |value: &Value| match value {
-        Value::Text(text) => text.capacity(),
-        Value::Blob(bytes) => bytes.capacity(),
-        Value::Null | Value::Integer(_) | Value::Real(_) => 0,
-    };
-    row.values.iter().map(|value| size_of::<Value>() + outside(value)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -198,6 +188,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::db::Value;
 
     fn row(value: i64) -> Arc<Row> {
         Arc::new(Row { columns: Arc::from(["n".into()]), values: vec![Value::Integer(value)] })

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rusqlite::params_from_iter;
 
 use super::{
-    cache,
     layout::{Cell, Cells, Layout, Table, owned},
     render,
     visibility::{self, Emails},
@@ -93,7 +92,7 @@ impl Sheet {
         // Whose address is shown is found out for all of them together.
         let (mut rows, mut bytes) = (Vec::new(), 0);
         self.table.each(tx, query, |row| {
-            bytes += cache::weight(&row);
+            bytes += row.weight();
             rows.push(row);
             admit(bytes)
         })?;
