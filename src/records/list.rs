@@ -9,6 +9,7 @@ use super::{
     answer::Asked,
     counts::{Count, Counts},
     layout::{Layout, Table},
+    sheet::Sheet,
     view,
 };
 use crate::{
@@ -70,8 +71,7 @@ fn bounded(bytes: usize) -> Result<()> {
 struct Page {
     asked: Asked,
     table: Arc<Table>,
-    /// Rows are written into the answer as SQLite hands them out; else onto a sheet first.
-    streamed: bool,
+    way: Way,
     rows: Sql,
     count: Option<Count>,
     counts: Arc<Counts>,
@@ -80,13 +80,23 @@ struct Page {
     offset: u64,
 }
 
+/// How rows come into the answer.
+enum Way {
+    /// Written as SQLite hands them out.
+    Streamed(Arc<Layout>),
+    /// Onto a copy of this empty sheet first.
+    Sheet(Sheet),
+}
+
 impl Page {
     fn new(asked: Asked, table: Arc<Table>, params: &ListParams, counts: Arc<Counts>) -> Result<Self> {
-        let streamed = asked.streams(&table);
-        let (layout, sheet) = (asked.layout(&table), asked.sheet(&table));
-        let columns = match streamed {
-            true => table.selected_names(&layout),
-            false => sheet.columns(&asked.request),
+        let way = match asked.streams(&table) {
+            true => Way::Streamed(asked.layout(&table)),
+            false => Way::Sheet(asked.sheet(&table)),
+        };
+        let columns = match &way {
+            Way::Streamed(layout) => table.selected_names(layout),
+            Way::Sheet(sheet) => sheet.columns(&asked.request),
         };
         let mut query = Query::new(&asked.catalog, &table.collection, &asked.request);
         if !asked.request.caller.is_superuser()
@@ -103,17 +113,17 @@ impl Page {
         let rows = query.select(&columns, Some(params.per_page), params.offset());
         let count = (!params.skip_total).then(|| counts.prepare(&asked.catalog, query.count(), query.reads()));
         let (number, size, offset) = (params.page, params.per_page, params.offset());
-        Ok(Self { streamed, rows, count, counts, number, size, offset, asked, table })
+        Ok(Self { way, rows, count, counts, number, size, offset, asked, table })
     }
 
     /// Items and total of one snapshot.
     fn read(&self, tx: &ReadTx<'_>) -> Result<Rendered> {
         let mut out = Vec::with_capacity(16 * 1024);
         out.extend_from_slice(b"{\"items\":[");
-        let found = match self.streamed {
-            true => self.stream(tx, &self.asked.layout(&self.table), &mut out)?,
-            false => {
-                let mut sheet = self.asked.sheet(&self.table);
+        let found = match &self.way {
+            Way::Streamed(layout) => self.stream(tx, layout, &mut out)?,
+            Way::Sheet(empty) => {
+                let mut sheet = empty.clone();
                 sheet.fill(tx, &self.asked.catalog, &self.asked.request, &self.rows, bounded)?;
                 self.asked.write_sheet(tx, &sheet, &mut out)?;
                 sheet.len() as u64

@@ -21,6 +21,7 @@ use crate::{
 const PAGE: usize = 16 * 1024;
 
 /// Records of one table, written with one layout.
+#[derive(Clone)]
 pub struct Sheet {
     pub table: Arc<Table>,
     layout: Arc<Layout>,
@@ -33,6 +34,7 @@ pub struct Sheet {
 }
 
 /// Where the members of a record stand in the JSON of all.
+#[derive(Clone)]
 struct Piece {
     start: usize,
     /// Where `,"expand":{…}` belongs, if the layout has a place for it.
