@@ -116,31 +116,46 @@ impl Records {
     async fn remove_files(&self, job: &Claimed) -> Result<(), Failure> {
         let keys = job.payload.get("keys").and_then(Json::as_array).ok_or_else(|| Failure::permanent("no keys"))?;
         let keys = keys.iter().map(|key| Key::parse(key.as_str().unwrap_or_default())).collect::<Result<Vec<Key>>>();
-        let mut keys = keys.map_err(Failure::permanent)?;
         let end = Instant::now() + SHIFT;
-        let mut outcome = Ok(());
-        while let Some(key) = keys.last() {
+        Ok(self.remove_keys(keys.map_err(Failure::permanent)?, &|| Instant::now() >= end).await?)
+    }
+
+    /// Removes and sweeps from the last to the first. When time is over, what is left goes to another job and this one
+    /// has succeeded; else all of it would be done twice, by both.
+    async fn remove_keys(&self, mut keys: Vec<Key>, is_over: &(impl Fn() -> bool + Sync)) -> Result<()> {
+        // One that cannot be removed is in nobody's way.
+        let (mut stuck, mut error, mut any_done) = (Vec::new(), None, false);
+        while let Some(key) = keys.pop() {
             let removed = match key.parts() {
-                Some(_) => self.storage.remove(key).await.map(|()| true),
-                None => self.sweep(key, end).await,
+                Some(_) => self.storage.remove(&key).await.map(|()| true),
+                None => self.sweep(&key, is_over).await,
             };
-            if matches!(removed, Ok(true) | Err(_)) {
-                keys.pop();
+            any_done |= removed.is_ok();
+            match removed {
+                Ok(true) => {}
+                Ok(false) => keys.push(key),
+                Err(failed) => {
+                    stuck.push(key);
+                    error.get_or_insert(failed);
+                }
             }
-            // One that cannot be removed is in nobody's way.
-            outcome = outcome.and(removed.map(drop));
-            if Instant::now() >= end && !keys.is_empty() {
+            if is_over() && !keys.is_empty() {
+                if !any_done {
+                    // Another job would come no further: this one waits, and is buried in the end.
+                    break;
+                }
+                // Last of all it tries what failed now.
+                stuck.append(&mut keys);
                 let jobs = self.jobs.clone();
-                self.db.write(move |tx| remove_later(&jobs, tx, &keys)).await?;
-                break;
+                return self.db.write(move |tx| remove_later(&jobs, tx, &stuck)).await;
             }
         }
-        Ok(outcome?)
+        error.map_or(Ok(()), Err)
     }
 
     /// Removes what no record names from the folder of a record or a collection. False when there was no time for all of
     /// it.
-    async fn sweep(&self, folder: &Key, end: Instant) -> Result<bool> {
+    async fn sweep(&self, folder: &Key, is_over: &(impl Fn() -> bool + Sync)) -> Result<bool> {
         let mut found = self.storage.list(folder).chunks(SWEPT_TOGETHER);
         while let Some(keys) = found.next().await {
             let mut keys = keys.into_iter().collect::<Result<Vec<Key>>>()?;
@@ -152,7 +167,7 @@ impl Records {
                     self.storage.delete(&key).await?;
                 }
             }
-            if Instant::now() >= end {
+            if is_over() {
                 return Ok(false);
             }
         }
@@ -207,4 +222,54 @@ impl Records {
 fn original(key: &Key) -> Option<Key> {
     let (collection, record, name) = key.parts()?;
     Key::file(collection, record, name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::{db::Db, records::write::testing::House};
+
+    /// Keys of the jobs that wait, the oldest first.
+    async fn waiting(db: &Db) -> Vec<Json> {
+        let sql = "SELECT payload FROM __conch_jobs WHERE kind = ?1 ORDER BY id";
+        let payloads = db.read(move |tx| tx.query_all(sql, [REMOVE], |row| row.get::<_, String>(0))).await.unwrap();
+        payloads.iter().map(|payload| serde_json::from_str::<Json>(payload).unwrap()["keys"].clone()).collect()
+    }
+
+    /// Either the job itself runs again or another goes on with all that is left, never both.
+    #[tokio::test]
+    async fn what_is_left_when_time_is_over_is_left_to_one_job() {
+        let files = ["c/r/stuck.txt", "c/r/b.txt", "c/r/c.txt", "c/r/also_stuck.txt"];
+        for (order, steps, succeeds, left, gone) in [
+            // Time for everything: what cannot be removed is tried again by the job itself.
+            ([0, 1, 2, 3], 9, false, None, vec![1, 2]),
+            // Nothing was possible: another job would come no further.
+            ([1, 2, 0, 3], 1, false, None, vec![]),
+            ([1, 2, 0, 3], 2, false, None, vec![]),
+            // Something was: what failed comes last, which is first in the list.
+            ([1, 0, 3, 2], 1, true, Some(vec![1, 0, 3]), vec![2]),
+            ([1, 0, 3, 2], 2, true, Some(vec![3, 1, 0]), vec![2]),
+            ([0, 1, 2, 3], 3, true, Some(vec![3, 0]), vec![1, 2]),
+        ] {
+            let house = House::without_background();
+            let path = |number: usize| house.db.dir().join("storage").join(files[number]);
+            for (number, file) in files.iter().enumerate() {
+                // A folder is no file to be removed.
+                let made = if file.contains("stuck") { path(number).join("x") } else { path(number) };
+                std::fs::create_dir_all(made.parent().unwrap()).unwrap();
+                std::fs::write(made, "x").unwrap();
+            }
+            let keys = order.map(|number| Key::parse(files[number]).unwrap());
+            let taken = AtomicUsize::new(0);
+            let done = house.records.remove_keys(keys.into(), &|| taken.fetch_add(1, Relaxed) + 1 >= steps).await;
+            assert_eq!(done.is_ok(), succeeds, "{order:?} {steps}");
+            let left = left.map(|left| json!(left.iter().map(|&number: &usize| files[number]).collect::<Vec<_>>()));
+            assert_eq!(waiting(&house.db).await, Vec::from_iter(left), "{order:?} {steps}");
+            for number in 0..files.len() {
+                assert_eq!(path(number).exists(), !gone.contains(&number), "{order:?} {steps} {number}");
+            }
+        }
+    }
 }

@@ -1,44 +1,45 @@
 //! A whole data directory for tests of the write path: real database, real schema, real files.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
     clock::{Clock, Timestamp},
-    db::{Db, Durability, LogEntry, Options},
+    db::{Db, Durability, LogEntry, Options, testing::TempDir},
     error::{Error, Result},
     files::{Storage, Upload},
     identity::{AuthRecord, Caller, Cost, Passwords, SUPERUSERS_ID},
     jobs::{Jobs, Runner},
-    random,
     records::{Body, Records, Shape},
     rules::{Checker, Request},
     schema::{Collection, Schema},
 };
 
 pub(super) struct House {
-    dir: PathBuf,
     pub clock: Clock,
     pub db: Db,
     pub schema: Schema,
     pub storage: Storage,
     pub records: Records,
     /// Ends with it.
-    _runner: Runner,
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        // A directory that stays behind in the system's temporary one breaks nothing.
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
+    runner: Runner,
+    /// Goes last, when nothing writes into it any more.
+    dir: TempDir,
 }
 
 impl House {
     pub fn new() -> Self {
-        let dir = std::env::temp_dir().join(format!("conch-writes-{}", random::record_id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let house = Self::without_background();
+        if tokio::runtime::Handle::try_current().is_ok() {
+            house.runner.start();
+        }
+        house
+    }
+
+    /// Jobs wait.
+    pub fn without_background() -> Self {
+        let dir = TempDir::new();
         let clock = Clock::manual(Timestamp(1_800_000_000_000));
         let options = Options {
             durability: Durability::Off,
@@ -46,18 +47,15 @@ impl House {
             functions: vec![crate::rules::register],
             ..Options::default()
         };
-        let db = Db::open(&dir, options).unwrap();
+        let db = Db::open(dir.path(), options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
-        let storage = Storage::open(&dir, false).unwrap();
+        let storage = Storage::open(dir.path(), false).unwrap();
         let jobs = Jobs::new(db.clone());
         let runner = Runner::new(jobs.clone());
         let passwords = Passwords::new(Cost::Cheap);
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords, jobs);
         records.take_jobs(&runner);
-        if tokio::runtime::Handle::try_current().is_ok() {
-            runner.start();
-        }
-        Self { dir, clock, db, schema, storage, records, _runner: runner }
+        Self { clock, db, schema, storage, records, runner, dir }
     }
 
     pub async fn collection(&self, definition: Json) -> Arc<Collection> {
@@ -147,7 +145,7 @@ impl House {
     /// Whether a stored file is there; waits a moment for the background to agree.
     pub async fn has_file(&self, collection: &str, record: &str, name: &str, expected: bool) -> bool {
         let collection = self.schema.find(collection).unwrap();
-        let path = self.dir.join("storage").join(&*collection.id).join(record).join(name);
+        let path = self.dir.path().join("storage").join(&*collection.id).join(record).join(name);
         for _ in 0..200 {
             if path.exists() == expected {
                 break;
