@@ -1,17 +1,16 @@
 //! What the tests of reading share: a small database and short ways to ask it.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value as Json, json};
 
 use super::super::{ListParams, Records, Shape};
 use crate::{
-    db::{Change, Db, Durability, Kind, Options, Row, Value, quote_ident},
+    db::{Change, Db, Durability, Kind, Options, Row, Value, quote_ident, testing::TempDir},
     error::Result,
     files::Storage,
     identity::{AuthRecord, Caller, Cost, Passwords},
     jobs::Jobs,
-    random,
     rules::{Checker, Request},
     schema::Schema,
 };
@@ -21,26 +20,20 @@ pub(super) struct Gallery {
     pub(super) db: Db,
     pub(super) schema: Schema,
     pub(super) records: Records,
-    pub(super) dir: PathBuf,
-}
-
-impl Drop for Gallery {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
+    _dir: TempDir,
 }
 
 impl Gallery {
     pub(super) async fn open() -> Self {
-        let dir = std::env::temp_dir().join(format!("conch-reads-{}", random::record_id()));
+        let dir = TempDir::new();
         let options =
             Options { durability: Durability::Off, functions: vec![crate::rules::register], ..Options::default() };
-        let db = Db::open(&dir, options).unwrap();
+        let db = Db::open(dir.path(), options).unwrap();
         let schema = Schema::open(db.clone(), Arc::new(Checker)).unwrap();
-        let storage = Storage::open(&dir, false).unwrap();
+        let storage = Storage::open(dir.path(), false).unwrap();
         let records =
             Records::new(db.clone(), schema.clone(), storage, Passwords::new(Cost::Cheap), Jobs::new(db.clone()));
-        let gallery = Self { db, schema, records, dir };
+        let gallery = Self { db, schema, records, _dir: dir };
         gallery.build().await;
         gallery
     }
