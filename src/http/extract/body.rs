@@ -79,7 +79,7 @@ async fn receive(headers: &HeaderMap, payload: Payload, storage: &Storage, limit
         let values = if content_type.starts_with("application/json") {
             json::read(bytes).await?
         } else if is_form {
-            form::urlencoded(&bytes, form).await?
+            form::urlencoded(bytes, form).await?
         } else if bytes.is_empty() {
             return Ok(Received::default());
         } else {

@@ -1,5 +1,6 @@
 //! Form bodies: what a text means, and how parts become one object (`docs/wire/records-api.md` §3).
 
+use bytes::Bytes;
 use serde_json::{Map, Number, Value as Json};
 
 use super::json;
@@ -85,7 +86,12 @@ pub fn is_well_formed(pairs: &[u8]) -> bool {
 }
 
 /// An `application/x-www-form-urlencoded` body.
-pub async fn urlencoded(bytes: &[u8], kind: Form) -> Result<Map<String, Json>> {
+pub async fn urlencoded(bytes: Bytes, kind: Form) -> Result<Map<String, Json>> {
+    let parts = json::beside(bytes.len(), move || pairs(&bytes, kind)).await?;
+    parts.into_object().await
+}
+
+fn pairs(bytes: &[u8], kind: Form) -> Result<Parts> {
     if !is_well_formed(bytes) {
         return Err(Error::invalid("The form has a broken percent escape or a semicolon."));
     }
@@ -94,7 +100,7 @@ pub async fn urlencoded(bytes: &[u8], kind: Form) -> Result<Map<String, Json>> {
         form.admit(&name)?;
         form.text(name.into_owned(), &value);
     }
-    form.into_object().await
+    Ok(form)
 }
 
 /// `true`/`false`, numbers in their shortest decimal form, and everything else as it is.
@@ -170,21 +176,33 @@ mod tests {
                 r#"{"a":[],"b":2,"c":"true"}"#,
             ),
         ] {
-            let object = urlencoded(body.as_bytes(), Form::Values).await.unwrap();
+            let object = urlencoded(body.into(), Form::Values).await.unwrap();
             assert_eq!(serde_json::to_string(&object).unwrap(), expected, "{body}");
         }
-        let texts = urlencoded(b"a=1&a=true&@jsonPayload={\"b\":1}", Form::Texts).await.unwrap();
+        let texts = urlencoded("a=1&a=true&@jsonPayload={\"b\":1}".into(), Form::Texts).await.unwrap();
         assert_eq!(serde_json::to_string(&texts).unwrap(), r#"{"a":["1","true"],"b":1}"#);
-        assert!(urlencoded(b"@jsonPayload=[1]", Form::Values).await.is_err());
+        assert!(urlencoded("@jsonPayload=[1]".into(), Form::Values).await.is_err());
         for body in ["@jsonPayload={", "@jsonPayload={} x", "@jsonPayload=", "t=%zz", "t=%", "t=%4", "t=1;n=2"] {
-            assert!(urlencoded(body.as_bytes(), Form::Values).await.is_err(), "{body}");
+            assert!(urlencoded(body.into(), Form::Values).await.is_err(), "{body}");
         }
     }
 
     #[tokio::test]
     async fn forms_are_bounded() {
-        assert!(urlencoded("a=1&".repeat(MAX_PARTS).as_bytes(), Form::Values).await.is_ok());
-        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).as_bytes(), Form::Values).await.is_err());
-        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).as_bytes(), Form::Values).await.is_err());
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS).into(), Form::Values).await.is_ok());
+        assert!(urlencoded("a=1&".repeat(MAX_PARTS + 1).into(), Form::Values).await.is_err());
+        assert!(urlencoded("a".repeat(MAX_NAME_BYTES + 1).into(), Form::Values).await.is_err());
+    }
+
+    /// Those are decoded elsewhere and mean the same.
+    #[tokio::test]
+    async fn large_forms_are_read_too() {
+        let text = "%C3%BC+x".repeat(100_000);
+        let body = format!("t={text}&a=1&a=2&%40jsonPayload=%7B%22b%22%3A3%7D");
+        let object = urlencoded(body.into(), Form::Values).await.unwrap();
+        assert_eq!(object["t"].as_str().unwrap(), "ü x".repeat(100_000));
+        assert_eq!((&object["a"], &object["b"]), (&serde_json::json!([1, 2]), &3.into()));
+        assert!(urlencoded(format!("t={text}%zz").into(), Form::Values).await.is_err());
+        assert!(urlencoded(format!("{}t={text}", "a=1&".repeat(MAX_PARTS)).into(), Form::Values).await.is_err());
     }
 }

@@ -44,7 +44,10 @@ pub async fn read_parts(texts: Vec<String>) -> Result<Vec<Map<String, Json>>> {
 }
 
 /// Runs `parse` on the blocking pool when the text is large.
-async fn beside<T: Send + 'static>(size: usize, parse: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn beside<T: Send + 'static>(
+    size: usize,
+    parse: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     if size <= LARGE {
         return parse();
     }
