@@ -31,8 +31,8 @@ use crate::{
 
 /// Follows the file's name in the name of its sidecar.
 const SIDECAR: &str = ".attrs";
-/// Bytes of a client's name that the sidecar keeps.
-const MAX_ORIGINAL: usize = 1024;
+/// Bytes of a client's name that the sidecar keeps (`docs/wire/services-files.md` §2).
+const MAX_ORIGINAL: usize = 255;
 /// Bytes of a sidecar that are read; ours are shorter.
 const MAX_SIDECAR: u64 = 64 << 10;
 /// The type of a file that no sidecar tells about.
@@ -352,6 +352,23 @@ mod tests {
         );
         assert_eq!(fs::read_dir(house.path("c/r")).unwrap().count(), 2);
         assert_eq!(fs::read_dir(house.path(".spool")).unwrap().count(), 0);
+    }
+
+    /// As long as a file's name may be, and cut between characters.
+    #[tokio::test]
+    async fn a_long_name_of_a_client_is_kept_in_part() {
+        let house = House::new();
+        for (name, kept) in [
+            ("x".repeat(255), 255),
+            ("x".repeat(256), 255),
+            (format!("x{}", "ü".repeat(300)), 255),
+            ("ü".repeat(300), 254),
+        ] {
+            house.put(&key("a.txt"), Some(&name), b"hi").await.unwrap();
+            let sidecar = fs::read(house.path("c/r/a.txt.attrs")).unwrap();
+            let told = serde_json::from_slice::<Json>(&sidecar).unwrap()["user.metadata"]["original-filename"].take();
+            assert_eq!(told, name[..kept]);
+        }
     }
 
     #[tokio::test]
