@@ -68,13 +68,11 @@ pub struct App {
     pub schema: Schema,
     pub storage: Storage,
     pub thumbs: Thumbs,
-    pub passwords: Passwords,
     pub records: Records,
     pub mail: Mail,
     pub auth: Auth,
     /// Begins with the server, too.
     pub realtime: Hub,
-    pub jobs: Jobs,
     /// Begins with the server: opening a directory for anything else runs no jobs.
     pub runner: jobs::Runner,
 }
@@ -109,33 +107,12 @@ impl App {
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone(), jobs.clone());
         records.take_jobs(&runner);
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
-        let auth = Auth::new(
-            db.clone(),
-            schema.clone(),
-            records.clone(),
-            passwords.clone(),
-            settings.clone(),
-            mail.clone(),
-            jobs.clone(),
-        );
+        let auth =
+            Auth::new(db.clone(), schema.clone(), records.clone(), passwords, settings.clone(), mail.clone(), jobs);
         auth.clean_up_hourly(&runner);
         auth.take_jobs(&runner);
         let realtime = Hub::new(db.clone(), schema.clone(), records.clone());
         let clock = config.clock;
-        Ok(Self {
-            db,
-            clock,
-            settings,
-            schema,
-            storage,
-            thumbs,
-            passwords,
-            records,
-            mail,
-            auth,
-            realtime,
-            jobs,
-            runner,
-        })
+        Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, runner })
     }
 }

@@ -59,7 +59,7 @@ impl Reply {
     }
 
     /// A body of `length` bytes that is made while it is sent. For HEAD the stream may be empty.
-    pub fn streamed(mut self, length: u64, chunks: impl Stream<Item = Result<Bytes>> + 'static) -> Self {
+    pub fn sized_stream(mut self, length: u64, chunks: impl Stream<Item = Result<Bytes>> + 'static) -> Self {
         self.body = BoxBody::new(SizedStream::new(length, chunks));
         self
     }

@@ -96,15 +96,15 @@ fn send(method: &Method, reply: Reply, object: &Object, selection: Selection) ->
             let parts = Parts::new(ranges, part_type, size);
             reply.content_type = Some(value(&parts.content_type())?);
             return Ok(match method {
-                &Method::HEAD => reply.streamed(parts.length(), stream::empty()),
-                _ => reply.streamed(parts.length(), parts.stream(object)),
+                &Method::HEAD => reply.sized_stream(parts.length(), stream::empty()),
+                _ => reply.sized_stream(parts.length(), parts.stream(object)),
             });
         }
     };
     let length = range.end - range.start;
     Ok(match method {
-        &Method::HEAD => reply.streamed(length, stream::empty()),
-        _ => reply.streamed(length, object.read(range)),
+        &Method::HEAD => reply.sized_stream(length, stream::empty()),
+        _ => reply.sized_stream(length, object.read(range)),
     })
 }
 
