@@ -43,6 +43,12 @@ pub struct AuthRecord {
 }
 
 impl Caller {
+    /// Whoever signed in as this record.
+    pub fn of(record: AuthRecord) -> Self {
+        let record = Arc::new(record);
+        if &*record.collection_id == SUPERUSERS_ID { Caller::Superuser(record) } else { Caller::Record(record) }
+    }
+
     /// The house itself (command line, installer): a superuser who is no record, so that no rule applies and the change
     /// log names nobody.
     pub fn system() -> Self {

@@ -48,11 +48,13 @@ pub use self::{
     otp::Otp,
     sign_in::{Login, Method, SignedIn, Visitor},
 };
+#[cfg(test)]
+use crate::identity::SUPERUSERS_ID;
 use crate::{
     clock::Timestamp,
     db::{Db, Row, Value},
     error::{Error, Result},
-    identity::{AuthRecord, Caller, Passwords, SUPERUSERS_ID, Throttle},
+    identity::{AuthRecord, Caller, Passwords, Throttle},
     jobs::Jobs,
     mail::Mail,
     records::Records,
@@ -179,8 +181,7 @@ fn auth_record(collection: &Collection, id: Arc<str>, row: Arc<Row>) -> AuthReco
 }
 
 fn caller_of(collection: &Collection, id: Arc<str>, row: Arc<Row>) -> Caller {
-    let record = Arc::new(auth_record(collection, id, row));
-    if &*collection.id == SUPERUSERS_ID { Caller::Superuser(record) } else { Caller::Record(record) }
+    Caller::of(auth_record(collection, id, row))
 }
 
 fn is_verified(row: &Row) -> bool {
