@@ -4,7 +4,7 @@
 //! order; an *epoch* names this run of the log. A restore or a foreign write starts a new epoch, in which the
 //! numbers go on from where the database stands: a reader whose cursor is of another epoch starts over.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -157,20 +157,26 @@ pub(super) fn read_after(tx: &ReadTx<'_>, seq: u64, limit: usize) -> Result<Page
     Ok(Page { entries, complete, last })
 }
 
-/// The updates and deletes of one record after `seq`, newest first, up to `limit`: number, kind and image.
+/// Shows `visit` the updates and deletes of one record after `seq`, newest first, until it breaks off: number, kind and
+/// image.
 pub(super) fn changes_of(
     tx: &ReadTx<'_>,
     collection: &str,
     record: &str,
     seq: u64,
-    limit: usize,
-) -> Result<Vec<(u64, Kind, String)>> {
+    mut visit: impl FnMut(u64, Kind, &str) -> Result<ControlFlow<()>>,
+) -> Result<()> {
     let sql = "SELECT seq, kind, before FROM __conch_log
-        WHERE collection = ?1 AND record = ?2 AND kind <> 0 AND seq > ?3 ORDER BY seq DESC LIMIT ?4";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    tx.query_all(sql, params![collection, record, from_seq(seq), limit], |row| {
-        Ok((to_seq(row.get(0)?), Kind::from_code(row.get(1)?)?, row.get(2)?))
-    })
+        WHERE collection = ?1 AND record = ?2 AND kind <> 0 AND seq > ?3 ORDER BY seq DESC";
+    let mut statement = tx.prepare(sql)?;
+    let mut rows = statement.query(params![collection, record, from_seq(seq)])?;
+    while let Some(row) = rows.next()? {
+        let before = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+        if visit(to_seq(row.get(0)?), Kind::from_code(row.get(1)?)?, before)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Removes up to `step` of the oldest entries, keeping the newest `retention` (at least one); returns the number of the

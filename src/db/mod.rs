@@ -40,6 +40,7 @@ mod writer;
 use std::{
     any::Any,
     fs::DirBuilder,
+    ops::ControlFlow,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
@@ -276,15 +277,16 @@ impl Db {
         log::read_after(tx, seq, limit)
     }
 
-    /// The updates and deletes of one record after `seq`, newest first, up to `limit`: number, kind and image before.
+    /// Shows `visit` the updates and deletes of one record after `seq`, newest first, until it breaks off: number, kind
+    /// and image before.
     pub fn changes_of(
         tx: &ReadTx<'_>,
         collection: &str,
         record: &str,
         seq: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, Kind, String)>> {
-        log::changes_of(tx, collection, record, seq, limit)
+        visit: impl FnMut(u64, Kind, &str) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        log::changes_of(tx, collection, record, seq, visit)
     }
 
     /// The newest sequence number that commits have told of. A snapshot that is opened afterwards, by the first SELECT

@@ -3,7 +3,11 @@
 //! The log keeps what a change took away. What it made is told by the record's next change, or by its row today: so a
 //! record is followed backwards from now.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value as Json};
@@ -19,7 +23,11 @@ use crate::{
 /// cannot be told any more.
 const MAX_STEPS: usize = 20_000;
 
-/// Bytes of images that are told at once; the reader asks again for the rest.
+/// Bytes of the log that are gone through for that. They are read one by one, so this bounds time and not memory.
+const MAX_STEP_BYTES: usize = 256 << 20;
+
+/// Bytes of images that are told at once; the reader asks again for the rest. Those that are found on the way there may
+/// take as much again.
 const MAX_BYTES: usize = 8 << 20;
 
 /// A stretch of the log as if it happened now.
@@ -31,8 +39,6 @@ pub struct Story {
     pub read: u64,
     /// False when the log cannot tell what came after the asked number: the reader has to start over.
     pub complete: bool,
-    /// The newest number of the snapshot.
-    pub last: u64,
 }
 
 /// The values of a row under field ids, as far as they are known.
@@ -42,10 +48,10 @@ impl Records {
     /// Up to `limit` changes after `seq`.
     pub fn story(&self, tx: &ReadTx<'_>, catalog: &Catalog, seq: u64, limit: usize) -> Result<Story> {
         let page = Db::read_after(tx, seq, limit)?;
-        let mut story = Story { changes: Vec::new(), read: seq, complete: page.complete, last: page.last };
+        let mut story = Story { changes: Vec::new(), read: seq, complete: page.complete };
         let mut pasts: HashMap<(String, String), Past> = HashMap::new();
         let end = page.entries.last().map_or(seq, |entry| entry.seq);
-        let mut bytes = 0;
+        let (mut bytes, mut found) = (0, 0);
         for entry in page.entries {
             let before = std::mem::replace(&mut story.read, entry.seq);
             let Some(collection) = catalog.by_id(&entry.collection) else { continue };
@@ -53,8 +59,12 @@ impl Records {
             let past = match pasts.entry(key) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(place) => {
-                    match self.past(tx, collection, &entry.record, entry.seq - 1, end)? {
-                        Some(past) => place.insert(past),
+                    let room = MAX_BYTES.saturating_sub(found);
+                    match self.past(tx, collection, &entry.record, entry.seq - 1, end, room)? {
+                        Some(past) => {
+                            found += past.bytes;
+                            place.insert(past)
+                        }
                         None => {
                             (story.complete, story.read) = (false, before);
                             return Ok(story);
@@ -62,17 +72,22 @@ impl Records {
                     }
                 }
             };
+            if entry.seq > past.until {
+                story.read = before;
+                break;
+            }
             let told = past.change(collection, entry);
             bytes += told.1.weight();
             story.changes.push(told);
-            if bytes > MAX_BYTES {
+            if bytes > MAX_BYTES || found > MAX_BYTES {
                 break;
             }
         }
         Ok(story)
     }
 
-    /// The states of a record between two numbers; `None` when too much has happened to it since.
+    /// The states of a record between two numbers; `None` when too much has happened to it since. Of those that take more
+    /// than `room` bytes the oldest are kept, at least the first.
     fn past(
         &self,
         tx: &ReadTx<'_>,
@@ -80,6 +95,7 @@ impl Records {
         record: &str,
         after: u64,
         end: u64,
+        room: usize,
     ) -> Result<Option<Past>> {
         let table = self.tables.of(collection);
         let mut state = table.by_id(tx, record)?.map(|row| {
@@ -87,32 +103,52 @@ impl Records {
             let public = named.filter(|(field, _)| !is_secret(collection, &field.name, &field.kind));
             public.map(|(field, value)| (field.id.clone(), value)).collect::<Image>()
         });
-        let later = Db::changes_of(tx, &collection.id, record, after, MAX_STEPS + 1)?;
-        if later.len() > MAX_STEPS {
-            return Ok(None);
-        }
-        let mut past = Past { end: state.clone(), befores: Vec::new() };
-        for (seq, kind, before) in later {
-            state = step_back(state, kind, &before)?;
+        let mut past = Past { until: end, bytes: weight(&state), end: state.clone(), befores: VecDeque::new() };
+        let (mut steps, mut walked) = (0, 0);
+        Db::changes_of(tx, &collection.id, record, after, |seq, kind, before| {
+            (steps, walked) = (steps + 1, walked + before.len());
+            if steps > MAX_STEPS || walked > MAX_STEP_BYTES {
+                return Ok(ControlFlow::Break(()));
+            }
+            state = step_back(state.take(), kind, before)?;
             if seq > end {
+                past.bytes = weight(&state);
                 past.end = state.clone();
             } else {
-                past.befores.push((seq, state.clone()));
+                past.push(seq, state.clone(), room);
             }
-        }
-        Ok(Some(past))
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok((steps <= MAX_STEPS && walked <= MAX_STEP_BYTES).then_some(past))
     }
 }
 
 /// What a record was in a stretch of the log.
 struct Past {
+    /// The last number of the stretch.
+    until: u64,
     /// After the stretch.
     end: Option<Image>,
     /// Before each update and delete in it, newest first.
-    befores: Vec<(u64, Option<Image>)>,
+    befores: VecDeque<(u64, Option<Image>)>,
+    /// Of all these images.
+    bytes: usize,
 }
 
 impl Past {
+    /// One state further back. If that is too much, the stretch ends earlier.
+    fn push(&mut self, seq: u64, before: Option<Image>, room: usize) {
+        self.bytes += weight(&before);
+        self.befores.push_back((seq, before));
+        while self.bytes > room
+            && self.befores.len() > 1
+            && let Some((newest, before)) = self.befores.pop_front()
+        {
+            self.bytes -= weight(&self.end);
+            (self.until, self.end) = (newest - 1, before);
+        }
+    }
+
     fn after(&self, seq: u64) -> Option<Image> {
         let next = self.befores.iter().take_while(|(later, _)| *later > seq).last();
         next.map_or_else(|| self.end.clone(), |(_, image)| image.clone())
@@ -138,6 +174,17 @@ impl Past {
         };
         (entry.seq, Arc::new(change))
     }
+}
+
+/// Bytes of an image in memory, roughly.
+fn weight(image: &Option<Image>) -> usize {
+    let outside = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        Value::Blob(bytes) => bytes.len(),
+        Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+    };
+    let entry = |(id, value): (&String, &Value)| id.len() + size_of::<(String, Value)>() + outside(value);
+    image.iter().flatten().map(entry).sum()
 }
 
 /// The state before a change, from the one after it and what it took away.
@@ -185,4 +232,31 @@ fn is_secret(collection: &Collection, name: &str, kind: &FieldKind) -> bool {
 
 fn unreadable(what: impl std::fmt::Display) -> Error {
     Error::internal(anyhow::anyhow!("the change log cannot be read: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_that_is_too_much_ends_earlier() {
+        let image = |number: i64| {
+            let values = [("n", Value::Integer(number)), ("text", Value::Text("x".repeat(1000)))];
+            Some(values.map(|(id, value)| (id.to_owned(), value)).into_iter().collect::<Image>())
+        };
+        let one = weight(&image(0));
+        // Change number n made n of n - 1; it is followed back from 100.
+        for (room, expected) in [(200 * one, 100), (10 * one, 9), (one, 1), (0, 1)] {
+            let mut past = Past { until: 100, end: image(100), befores: VecDeque::new(), bytes: one };
+            for seq in (1..=100).rev() {
+                past.push(seq, image(i64::try_from(seq).unwrap() - 1), room);
+                assert!(past.bytes <= room.max(2 * one) && past.bytes == one * (past.befores.len() + 1));
+            }
+            assert_eq!(past.until, expected);
+            for seq in 1..=expected {
+                let number = i64::try_from(seq).unwrap();
+                assert_eq!((past.before(seq), past.after(seq)), (image(number - 1), image(number)), "{seq}");
+            }
+        }
+    }
 }
