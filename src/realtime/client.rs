@@ -21,6 +21,8 @@ const MAX_WAITING: usize = 16_384;
 const MAX_BACKLOG: usize = 256 << 20;
 /// Bytes of one client that are not counted there: most wait for nothing, or for a moment.
 const FREE: usize = 64 << 10;
+/// Live events of one client that wait in memory for the end of a replay, in bytes. Beyond it the log keeps them.
+const MAX_HELD: usize = 256 << 10;
 /// Frames are handed to the connection in pieces of about this size.
 const PIECE: usize = 64 << 10;
 
@@ -47,6 +49,8 @@ struct Outbox {
     waiting: VecDeque<Arc<Event>>,
     /// Live events while the past is still being told.
     held: Option<Vec<Arc<Event>>>,
+    /// Of those, as they will be sent.
+    held_bytes: usize,
     /// Of both, as they will be sent.
     bytes: usize,
     /// Of both, each divided among those who wait for it.
@@ -99,6 +103,22 @@ impl Outbox {
         self.waiting.len() + self.held.as_ref().map_or(0, Vec::len)
     }
 
+    /// Holds a live event. What is too much to be held is let go of, and then comes from the log like all before it:
+    /// held events wait for the replay, so the replay must not wait for room that they take.
+    fn hold(&mut self, event: Arc<Event>) {
+        let Some(held) = &mut self.held else { return };
+        self.held_bytes += event.frame.len();
+        let seq = event.seq;
+        held.push(event);
+        if self.held_bytes > MAX_HELD {
+            for event in std::mem::take(held) {
+                self.give(&event);
+            }
+            self.held_bytes = 0;
+            self.floor = seq;
+        }
+    }
+
     /// Tells the backlog what is above the free part; in steps, as all clients share that one counter.
     fn count(&mut self, backlog: &Backlog) {
         let share = self.share.saturating_sub(FREE);
@@ -141,8 +161,8 @@ impl Client {
             return;
         }
         outbox.take(&event);
-        match &mut outbox.held {
-            Some(held) if live && event.seq != 0 => held.push(event),
+        match outbox.held {
+            Some(_) if live && event.seq != 0 && self.is_numbered() => outbox.hold(event),
             _ => outbox.waiting.push_back(event),
         }
         outbox.count(&self.backlog);
@@ -157,9 +177,9 @@ impl Client {
         self.waker.wake();
     }
 
-    /// From now on events carry their numbers, those up to `floor` come from the log, and live ones wait.
+    /// From now on events up to `floor` come from the log, and live ones wait. Whoever holds a client releases it
+    /// ([`super::replay::Hold`]).
     pub fn hold(&self, floor: u64) {
-        self.numbered.store(true, Ordering::Release);
         let mut outbox = self.outbox.lock();
         outbox.held.get_or_insert_default();
         outbox.floor = floor;
@@ -174,21 +194,37 @@ impl Client {
         self.outbox.lock().held.is_some()
     }
 
-    /// Live events go on.
-    pub fn release(&self) {
+    /// Live events go on after the changes up to `told`. If more than those have to come from the log, nothing happens,
+    /// and the number is returned up to which they do.
+    pub fn release(&self, told: u64) -> Result<(), u64> {
         let mut outbox = self.outbox.lock();
+        if outbox.held.is_some() && outbox.floor > told {
+            return Err(outbox.floor);
+        }
         let held = outbox.held.take().unwrap_or_default();
+        outbox.held_bytes = 0;
         outbox.waiting.extend(held);
         drop(outbox);
         self.waker.wake();
+        Ok(())
     }
 
     pub fn is_numbered(&self) -> bool {
         self.numbered.load(Ordering::Acquire)
     }
 
-    /// Counts the replacements of its subscriptions: whatever was under way for the old ones is void.
-    pub fn subscribe(&self) {
+    /// Counts the replacements of its subscriptions: whatever was under way for the old ones is void. From now on events
+    /// carry their numbers, or no longer; who does not count does not wait for the past.
+    pub fn subscribe(&self, numbered: bool) {
+        let mut outbox = self.outbox.lock();
+        self.numbered.store(numbered, Ordering::Release);
+        if !numbered && let Some(held) = &mut outbox.held {
+            let held = std::mem::take(held);
+            outbox.held_bytes = 0;
+            outbox.waiting.extend(held);
+        }
+        drop(outbox);
+        self.waker.wake();
         self.subscribed.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -220,10 +256,11 @@ impl Client {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Whether more would be dropped rather than sent; a replay waits until it would not.
+    /// Whether there is much that its connection could take now; a replay waits until there is not. What is held is
+    /// no part of it.
     pub fn is_crowded(&self) -> bool {
         let outbox = self.outbox.lock();
-        outbox.bytes > MAX_WAITING_BYTES / 16 || outbox.waiting.len() > MAX_WAITING / 4
+        outbox.bytes - outbox.held_bytes > MAX_WAITING_BYTES / 16 || outbox.waiting.len() > MAX_WAITING / 4
     }
 
     /// The next piece of the stream; `None` when it has ended.
@@ -357,6 +394,7 @@ mod tests {
         let client = client();
         client.send(change(4));
         client.send(event("signal"));
+        client.subscribe(true);
         client.hold(5);
         // A change that the hub was telling meanwhile, and later ones.
         for seq in [5, 6, 7] {
@@ -366,8 +404,47 @@ mod tests {
             client.send_past(change(seq));
         }
         assert_eq!(sent(&client), ["signal", "3", "4", "5"]);
-        client.release();
+        assert_eq!(client.release(5), Ok(()));
         client.send(change(8));
         assert_eq!(sent(&client), ["6", "7", "8"]);
+    }
+
+    #[test]
+    fn who_no_longer_counts_waits_for_nothing() {
+        let client = client();
+        client.subscribe(true);
+        client.hold(5);
+        client.send(change(6));
+        client.subscribe(false);
+        assert!(client.is_held() && !client.is_numbered(), "the replay has not ended yet");
+        client.send(Event::new(7, "demo/*", &["x".repeat(MAX_HELD + 1).as_bytes()], 1));
+        client.send(change(8));
+        assert_eq!(sent(&client).len(), 3);
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_held_comes_from_the_log() {
+        let big = |seq| Event::new(seq, "demo/*", &["x".repeat(MAX_HELD / 4).as_bytes()], 1);
+        let backlog = Arc::default();
+        let client = client_of(&backlog);
+        client.subscribe(true);
+        client.hold(5);
+        for seq in 6..100 {
+            client.send(big(seq));
+            let outbox = client.outbox.lock();
+            assert!(outbox.held_bytes <= MAX_HELD && outbox.bytes == outbox.held_bytes, "{seq}");
+        }
+        assert!(!client.is_crowded() && !client.is_over());
+        let floor = client.release(5).unwrap_err();
+        assert!((90..100).contains(&floor) && client.is_held());
+        // Another topic of the change at which they were let go of.
+        client.send(change(floor));
+        client.send_past(change(floor));
+        assert_eq!(client.release(floor - 1), Err(floor));
+        assert_eq!(client.release(floor), Ok(()));
+        let expected = 1 + usize::try_from(99 - floor).unwrap();
+        assert_eq!(sent(&client).len(), expected);
+        assert_eq!((client.outbox.lock().bytes, backlog.0.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!(client.release(0), Ok(()), "it is not held any more");
     }
 }

@@ -60,7 +60,7 @@ impl Feed {
         let before = std::mem::replace(&mut inner.last, *last);
         if *first <= before && inner.listening {
             inner.waiting.clear();
-            inner.behind = false;
+            (inner.changes, inner.bytes, inner.behind) = (0, 0, false);
             inner.waiting.push(Item::Back(first - 1));
         }
         if !inner.listening || inner.behind {
@@ -170,6 +170,11 @@ mod tests {
         let news = feed.next().await;
         assert!(matches!(news.items[..], [Item::Back(4), Item::Commit(_)]));
         assert_eq!(feed.last(), 6);
+        // What was let go of then does not count any more.
+        feed.note(&commit(7..=15_006));
+        feed.note(&commit(5..=15_004));
+        let news = feed.next().await;
+        assert!(matches!(news.items[..], [Item::Back(4), Item::Commit(_)]) && news.behind.is_none());
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 //! the events at the [`client`]s, whose connections send them. Who was away and says what it saw last is told the rest from
 //! the log ([`replay`], [`recent`]).
 //!
-//! May touch `auth` (types), `records`, `rules`, `schema`, `identity` and `db`. Main type: [`Hub`].
+//! May touch `records`, `rules`, `schema`, `identity` and `db`. Main type: [`Hub`].
 
 mod client;
 mod feed;
@@ -38,7 +38,7 @@ use self::{
     feed::Feed,
     recent::Recent,
     registry::{Joining, Refusal, Registry, Subscription},
-    replay::Resume,
+    replay::{Hold, Resume},
     topic::{OAUTH2, Topic},
 };
 use crate::{
@@ -148,7 +148,8 @@ impl Hub {
     }
 
     /// Replaces the subscriptions of a stream (§2) and binds it to the caller, whom `identify` finds out: as late as
-    /// possible, as the account may have changed since the request began.
+    /// possible, as the account may have changed since the request began. What has begun is carried through, also if
+    /// whoever asked goes away: the stream is another connection.
     pub async fn subscribe(
         &self,
         ask: Subscribe,
@@ -165,13 +166,17 @@ impl Hub {
         let secret = teller::secret(&catalog, &caller);
 
         let resumes = ask.resume.is_some();
-        let joined = self.join(&ask.client, address, resumes, caller.clone(), secret, topics)?;
-        // The account's changes are told to the stream from now on; one that came in between is found here.
-        self.check_account(&caller).await;
-        match ask.resume {
-            Some(resume) => Ok(Some(self.resume(joined, resume).await)),
-            None => Ok(None),
-        }
+        let (joined, hold) = self.join(&ask.client, address, resumes, caller.clone(), secret, topics)?;
+        let hub = self.clone();
+        let rest = tokio::spawn(async move {
+            // The account's changes are told to the stream from now on; one that came in between is found here.
+            hub.check_account(&caller).await;
+            match (hold, ask.resume) {
+                (Some(hold), Some(resume)) => Some(hub.resume(joined, hold, resume).await),
+                _ => None,
+            }
+        });
+        rest.await.map_err(Error::internal)
     }
 
     /// Puts a client's subscriptions in place; live events of one that resumes are held.
@@ -183,7 +188,7 @@ impl Hub {
         caller: Caller,
         secret: String,
         topics: Vec<(Arc<str>, Topic)>,
-    ) -> Result<Joined> {
+    ) -> Result<(Joined, Option<Hold>)> {
         let mut registry = self.inner.registry.lock();
         let catalog = self.inner.schema.catalog();
         registry.follow(&catalog);
@@ -194,15 +199,16 @@ impl Hub {
         }
         // What was committed before is fetched, or comes from the log; what comes now is told live.
         let since = self.inner.feed.last();
-        let standpoint = resumes.then(|| registry.standpoint(&catalog, &caller, topics.iter().map(|(_, topic)| topic)));
+        let standpoint = resumes.then(|| {
+            let texts = topics.iter().map(|(text, topic)| (&**text, topic));
+            registry.standpoint(&catalog, &caller, texts)
+        });
         let joining = Joining { caller, secret, topics, since, standpoint: standpoint.clone() };
         let (client, subscriptions) = registry.subscribe(id, address, joining).map_err(refused)?;
-        if resumes {
-            client.hold(since);
-        }
+        let hold = resumes.then(|| Hold::new(client.clone(), since));
         let epoch = [&*self.inner.db.epoch(), ".", &standpoint.unwrap_or_default()].concat();
         let subscribed = client.subscribed();
-        Ok(Joined { client, subscriptions, subscribed, since, epoch })
+        Ok((Joined { client, subscriptions, subscribed, since, epoch }, hold))
     }
 
     /// Whoever waits for the signal of a login popup under this state (§6), to be told it once. `None` when nobody does

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::Hub;
-use crate::{db::Change, error::Result, schema::Catalog};
+use crate::{db::Change, error::Result};
 
 /// Changes that are read from the log at once.
 const PAGE: usize = 250;
@@ -22,28 +22,28 @@ pub type Numbered = (u64, Option<Arc<Change>>);
 pub struct Recent {
     kept: Mutex<Kept>,
     /// One reads, the others find what it has read.
-    reading: tokio::sync::Mutex<()>,
+    pub(super) reading: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
 struct Kept {
-    /// As read by this version of the catalog.
-    version: u64,
+    key: Key,
     changes: BTreeMap<u64, Option<Arc<Change>>>,
     bytes: usize,
 }
 
-impl Recent {
-    /// Another log.
-    pub fn clear(&self) {
-        *self.kept.lock() = Kept::default();
+/// What decides how the log reads: its epoch, and the version of the catalog.
+type Key = (Arc<str>, u64);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { key: (Arc::from(""), 0), changes: BTreeMap::new(), bytes: 0 }
     }
 }
 
 impl Kept {
     /// What follows `after` without a hole, up to a page.
-    fn run(&self, catalog: &Catalog, after: u64, until: u64) -> Vec<Numbered> {
-        if self.version != catalog.version || after >= until {
+    fn run(&self, key: &Key, after: u64, until: u64) -> Vec<Numbered> {
+        if self.key != *key || after >= until {
             return Vec::new();
         }
         let run = self.changes.range(after + 1..=until).zip(after + 1..);
@@ -51,9 +51,9 @@ impl Kept {
         run.map(|((seq, change), _)| (*seq, change.clone())).collect()
     }
 
-    fn keep(&mut self, catalog: &Catalog, changes: &[Numbered]) {
-        if self.version != catalog.version {
-            *self = Self { version: catalog.version, ..Self::default() };
+    fn keep(&mut self, key: Key, changes: &[Numbered]) {
+        if self.key != key {
+            *self = Self { key, changes: BTreeMap::new(), bytes: 0 };
         }
         let bytes = |change: &Option<Arc<Change>>| OVERHEAD + change.as_ref().map_or(0, |change| change.weight());
         for (seq, change) in changes {
@@ -75,7 +75,10 @@ impl Hub {
     /// The next changes after `after`, oldest first, at least one, none after `until`. `None` when the log cannot tell.
     pub(super) async fn changes(&self, after: u64, until: u64) -> Result<Option<Vec<Numbered>>> {
         let recent = &self.inner.recent;
-        let find = || recent.kept.lock().run(&self.inner.schema.catalog(), after, until);
+        let find = || {
+            let key = (self.inner.db.epoch(), self.inner.schema.catalog().version);
+            recent.kept.lock().run(&key, after, until)
+        };
         let known = find();
         if !known.is_empty() {
             return Ok(Some(known));
@@ -104,7 +107,7 @@ impl Hub {
             return Ok(None);
         }
         if *epoch == *self.inner.db.epoch() {
-            recent.kept.lock().keep(&catalog, &changes);
+            recent.kept.lock().keep((epoch, catalog.version), &changes);
         }
         Ok(if changes.is_empty() { None } else { Some(changes) })
     }
@@ -116,22 +119,24 @@ mod tests {
 
     #[test]
     fn only_what_follows_without_a_hole_is_found() {
-        let catalog = Catalog::new(1, Vec::new());
+        let key = |epoch: &str, version| (Arc::from(epoch), version);
+        let now = key("epoch", 1);
         let mut kept = Kept::default();
         let numbers = |run: Vec<Numbered>| run.into_iter().map(|(seq, _)| seq).collect::<Vec<_>>();
-        kept.keep(&catalog, &[(5, None), (6, None), (8, None)]);
-        assert_eq!(numbers(kept.run(&catalog, 4, 100)), [5, 6]);
-        assert_eq!(numbers(kept.run(&catalog, 4, 5)), [5]);
-        assert_eq!(numbers(kept.run(&catalog, 5, 100)), [6]);
+        kept.keep(now.clone(), &[(5, None), (6, None), (8, None)]);
+        assert_eq!(numbers(kept.run(&now, 4, 100)), [5, 6]);
+        assert_eq!(numbers(kept.run(&now, 4, 5)), [5]);
+        assert_eq!(numbers(kept.run(&now, 5, 100)), [6]);
         for (after, until) in [(3, 100), (6, 100), (8, 100), (9, 3), (7, 7)] {
-            assert_eq!(numbers(kept.run(&catalog, after, until)), [0; 0], "{after}");
+            assert_eq!(numbers(kept.run(&now, after, until)), [0; 0], "{after}");
         }
-        assert_eq!(
-            numbers(kept.run(&Catalog::new(2, Vec::new()), 4, 100)),
-            [0; 0],
-            "another catalog reads differently"
+        for other in [key("epoch", 2), key("another", 1)] {
+            assert_eq!(numbers(kept.run(&other, 4, 100)), [0; 0], "another catalog or log reads differently");
+        }
+        kept.keep(
+            now.clone(),
+            &(10..MAX_BYTES as u64 / OVERHEAD as u64 + 20).map(|seq| (seq, None)).collect::<Vec<_>>(),
         );
-        kept.keep(&catalog, &(10..MAX_BYTES as u64 / OVERHEAD as u64 + 20).map(|seq| (seq, None)).collect::<Vec<_>>());
         assert!(kept.bytes <= MAX_BYTES && kept.changes.len() * OVERHEAD == kept.bytes);
     }
 }

@@ -32,6 +32,7 @@ pub struct Registry {
     catalog_version: u64,
     standpoints: Standpoints,
     topics_weight: usize,
+    rebinds: u64,
 }
 
 struct Entry {
@@ -146,7 +147,7 @@ impl Registry {
         });
         entry.topics = topics.collect();
         entry.standpoint = standpoint;
-        client.subscribe();
+        client.subscribe(entry.standpoint.is_some());
         self.unbind_index(&client.id, &before);
         if let Some(record) = caller.record() {
             let key = (record.collection_id.clone(), record.id.clone());
@@ -174,12 +175,12 @@ impl Registry {
         }
     }
 
-    /// What the topics show to the caller, besides the records.
+    /// What the topics show to the caller, besides the records. Each comes with its text.
     pub fn standpoint<'t>(
         &mut self,
         catalog: &Catalog,
         caller: &Caller,
-        topics: impl Iterator<Item = &'t Topic>,
+        topics: impl Iterator<Item = (&'t str, &'t Topic)>,
     ) -> String {
         self.standpoints.of(catalog, caller, topics)
     }
@@ -200,11 +201,18 @@ impl Registry {
         !self.bound.is_empty() && self.bound.contains_key(&(collection.clone(), Arc::from(record)))
     }
 
+    /// How many times streams were bound to another state of their account. An account that was read before the last
+    /// time may be older than what they are bound to.
+    pub fn rebinds(&self) -> u64 {
+        self.rebinds
+    }
+
     /// The token keys that the streams of an account were bound with may be over: `now` is the account today, `None` when
     /// it is gone. Streams whose key is another become guests, the others see the new row.
     pub fn rebind(&mut self, collection: &Arc<str>, record: &str, now: Option<&Caller>, catalog: &Catalog) {
         let key = (collection.clone(), Arc::from(record));
         let Some(ids) = self.bound.remove(&key) else { return };
+        self.rebinds += 1;
         let token_key = |caller: &Caller| {
             caller.record().and_then(|record| record.row.text("tokenKey").map(str::to_owned)).unwrap_or_default()
         };
@@ -224,9 +232,9 @@ impl Registry {
     }
 
     /// Ends the bindings of collections that are gone or have a new secret (§2.1), and the streams of those who count and
-    /// see by other rules now.
+    /// see by other rules now. An older catalog than the last one changes nothing.
     pub fn follow(&mut self, catalog: &Catalog) {
-        if self.catalog_version == catalog.version {
+        if catalog.version <= self.catalog_version {
             return;
         }
         self.catalog_version = catalog.version;
@@ -288,7 +296,7 @@ impl Entry {
     /// A picture that the log does not lead on from has to be fetched again: its client comes back and is told so.
     fn check_standpoint(&self, standpoints: &mut Standpoints, catalog: &Catalog) {
         let Some(standpoint) = &self.standpoint else { return };
-        let topics = self.topics.iter().map(|listening| &listening.topic);
+        let topics = self.topics.iter().map(|listening| (&*listening.text, &listening.topic));
         if !self.client.is_over() && *standpoint != standpoints.of(catalog, &self.caller, topics) {
             self.client.end();
         }

@@ -1,6 +1,6 @@
 //! Telling a client what it missed, from the log, before it goes on live (`docs/realtime.md`).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Client, Hub, Joined, Position,
@@ -22,28 +22,66 @@ pub struct Resume {
     pub seq: u64,
 }
 
+/// A client whose live events wait until it has been told the past. If that does not come to its end, whatever the
+/// reason, the stream ends: it was promised everything, and nobody else would let the live events through.
+pub struct Hold {
+    client: Arc<Client>,
+    released: bool,
+}
+
+impl Hold {
+    /// Live events after `floor` wait from now on.
+    pub fn new(client: Arc<Client>, floor: u64) -> Self {
+        client.hold(floor);
+        Self { client, released: false }
+    }
+
+    /// As [`Client::release`].
+    fn release(&mut self, told: u64) -> Result<(), u64> {
+        self.client.release(told)?;
+        self.released = true;
+        Ok(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if !self.released {
+            self.client.end_at_once();
+        }
+    }
+}
+
 impl Hub {
     /// Sends the changes after the last one that the client saw, then lets the live ones through, which wait at it
     /// meanwhile. Returns at once with where the client stands; the sending goes on beside.
-    pub(super) async fn resume(&self, joined: Joined, resume: Resume) -> Position {
+    pub(super) async fn resume(&self, joined: Joined, mut hold: Hold, resume: Resume) -> Position {
         let Joined { client, subscriptions, subscribed, since: until, epoch } = joined;
         let known = resume.epoch == epoch && resume.seq <= until;
         let missed = known && resume.seq < until;
         let recovered = known && (!missed || matches!(self.changes(resume.seq, until).await, Ok(Some(_))));
-        if !recovered || !missed {
-            client.release();
-        } else {
+        let after = if recovered { resume.seq } else { until };
+        if after < until || hold.release(until).is_err() {
             let hub = self.clone();
             tokio::spawn(async move {
                 let replay = Replay { client: &client, subscriptions: &subscriptions, subscribed };
-                if hub.replay(&replay, resume.seq, until).await.is_err() {
-                    // It was promised everything: better no stream than one with a gap.
-                    client.end_at_once();
-                }
-                client.release();
+                hub.replay_all(&replay, &mut hold, after, until).await;
             });
         }
         Position { recovered, epoch, seq: until }
+    }
+
+    /// Tells the changes up to `until`, then those that happened meanwhile and were too much to be held, and releases
+    /// the client.
+    async fn replay_all(&self, replay: &Replay<'_>, hold: &mut Hold, mut after: u64, mut until: u64) {
+        while self.replay(replay, after, until).await.is_ok() {
+            // Who has asked for something else hears of that alone.
+            let told = if replay.is_void() { u64::MAX } else { until };
+            match hold.release(told) {
+                Ok(()) => return,
+                Err(floor) => (after, until) = (until, floor),
+            }
+        }
     }
 
     async fn replay(&self, replay: &Replay<'_>, mut after: u64, until: u64) -> Result<(), ()> {

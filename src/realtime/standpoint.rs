@@ -35,9 +35,15 @@ struct Basis {
 }
 
 impl Standpoints {
-    /// A digest of what decides what these topics show to `caller`, besides the records themselves. It tells nothing of
-    /// its parts, which are not all for the caller's eyes: rules, and hidden fields of the account.
-    pub fn of<'t>(&mut self, catalog: &Catalog, caller: &Caller, topics: impl Iterator<Item = &'t Topic>) -> String {
+    /// A digest of what decides what these topics show to `caller`, besides the records themselves: their texts in any
+    /// order, and what they look at. It tells nothing of its parts, which are not all for the caller's eyes: rules, and
+    /// hidden fields of the account.
+    pub fn of<'t>(
+        &mut self,
+        catalog: &Catalog,
+        caller: &Caller,
+        topics: impl Iterator<Item = (&'t str, &'t Topic)>,
+    ) -> String {
         if self.version != catalog.version {
             *self = Self { version: catalog.version, collections: HashMap::new() };
         }
@@ -53,9 +59,12 @@ impl Standpoints {
             add(record.id.as_bytes());
         }
         let mut by_account = false;
-        for topic in topics {
+        let mut topics: Vec<_> = topics.collect();
+        topics.sort_unstable_by_key(|(text, _)| *text);
+        for (text, topic) in topics {
+            // The others tell of no record.
             let (Target::Collection(name) | Target::Record { collection: name, .. }) = &topic.target else { continue };
-            add(name.as_bytes());
+            add(text.as_bytes());
             // One's id may be another's name.
             for collection in [catalog.by_id(name), catalog.by_name(name)].into_iter().flatten() {
                 if !self.collections.contains_key(&*collection.id) {

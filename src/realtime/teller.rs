@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     db::{Change, Kind},
-    identity::{AuthRecord, Caller, SUPERUSERS_ID},
+    identity::{AuthRecord, Caller},
     schema::{Catalog, Collection},
 };
 
@@ -61,7 +61,6 @@ impl Hub {
     }
 
     fn end_counting(&self) {
-        self.inner.recent.clear();
         self.inner.registry.lock().clients().filter(|client| client.is_numbered()).for_each(|client| client.end());
     }
 
@@ -94,9 +93,14 @@ impl Hub {
 
     /// One change to all who listen.
     async fn tell(&self, seq: u64, change: &Arc<Change>, at: Timestamp) {
-        let catalog = self.inner.schema.catalog();
+        let catalog = {
+            // The registry never follows an older catalog than the one it knows: loaded under its lock.
+            let mut registry = self.inner.registry.lock();
+            let catalog = self.inner.schema.catalog();
+            registry.follow(&catalog);
+            catalog
+        };
         let collection = catalog.by_id(&change.collection);
-        self.inner.registry.lock().follow(&catalog);
         let is_account = collection.is_some_and(|collection| collection.is_auth());
         // An account hears of its own end as itself, and of a new password as a guest (§2.1, §4.1).
         if is_account && change.kind != Kind::Delete {
@@ -147,19 +151,34 @@ impl Hub {
             return;
         }
         let now = self.account(collection, id).await;
-        let catalog = self.inner.schema.catalog();
-        self.inner.registry.lock().rebind(collection, id, now.as_ref(), &catalog);
+        let mut registry = self.inner.registry.lock();
+        registry.rebind(collection, id, now.as_ref(), &self.inner.schema.catalog());
     }
 
     /// Whether a caller is still what it was when it was found out; else its streams hear of it.
     pub(super) async fn check_account(&self, caller: &Caller) {
         let Some(record) = caller.record() else { return };
-        let now = self.account(&record.collection_id, &record.id).await;
-        if now.as_ref().and_then(Caller::record).is_some_and(|now| now.row.values == record.row.values) {
-            return;
+        loop {
+            let rebinds = self.inner.registry.lock().rebinds();
+            let now = self.account(&record.collection_id, &record.id).await;
+            if now.as_ref().and_then(Caller::record).is_some_and(|now| now.row.values == record.row.values) {
+                return;
+            }
+            if self.settle(record, now.as_ref(), rebinds) {
+                return;
+            }
         }
-        let catalog = self.inner.schema.catalog();
-        self.inner.registry.lock().rebind(&record.collection_id, &record.id, now.as_ref(), &catalog);
+    }
+
+    /// Binds the streams of an account to what it is `now`. False when they were bound to something meanwhile, since
+    /// `rebinds` was read: that may be newer.
+    pub(super) fn settle(&self, record: &AuthRecord, now: Option<&Caller>, rebinds: u64) -> bool {
+        let mut registry = self.inner.registry.lock();
+        if registry.rebinds() != rebinds {
+            return false;
+        }
+        registry.rebind(&record.collection_id, &record.id, now, &self.inner.schema.catalog());
+        true
     }
 
     /// An account as it is now; `None` if it is gone, or cannot be read.
@@ -168,8 +187,7 @@ impl Hub {
         let collection = catalog.by_id(collection)?;
         let row = self.inner.records.load(collection, id).await.unwrap_or_default()?;
         let (collection_id, collection_name) = (collection.id.clone(), collection.name.clone());
-        let account = Arc::new(AuthRecord { collection_id, collection_name, id: id.into(), row });
-        Some(if &*collection.id == SUPERUSERS_ID { Caller::Superuser(account) } else { Caller::Record(account) })
+        Some(Caller::of(AuthRecord { collection_id, collection_name, id: id.into(), row }))
     }
 }
 

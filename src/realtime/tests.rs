@@ -410,6 +410,20 @@ async fn who_counts_starts_over_when_the_rules_or_the_account_are_others() {
     assert!(back(&ann, "notes/*", &position).await);
     assert!(!back(&Caller::Guest, "notes/*", &position).await, "another account");
     assert!(!back(&ann, "members/*", &position).await, "another topic");
+    for (query, expected) in [(json!({"filter": "title = 'a'"}), false), (json!({"fields": "id"}), false)] {
+        let topic = with_query("notes/*", &query);
+        assert_eq!(back(&ann, &topic, &position).await, expected, "{topic}");
+        assert!(back(&ann, &topic, &away(&ann, &topic).await).await, "{topic}");
+    }
+    let position_of_one = away(&ann, "notes/aaaaaaaaaaaaaaa").await;
+    assert!(back(&ann, "notes/aaaaaaaaaaaaaaa", &position_of_one).await);
+    assert!(!back(&ann, "notes/bbbbbbbbbbbbbbb", &position_of_one).await, "another record");
+    let both = async |topics: &[&str], resume: Resume| {
+        let stream = house.listen(&ann, &[]).await;
+        house.subscribe(&stream, &ann, topics, Some(resume)).await.unwrap().unwrap()
+    };
+    let Position { epoch, seq, .. } = both(&["notes/*", "members/*", "@oauth2"], Resume::default()).await;
+    assert!(both(&["members/*", "notes/*"], Resume { epoch, seq }).await.recovered, "the same in another order");
     // An account that no rule looks at may change.
     house.update("members", &id, json!({"nick": "anna"})).await;
     let anna = house.caller(&id).await;
@@ -522,4 +536,209 @@ async fn who_asks_for_something_else_during_a_replay_gets_that() {
     let events = back.events();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].0, "members/*");
+}
+
+/// Waits for events until there are so many, or for too long.
+async fn events_of(listener: &mut Listener, count: usize) -> Vec<(String, Json)> {
+    let mut events = Vec::new();
+    for _ in 0..500 {
+        events.extend(listener.events());
+        if events.len() >= count {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_replay_beside_a_busy_topic_loses_and_doubles_nothing() {
+    let house = House::new().await;
+    let first = house.listen(&Caller::Guest, &[]).await;
+    let position =
+        house.subscribe(&first, &Caller::Guest, &["notes/*"], Some(Resume::default())).await.unwrap().unwrap();
+    drop(first);
+    let note = async || house.create("notes", json!({"title": "x".repeat(4500), "public": true})).await;
+    for _ in 0..400 {
+        note().await;
+    }
+    let running = tokio::spawn({
+        let hub = house.hub.clone();
+        async move { hub.run().await }
+    });
+    let mut back = house.listen(&Caller::Guest, &[]).await;
+    let resume = Resume { epoch: position.epoch, seq: position.seq };
+    let now = house.subscribe(&back, &Caller::Guest, &["notes/*"], Some(resume)).await.unwrap().unwrap();
+    assert!(now.recovered);
+    let mut events = Vec::new();
+    let context = std::task::Context::from_waker(std::task::Waker::noop());
+    for index in 0..1300 {
+        note().await;
+        tokio::task::yield_now().await;
+        // It reads, and less than what is written.
+        if index % 100 == 0
+            && let Poll::Ready(Some(piece)) = back.connection.client().poll(&context)
+        {
+            back.text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+    }
+    assert!(back.connection.client().is_held(), "the replay has not ended yet");
+    events.extend(events_of(&mut back, 1700).await);
+    note().await;
+    events.extend(events_of(&mut back, 1).await);
+    let numbers: Vec<u64> = events.iter().map(|(_, data)| data["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (position.seq + 1..=position.seq + 1701).collect::<Vec<_>>());
+    assert!(back.poll() && !back.connection.client().is_held());
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_subscription_that_nobody_waits_for_is_carried_through() {
+    let house = House::new().await;
+    let first = house.listen(&Caller::Guest, &[]).await;
+    let position =
+        house.subscribe(&first, &Caller::Guest, &["notes/*"], Some(Resume::default())).await.unwrap().unwrap();
+    for title in ["a", "b"] {
+        house.create("notes", json!({"title": title, "public": true})).await;
+    }
+    let mut back = house.listen(&Caller::Guest, &[]).await;
+    let resume = || Some(Resume { epoch: position.epoch.clone(), seq: position.seq });
+    {
+        let _reading = house.hub.inner.recent.reading.lock().await;
+        let asking = house.subscribe(&back, &Caller::Guest, &["notes/*"], resume());
+        assert!(tokio::time::timeout(Duration::from_millis(50), asking).await.is_err(), "it has to read the log");
+        assert!(back.connection.client().is_held());
+    }
+    assert_eq!(events_of(&mut back, 2).await.len(), 2);
+    assert!(!back.connection.client().is_held());
+    house.subscribe(&back, &Caller::Guest, &["notes/*"], Some(Resume::default())).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_is_looked_at_again_also_when_nobody_waits_for_it() {
+    let house = House::new().await;
+    let ann = house.member("ann").await;
+    let owner = ann.record().unwrap().id.to_string();
+    house.update("members", &owner, json!({"password": "another one", "passwordConfirm": "another one"})).await;
+    let mut stream = house.listen(&Caller::Guest, &[]).await;
+    let asking = house.subscribe(&stream, &ann, &["notes/*"], None);
+    // Dropped as soon as it waits for anything.
+    let mut asking = Box::pin(asking);
+    let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    let _ = std::future::Future::poll(asking.as_mut(), context);
+    drop(asking);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    house.create("notes", json!({"title": "hers", "owner": owner})).await;
+    house.settle().await;
+    assert_eq!(stream.told(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_held_stream_that_nobody_releases_ends() {
+    let house = House::new().await;
+    let mut stream = house.listen(&Caller::Guest, &["notes/*"]).await;
+    let id = stream.connection.client().id.clone();
+    let client = house.hub.inner.registry.lock().client(&id).unwrap().clone();
+    let hold = super::Hold::new(client, 0);
+    assert!(stream.poll());
+    let panicking = tokio::spawn(async move {
+        let _hold = hold;
+        panic!("on purpose");
+    });
+    assert!(panicking.await.unwrap_err().is_panic());
+    assert!(!stream.poll());
+}
+
+#[tokio::test]
+async fn who_no_longer_resumes_gets_no_numbers() {
+    let house = House::new().await;
+    let mut stream = house.listen(&Caller::Guest, &[]).await;
+    house.subscribe(&stream, &Caller::Guest, &["notes/*"], Some(Resume::default())).await.unwrap();
+    house.create("notes", json!({"title": "a", "public": true})).await;
+    house.settle().await;
+    house.subscribe(&stream, &Caller::Guest, &["notes/*", "members/*"], None).await.unwrap();
+    house.create("notes", json!({"title": "b", "public": true})).await;
+    house.settle().await;
+    let numbered: Vec<_> = stream.events().iter().map(|(_, data)| data["seq"].is_u64()).collect();
+    assert_eq!(numbered, [true, false]);
+    house.hub.inner.db.new_epoch().await.unwrap();
+    house.settle().await;
+    assert!(stream.poll());
+}
+
+#[tokio::test]
+async fn what_was_read_of_an_older_epoch_is_not_told() {
+    let house = House::new().await;
+    for title in ["a", "b", "c"] {
+        house.create("notes", json!({"title": title})).await;
+    }
+    let last = house.hub.inner.feed.last();
+    assert_eq!(house.hub.changes(last - 3, last).await.unwrap().unwrap().len(), 3);
+    // Nobody is connected, so the hub hears nothing of it.
+    let forget = |tx: &mut crate::db::WriteTx<'_>| {
+        tx.execute("DELETE FROM __conch_log", [])?;
+        tx.new_epoch()
+    };
+    house.hub.inner.db.write_alone(forget).await.unwrap();
+    assert!(house.hub.changes(last - 3, last).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn neither_an_older_catalog_nor_an_older_account_is_put_over_a_newer_one() {
+    let house = House::new().await;
+    let id = house.member("ann").await.record().unwrap().id.to_string();
+    let older = house.schema.catalog();
+    let secret = json!({"authToken": {"secret": random::string(random::ALPHANUMERIC, 50)}});
+    house.schema.update("members", object(secret)).await.unwrap();
+    let ann = house.caller(&id).await;
+    let mut stream = house.listen(&ann, &["notes/*"]).await;
+    house.hub.inner.registry.lock().follow(&older);
+    let hers = async |title: &str| {
+        house.create("notes", json!({"title": title, "owner": id})).await;
+        house.settle().await;
+    };
+    hers("a").await;
+    assert_eq!(stream.told(), ["create a"]);
+    // Somebody has read the account, and is late with it: the hub has heard of a change meanwhile.
+    let rebinds = house.hub.inner.registry.lock().rebinds();
+    house.update("members", &id, json!({"nick": "anna"})).await;
+    house.settle().await;
+    assert!(!house.hub.settle(ann.record().unwrap(), None, rebinds), "it has to look again");
+    hers("b").await;
+    assert_eq!(stream.told(), ["create b"]);
+}
+
+#[tokio::test]
+async fn one_large_record_that_changes_often_is_told_whole() {
+    let house = House::new().await;
+    let open = json!({"name": "large", "type": "base", "listRule": "", "viewRule": "",
+        "fields": [{"name": "n", "type": "number"}, {"name": "value", "type": "json"}]});
+    house.define(open).await;
+    let value = |number: u64| json!({"n": number, "value": format!("{number}{}", "x".repeat(900 << 10))});
+    let id = house.create("large", value(0)).await;
+    for number in 1..30 {
+        house.update("large", &id, value(number)).await;
+    }
+    let last = house.hub.inner.feed.last();
+    let (mut after, mut told) = (last - 30, 0);
+    while after < last {
+        let (records, schema) = (house.records.clone(), house.schema.clone());
+        let story = house.hub.inner.db.read(move |tx| records.story(tx, &schema.catalog(), after, 250)).await.unwrap();
+        assert!(story.complete && story.read > after);
+        assert!(story.changes.iter().map(|(_, change)| change.weight()).sum::<usize>() < 12 << 20);
+        for (seq, change) in story.changes {
+            assert_eq!(seq, last - 29 + told);
+            let starts = |row: &crate::db::Row, number: u64| {
+                let expected = format!("\"{number}x");
+                row.values
+                    .iter()
+                    .any(|value| matches!(value, crate::db::Value::Text(text) if text.starts_with(&expected)))
+            };
+            assert!(starts(change.new.as_ref().unwrap(), told), "{told}");
+            assert!(change.old.as_ref().is_none_or(|old| starts(old, told - 1)), "{told}");
+            told += 1;
+        }
+        after = story.read;
+    }
+    assert_eq!(told, 30);
 }
