@@ -5,8 +5,9 @@ const PLACE: &str = "<!-- body -->";
 
 /// `body` within the layout. A body that is a whole page already stays as it is.
 pub fn wrap(body: String) -> String {
-    let start = body.trim_start().get(..9).unwrap_or(&body).to_ascii_lowercase();
-    if start.starts_with("<!doctype") || start.starts_with("<html") {
+    let start = body.trim_start().as_bytes();
+    let begins = |with: &str| start.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with.as_bytes()));
+    if begins("<!doctype") || begins("<html") {
         return body;
     }
     let (before, after) = LAYOUT.split_once(PLACE).expect("the layout is ours and has a place for the body");
@@ -21,7 +22,7 @@ mod tests {
     fn bodies_are_framed_once() {
         let framed = wrap("<p>é <!-- body --></p>".to_owned());
         assert!(framed.starts_with("<!doctype html>") && framed.contains("\n<p>é <!-- body --></p>\n"), "{framed}");
-        for whole in ["<!DOCTYPE html><p>x", "  <html lang=de><p>x"] {
+        for whole in ["<!DOCTYPE html><p>x", "  <html lang=de><p>x", "\n<html>aaé", "\n<HTML>"] {
             assert_eq!(wrap(whole.to_owned()), whole);
         }
         for part in ["", "é", "12345678é0", "<htm"] {
