@@ -9,7 +9,7 @@
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
-//! - [`error`], [`clock`], [`random`], [`threads`], [`address`]: what everybody stands on.
+//! - [`error`], [`clock`], [`random`], [`threads`], [`address`], [`entities`]: what everybody stands on.
 //!
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
 //! specification that comments cite.
@@ -20,6 +20,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod db;
+pub mod entities;
 pub mod error;
 pub mod files;
 pub mod http;

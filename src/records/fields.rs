@@ -1,6 +1,5 @@
 //! The `fields` parameter: which keys of an answer the client wants (`docs/wire/records-api.md` §7).
 
-mod entities;
 mod excerpt;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};

@@ -2,7 +2,7 @@
 //!
 //! Not a parser of documents: tags are recognised, not balanced. Works in one pass and stops at the wanted length.
 
-use super::entities;
+use crate::entities;
 
 /// How much is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
