@@ -24,6 +24,7 @@ mod password;
 mod password_reset;
 mod phantoms;
 mod redeem;
+mod rehearsal;
 mod sign_in;
 mod superusers;
 mod test_mail;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Auth, form};
+use super::{Auth, form, rehearsal::rehearsal};
 use crate::{
     error::{Error, Issues, Leaf, Result},
     identity::SUPERUSERS_ID,
-    mail::{self, Template, Undelivered},
+    mail::{Template, Undelivered},
 };
 
 impl Auth {
@@ -32,7 +32,7 @@ impl Auth {
             return Err(Error::issues("The test mail cannot be sent.", issues));
         };
 
-        let message = mail::rehearsal(template, &collection, &email, self.now(), &self.settings.current())?;
+        let message = rehearsal(template, &collection, &email, self.now(), &self.settings.current())?;
         let sent = self.mail.send(message).await;
         sent.map_err(|error| match Undelivered::behind(&error) {
             // Who may read and write the settings may also know what came of them.

@@ -12,13 +12,11 @@
 //! | `smtp`, `sendmail` | the two ways out |
 //! | `undelivered` | why a mail did not go out, and whether to try again |
 //! | `mailbox`, `extract` | the capture box, and what testers look for in it |
-//! | `rehearsal` | the mail by which an owner tries the settings |
 
 mod extract;
 mod layout;
 mod mailbox;
 mod message;
-mod rehearsal;
 mod sendmail;
 mod smtp;
 mod template;
@@ -38,11 +36,14 @@ use tokio::{sync::Semaphore, time::timeout};
 pub use self::{
     mailbox::{Captured, Mailbox, Search},
     message::Message,
-    rehearsal::rehearsal,
     template::{Fill, Template, compose},
     undelivered::{Undelivered, is_permanent},
 };
-use crate::{clock::Clock, error::Result, settings};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::Result,
+    settings,
+};
 
 /// Sending one mail takes no longer than this, come what may.
 const BUDGET: Duration = Duration::from_secs(15);
@@ -103,7 +104,7 @@ impl Mail {
             // Not the subject: its template may put a code there.
             let template = message.template.map_or("", Template::as_str);
             tracing::info!(to = message.to, template, "kept a mail, see GET /api/mailbox");
-            self.keep(message, &settings);
+            self.keep(message, &settings, now);
             return Ok(());
         }
         let sending = async {
@@ -115,7 +116,7 @@ impl Mail {
                 Some(program) => sendmail::deliver(program, &letter).await,
                 None => {
                     self.warn();
-                    self.keep(message, &settings);
+                    self.keep(message, &settings, now);
                     Ok(())
                 }
             }
@@ -124,9 +125,9 @@ impl Mail {
         Ok(timeout(BUDGET, sending).await.unwrap_or_else(late)?)
     }
 
-    fn keep(&self, mut message: Message, settings: &settings::Settings) {
+    fn keep(&self, mut message: Message, settings: &settings::Settings, now: Timestamp) {
         message.subject = message::subject(&message.subject);
-        self.inner.mailbox.keep(message, message::sender(&settings.meta), self.inner.clock.now());
+        self.inner.mailbox.keep(message, message::sender(&settings.meta), now);
     }
 
     /// Says at most once a minute that mails are not sent.

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
-use super::{Fill, Message, Template, compose};
+use super::token::{self, Grant};
 use crate::{
     clock::Timestamp,
     db::{Row, Value},
     error::{Error, Result},
+    mail::{Fill, Message, Template, compose},
     random,
     schema::{Collection, FieldKind},
     settings::Settings,
@@ -31,13 +31,22 @@ pub fn rehearsal(
 ) -> Result<Message> {
     let row = imaginary(collection, to);
     let alert = format!("{now} - TEST_IP TEST_USER_AGENT");
-    let token;
+    let token = |grant| imaginary_token(grant, collection, now);
+    let linked;
     let fill = match template {
         Template::Otp => Fill::Otp { code: CODE.0, id: CODE.1 },
         Template::LoginAlert => Fill::Alert(&alert),
-        Template::Verification | Template::PasswordReset | Template::EmailChange => {
-            token = imaginary_token(template, collection, to, now)?;
-            Fill::Token(&token)
+        Template::Verification => {
+            linked = token(Grant::Verification { email: to })?;
+            Fill::Token(&linked)
+        }
+        Template::PasswordReset => {
+            linked = token(Grant::PasswordReset { email: to })?;
+            Fill::Token(&linked)
+        }
+        Template::EmailChange => {
+            linked = token(Grant::EmailChange { email: to, new_email: to })?;
+            Fill::Token(&linked)
         }
     };
     Ok(compose(template, collection, &row, to, fill, settings))
@@ -63,23 +72,9 @@ fn imaginary(collection: &Collection, to: &str) -> Row {
 }
 
 /// A token like those of real mails, signed with a key that nobody has.
-fn imaginary_token(template: Template, collection: &Collection, to: &str, now: Timestamp) -> Result<String> {
+fn imaginary_token(grant: Grant<'_>, collection: &Collection, now: Timestamp) -> Result<String> {
     let options = collection.auth().ok_or_else(Error::not_found)?;
-    let (kind, lifetime) = match template {
-        Template::PasswordReset => ("passwordReset", options.password_reset_token.duration),
-        Template::EmailChange => ("emailChange", options.email_change_token.duration),
-        _ => ("verification", options.verification_token.duration),
-    };
-    let mut claims = json!({
-        "collectionId": &*collection.id,
-        "email": to,
-        "exp": now.seconds().saturating_add(lifetime),
-        "id": RECORD_ID,
-        "type": kind,
-    });
-    if template == Template::EmailChange {
-        claims["newEmail"] = to.into();
-    }
-    let key = EncodingKey::from_secret(random::string(random::ALPHANUMERIC, 50).as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).map_err(Error::internal)
+    let key = random::string(random::ALPHANUMERIC, 50);
+    let lifetime = grant.purpose().options(options).duration;
+    token::issue(grant, &collection.id, RECORD_ID, key.as_bytes(), now, lifetime)
 }
