@@ -14,14 +14,17 @@ use crate::{
 /// The most bytes of an ordinary member.
 pub(super) const MAX: usize = 255;
 
-/// A body value, keys compared without case (§0.2). `null` is blank; other types are refused without saying where.
+/// A member of a body, keys compared without case (§0.2). Of several, the one that is spelt exactly so. `null` is as good
+/// as not there.
+pub(super) fn member<'a>(body: &'a Map<String, Json>, key: &str) -> Option<&'a Json> {
+    let in_any_case = || body.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+    body.get(key).or_else(in_any_case).filter(|value| !value.is_null())
+}
+
+/// A [`member`] that is a text; blank when it is not there. Other types are refused without saying where.
 pub(super) fn text(body: &Map<String, Json>, key: &str) -> Result<String> {
-    let value = body.get(key).or_else(|| {
-        let same = body.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
-        same.map(|(_, value)| value)
-    });
-    match value {
-        None | Some(Json::Null) => Ok(String::new()),
+    match member(body, key) {
+        None => Ok(String::new()),
         Some(Json::String(text)) => Ok(text.clone()),
         Some(_) => Err(Error::invalid("The body could not be read.")),
     }
@@ -63,4 +66,26 @@ pub(super) fn only_email(body: &Map<String, Json>) -> Result<String> {
 
 pub(super) fn is_email(text: &str) -> bool {
     field::Email::default().check(false, &Value::Text(text.to_owned())).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn members_are_found_in_any_case_and_best_in_their_own() {
+        for (body, expected) in [
+            (json!({"createData": 1}), Some(json!(1))),
+            (json!({"CREATEDATA": 1}), Some(json!(1))),
+            (json!({"CREATEDATA": 1, "createData": 2, "createdata": 3}), Some(json!(2))),
+            (json!({"createData": null}), None),
+            (json!({"CREATEDATA": 1, "createData": null}), None),
+            (json!({"create_data": 1}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(member(body.as_object().unwrap(), "createData"), expected.as_ref(), "{body}");
+        }
+    }
 }

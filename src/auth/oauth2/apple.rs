@@ -5,7 +5,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    auth::{Auth, form::text},
+    auth::{
+        Auth,
+        form::{member, text},
+    },
     error::{Error, Issues, Leaf, Result},
 };
 
@@ -35,9 +38,8 @@ struct Form {
 
 impl Form {
     fn parse(body: &Map<String, Json>) -> Result<Self> {
-        let duration = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("duration"));
-        let duration = match duration.map(|(_, value)| value) {
-            None | Some(Json::Null) => 0,
+        let duration = match member(body, "duration") {
+            None => 0,
             Some(value) => value.as_i64().ok_or_else(|| Error::invalid("The duration has to be an integer."))?,
         };
         Ok(Self {

@@ -68,13 +68,18 @@ impl Arrival {
         tx.query_one(sql, [&*self.collection.id, self.provider, &self.user.id], |row| row.get(0))
     }
 
-    /// Signs in to the record that there is, or carries out the creation that was asked for. `None` when there is no
-    /// record and nothing was asked for.
-    pub fn settle(&self, script: &mut Script<'_, '_>, may_create: bool) -> Result<Option<Landed>> {
-        match self.resolve(script.tx())? {
-            Some(id) => self.enter(script, &id).map(|row| Some(Landed { row, is_new: false })),
-            None if may_create => self.join(script).map(|row| Some(Landed { row, is_new: true })),
-            None => Ok(None),
+    /// Signs in to the record that there is. `None` when there is none.
+    pub fn find(&self, script: &mut Script<'_, '_>) -> Result<Option<Landed>> {
+        let Some(id) = self.resolve(script.tx())? else { return Ok(None) };
+        let row = self.enter(script, &id)?;
+        Ok(Some(Landed { row, is_new: false }))
+    }
+
+    /// The same, or carries out the creation that was asked for.
+    pub fn find_or_join(&self, script: &mut Script<'_, '_>) -> Result<Landed> {
+        match self.find(script)? {
+            Some(landed) => Ok(landed),
+            None => self.join(script).map(|row| Landed { row, is_new: true }),
         }
     }
 

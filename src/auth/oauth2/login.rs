@@ -12,7 +12,12 @@ use super::{
     user::{User, refused},
 };
 use crate::{
-    auth::{Auth, Login, Method, SignedIn, auth_record, find::lookup, form::text, options},
+    auth::{
+        Auth, Login, Method, SignedIn, auth_record,
+        find::lookup,
+        form::{member, text},
+        options,
+    },
     db::Value,
     error::{Error, Issues, Leaf, Result},
     files::Upload,
@@ -26,8 +31,6 @@ use crate::{
 const ASKING_TIME: Duration = Duration::from_secs(30);
 /// Characters of a password that nobody knows.
 const PASSWORD: usize = 30;
-/// Times that the record is looked for again when it appears or goes meanwhile.
-const TRIES: usize = 3;
 
 impl Auth {
     /// `POST …/auth-with-oauth2` (§3.10). What the provider's account leads to is committed before the steps of every
@@ -59,7 +62,9 @@ impl Auth {
         let asking = async {
             let tokens = exchange::tokens(&self.outside, provider, &grant, self.now()).await?;
             let mut user = ask::user(&self.outside, provider, &tokens, self.now()).await?;
-            if let Some(name) = self.outside.names.take(&grant.code, self.now()).filter(|_| provider.key() == "apple") {
+            if provider.key() == "apple"
+                && let Some(name) = self.outside.names.take(&grant.code, self.now())
+            {
                 user.name = name;
             }
             Ok((tokens, user))
@@ -68,21 +73,21 @@ impl Auth {
         tokio::time::timeout(ASKING_TIME, asking).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// Finds the record, or has it created.
+    /// Finds the record, or has it created. Both are decided on the writer: looking before that only tells whether a
+    /// creation has to be prepared, which may download a picture. What was prepared in vain, because the record has
+    /// appeared meanwhile, is dropped.
     async fn settle(&self, arrival: &Arc<Arrival>, request: &Request, data: Map<String, Json>) -> Result<Landed> {
         let looking = arrival.clone();
-        let mut known = self.db.read(move |tx| looking.resolve(tx)).await?.is_some();
-        for _ in 0..TRIES {
-            let asked = if known { None } else { Some(self.registration(arrival, request, data.clone()).await?) };
-            let (arrival, may_create) = (arrival.clone(), asked.is_some());
-            let script = move |script: &mut crate::records::Script<'_, '_>| arrival.settle(script, may_create);
-            if let Some(landed) = self.records.transact(asked, script).await? {
+        if self.db.read(move |tx| looking.resolve(tx)).await?.is_some() {
+            let entering = arrival.clone();
+            if let Some(landed) = self.records.transact(None, move |script| entering.find(script)).await? {
                 return Ok(landed);
             }
             // It was there, and has gone.
-            known = false;
         }
-        Err(Error::busy(Duration::from_secs(1)))
+        let asked = self.registration(arrival, request, data).await?;
+        let arrival = arrival.clone();
+        self.records.transact(Some(asked), move |script| arrival.find_or_join(script)).await
     }
 
     /// The creation of a record for somebody new: an ordinary one, of whoever makes the request, under the collection's
@@ -161,9 +166,8 @@ struct Form {
 
 impl Form {
     fn parse(body: &Map<String, Json>) -> Result<Self> {
-        let data = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("createData"));
-        let create_data = match data.map(|(_, value)| value) {
-            None | Some(Json::Null) => Map::new(),
+        let create_data = match member(body, "createData") {
+            None => Map::new(),
             Some(Json::Object(data)) => data.clone(),
             Some(_) => return Err(Error::invalid("The body could not be read.")),
         };

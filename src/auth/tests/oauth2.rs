@@ -391,6 +391,16 @@ async fn an_id_token_says_who_it_is_where_there_is_no_user_info() {
 }
 
 #[tokio::test]
+async fn a_name_that_apple_told_is_for_apples_sign_in_only() {
+    let (house, _provider) = offered().await;
+    let (login, now) = (with(eve()), house.clock.now());
+    let (names, code) = (&house.auth.outside.names, login["code"].as_str().unwrap());
+    names.keep(code, r#"{"name":{"firstName":"App","lastName":"Le"}}"#, now);
+    assert_eq!(house.with_oauth2("", login.clone()).await.unwrap()["meta"]["name"], "Eve");
+    assert_eq!(names.take(code, now).as_deref(), Some("App Le"), "it still waits for Apple");
+}
+
+#[tokio::test]
 async fn apple_tells_a_name_once_on_the_way_back() {
     use crate::auth::oauth2::{
         id_token::tests::Issuer,
