@@ -161,7 +161,7 @@ test("a broken link says what to do", async () => {
 
 test("the window of a sign-in with another site closes itself", async () => {
     const opener = await open(`${conch.url}/_/`);
-    for (const [name, heading] of [["success", "You are signed in"], ["failure", "Signing in did not work"]]) {
+    for (const [name, heading] of [["success", "The other site said yes"], ["failure", "Signing in did not work"]]) {
         const popup = opener.waitForEvent("popup");
         await opener.evaluate((url) => void window.open(url), `${conch.url}/_/#/auth/oauth2-redirect-${name}`);
         const window = await popup;
