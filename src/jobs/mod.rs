@@ -75,8 +75,6 @@ pub struct Claimed {
     pub payload: Json,
     /// 1 in the first run.
     pub attempt: u32,
-    /// When it was added.
-    pub created: Timestamp,
 }
 
 impl Jobs {

@@ -23,7 +23,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Ten runs over about four hours, half a minute each, four at a time.
+    /// Ten runs over one to two hours, half a minute each, four at a time.
     fn default() -> Self {
         Self {
             attempts: 10,

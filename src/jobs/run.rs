@@ -88,7 +88,7 @@ impl Handler {
 
     async fn work(&self, run: store::Run) -> Result<(), Failure> {
         let payload = serde_json::from_str(&run.payload).map_err(Failure::permanent)?;
-        let claimed = Claimed { id: run.id, kind: self.kind, payload, attempt: run.attempt, created: run.created };
+        let claimed = Claimed { id: run.id, kind: self.kind, payload, attempt: run.attempt };
         // The handler itself may panic before it has made a future: both are caught, and end this run only.
         let work = AssertUnwindSafe(async { (self.work)(claimed).await }).catch_unwind();
         match tokio::time::timeout(self.policy.timeout, work).await {

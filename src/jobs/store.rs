@@ -36,7 +36,7 @@ pub(super) const CLAIM: &str = "
       SELECT id FROM (SELECT id FROM __conch_jobs WHERE kind = ?1 AND state = 'waiting' AND due <= ?2
                       ORDER BY due LIMIT ?4)
       LIMIT ?4)
-    RETURNING id, attempts, payload, created";
+    RETURNING id, attempts, payload";
 
 /// The earliest that is due or whose lease runs out.
 pub(super) const NEXT: &str = "
@@ -63,7 +63,6 @@ pub(super) struct Run {
     pub attempt: u32,
     /// JSON, as far as we know.
     pub payload: String,
-    pub created: Timestamp,
 }
 
 /// When the new job is due; `None` when one under its key waits already.
@@ -97,7 +96,7 @@ fn waiting(tx: &ReadTx<'_>, kind: &str) -> Result<i64> {
 pub(super) fn claim(tx: &mut WriteTx<'_>, kind: &str, lease: Duration, limit: u32) -> Result<Vec<Run>> {
     let now = tx.now();
     tx.query_all(CLAIM, params![kind, now.0, now.plus(lease).0, limit], |row| {
-        Ok(Run { id: row.get(0)?, attempt: row.get(1)?, payload: row.get(2)?, created: Timestamp(row.get(3)?) })
+        Ok(Run { id: row.get(0)?, attempt: row.get(1)?, payload: row.get(2)? })
     })
 }
 

@@ -16,7 +16,6 @@ static URL: LazyLock<Regex> =
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}").expect("the pattern is a constant")
 });
-static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\S+").expect("the pattern is a constant"));
 
 /// What was found, each once and in the mail's order.
 #[derive(Debug, Default, PartialEq)]
@@ -44,8 +43,8 @@ pub fn from(html: &str, plain: &str) -> Found {
     for token in tokens {
         add(&mut found.tokens, token);
     }
-    for word in WORD.find_iter(plain) {
-        let word = word.as_str().trim_matches(|c: char| !c.is_alphanumeric());
+    for word in plain.split_whitespace() {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
         if CODE_DIGITS.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit()) {
             add(&mut found.codes, word);
         }

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 
 use super::{Message, layout, text};
 use crate::{
-    db::{Row, Value},
+    db::Row,
     schema::{
         Collection, FieldKind,
         auth_options::{AuthOptions, EmailTemplate},
@@ -147,7 +147,7 @@ impl Values<'_> {
             return Some(String::new());
         }
         let mut json = Vec::new();
-        kind.write_json(value_ref(value), &mut json);
+        kind.write_json(ValueRef::from(value), &mut json);
         let json = String::from_utf8_lossy(&json).into_owned();
         Some(match &field.kind {
             FieldKind::Number(_) | FieldKind::Bool(_) => json,
@@ -155,16 +155,6 @@ impl Values<'_> {
             FieldKind::Json(_) | FieldKind::GeoPoint(_) => escaped(cut(&json)),
             _ => escaped(cut(&unquoted(json))),
         })
-    }
-}
-
-fn value_ref(value: &Value) -> ValueRef<'_> {
-    match value {
-        Value::Null => ValueRef::Null,
-        Value::Integer(number) => ValueRef::Integer(*number),
-        Value::Real(number) => ValueRef::Real(*number),
-        Value::Text(text) => ValueRef::Text(text.as_bytes()),
-        Value::Blob(bytes) => ValueRef::Blob(bytes),
     }
 }
 
@@ -235,7 +225,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::schema::{Field, collection::Options};
+    use crate::{
+        db::Value,
+        schema::{Field, collection::Options},
+    };
 
     fn collection(body: &str, subject: &str) -> Collection {
         let mut options = AuthOptions::default();

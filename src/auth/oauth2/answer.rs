@@ -31,14 +31,13 @@ impl Answer {
 
     /// The JSON of a successful answer.
     pub fn json(&self) -> Result<Json, String> {
-        if !self.status.is_success() {
-            return Err(format!("{}: {}", self.status, self.excerpt()));
-        }
+        self.succeeded()?;
         serde_json::from_slice(&self.body).map_err(|error| format!("{error}: {}", self.excerpt()))
     }
 
-    /// The members of an answer that may be a form or JSON.
+    /// The members of a successful answer that may be a form or JSON.
     pub fn members(&self) -> Result<Map<String, Json>, String> {
+        self.succeeded()?;
         if matches!(&*self.media_type, "application/x-www-form-urlencoded" | "text/plain") {
             let pairs = form_urlencoded::parse(&self.body);
             return Ok(pairs.map(|(name, value)| (name.into_owned(), Json::String(value.into_owned()))).collect());
@@ -50,8 +49,12 @@ impl Answer {
         }
     }
 
+    fn succeeded(&self) -> Result<(), String> {
+        if self.status.is_success() { Ok(()) } else { Err(format!("{}: {}", self.status, self.excerpt())) }
+    }
+
     /// The beginning of the body, for the log.
-    pub fn excerpt(&self) -> String {
+    fn excerpt(&self) -> String {
         String::from_utf8_lossy(&self.body).chars().take(200).collect()
     }
 }

@@ -1,6 +1,5 @@
 //! From the code to the provider's tokens (`docs/wire/auth-oauth2.md` §3.10; RFC 6749 §4.1.3, §5).
 
-use reqwest::RequestBuilder;
 use serde_json::{Map, Value as Json};
 use url::form_urlencoded;
 
@@ -40,13 +39,13 @@ pub async fn tokens(outside: &Outside, provider: &Provider, grant: &Grant, now: 
     let form = form(provider, grant);
     let request = || client.post(&provider.token_url);
     let (id, secret) = (encode(&provider.client_id), encode(&provider.client_secret));
-    let first = ask(request().basic_auth(id, Some(secret)).form(&form)).await.map_err(failed)?;
+    let first = Answer::of(request().basic_auth(id, Some(secret)).form(&form)).await.map_err(failed)?;
     if let Ok(tokens) = read(&first, now) {
         return Ok(tokens);
     }
     let mut form = form;
     form.extend([("client_id", &*provider.client_id), ("client_secret", &*provider.client_secret)]);
-    let second = ask(request().form(&form)).await.map_err(failed)?;
+    let second = Answer::of(request().form(&form)).await.map_err(failed)?;
     read(&second, now).map_err(failed)
 }
 
@@ -61,19 +60,12 @@ fn form<'a>(provider: &Provider, grant: &'a Grant) -> Vec<(&'static str, &'a str
     form
 }
 
-async fn ask(request: RequestBuilder) -> Result<Answer, String> {
-    Answer::of(request).await
-}
-
 /// RFC 6749 §2.3.1: what stands in the header is encoded as in a form first.
 fn encode(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 fn read(answer: &Answer, now: Timestamp) -> Result<Tokens, String> {
-    if !answer.status.is_success() {
-        return Err(format!("{}: {}", answer.status, answer.excerpt()));
-    }
     let members = answer.members()?;
     let text = |name: &str| match members.get(name) {
         None | Some(Json::Null) => Ok(String::new()),
