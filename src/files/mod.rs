@@ -25,10 +25,14 @@ pub use storage::Storage;
 pub use store::{Head, Object};
 pub use thumbs::{Effort, Thumbs};
 
-use crate::error::Result;
+use tokio::io::BufWriter;
+
+use crate::error::{Error, Result};
 
 /// Types are told from this many first bytes.
 const HEAD: u64 = 16 << 10;
+/// An upload's bytes are gathered to this size before they are written: each write is a trip to the blocking pool.
+const WRITE_BUFFER: usize = 256 << 10;
 
 /// A received file part, spooled to a temporary file that is removed on drop unless it was stored.
 #[derive(Debug)]
@@ -43,6 +47,14 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// Makes its file, empty and new, for writing; flush what was written. The upload goes along: it removes its file when
+    /// it is dropped, so whoever loses interest before the file is there leaves none either.
+    pub async fn create(self) -> Result<(Self, BufWriter<tokio::fs::File>)> {
+        let create = move || File::create_new(&self.path).map(|file| (self, file));
+        let (upload, file) = tokio::task::spawn_blocking(create).await.map_err(Error::internal)??;
+        Ok((upload, BufWriter::with_capacity(WRITE_BUFFER, tokio::fs::File::from_std(file))))
+    }
+
     /// The type sniffed from the content, with a charset for text; `application/octet-stream` when unknown.
     pub fn sniff(&self) -> Result<String> {
         Ok(self.detect()?.mime.into_owned())

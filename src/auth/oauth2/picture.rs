@@ -15,7 +15,7 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
-use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
+use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use url::Host;
 
 use super::client::{USER_AGENT, build, describe};
@@ -56,12 +56,11 @@ impl Pictures {
         let url = Url::parse(url).map_err(|error| error.to_string())?;
         admit(&url, self.allows)?;
         into.client_name = file_name(&url);
-        let downloading = self.fetch(url, &mut into);
-        tokio::time::timeout(TIME, downloading).await.map_err(|_| "it took too long".to_owned())??;
-        Ok(into)
+        let downloading = self.fetch(url, into);
+        tokio::time::timeout(TIME, downloading).await.unwrap_or_else(|_| Err("it took too long".to_owned()))
     }
 
-    async fn fetch(&self, url: Url, into: &mut Upload) -> Result<(), String> {
+    async fn fetch(&self, url: Url, into: Upload) -> Result<Upload, String> {
         let _slot = self.slots.acquire().await.map_err(|error| error.to_string())?;
         let request = self.client()?.get(url);
         let mut response = request.send().await.map_err(|error| describe(&error))?;
@@ -71,7 +70,7 @@ impl Pictures {
         if response.content_length().is_some_and(|length| length > MAX_BYTES) {
             return Err("it is too large".to_owned());
         }
-        let mut file = File::create_new(&into.path).await.map_err(|error| error.to_string())?;
+        let (mut into, mut file) = into.create().await.map_err(|error| error.to_string())?;
         while let Some(chunk) = response.chunk().await.map_err(|error| describe(&error))? {
             into.size += chunk.len() as u64;
             if into.size > MAX_BYTES {
@@ -79,7 +78,8 @@ impl Pictures {
             }
             file.write_all(&chunk).await.map_err(|error| error.to_string())?;
         }
-        file.flush().await.map_err(|error| error.to_string())
+        file.flush().await.map_err(|error| error.to_string())?;
+        Ok(into)
     }
 
     fn client(&self) -> Result<&Client, String> {
@@ -356,5 +356,32 @@ mod tests {
         assert!(download(&dir, &format!("http://127.0.0.2:{untold}/")).await.unwrap_err().contains("large"));
         let missing = server(|_| text("HTTP/1.1 404 Not Found\r\ncontent-length: 3\r\n\r\nabc")).await;
         assert!(download(&dir, &format!("http://127.0.0.2:{missing}/")).await.is_err());
+    }
+
+    /// The file is made by a thread that is busy, and whoever wants the picture goes before that.
+    #[test]
+    fn a_picture_that_nobody_waits_for_any_more_leaves_no_file() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let dir = TempDir::new();
+            let port = server(|_| text("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc")).await;
+            let url = format!("http://127.0.0.2:{port}/");
+            let pictures = Pictures::from(only_127_0_0_2);
+            let into = |name| {
+                let path = dir.path().join(name);
+                Upload { key: "avatar".to_owned(), client_name: String::new(), path, size: 0 }
+            };
+            drop(pictures.download(&url, into("first")).await.unwrap());
+            let (go_on, wait) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || wait.recv());
+            let download = pictures.download(&url, into("second"));
+            assert!(tokio::time::timeout(Duration::from_secs(1), download).await.is_err(), "it waits for the thread");
+            go_on.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            // The thread takes one thing after the other.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        });
     }
 }

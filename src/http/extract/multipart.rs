@@ -3,10 +3,7 @@
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use futures_util::StreamExt;
-use tokio::{
-    fs::File,
-    io::{AsyncWriteExt, BufWriter},
-};
+use tokio::io::AsyncWriteExt;
 
 use super::{
     form::{Form, Parts},
@@ -17,9 +14,6 @@ use crate::{
     files::{Storage, Upload},
     records::Body,
 };
-
-/// File bytes are gathered to this size before they are written: each write is a trip to the blocking pool.
-const WRITE_BUFFER: usize = 256 << 10;
 
 /// Reads every part of `stream`. What was spooled is removed again when a later part fails.
 pub async fn read(headers: &HeaderMap, stream: Limited, storage: &Storage, kind: Form) -> Result<Body> {
@@ -117,12 +111,8 @@ async fn text(part: &mut Field) -> Result<String> {
 }
 
 async fn spool(storage: &Storage, key: String, client_name: String, part: &mut Field) -> Result<Upload> {
-    // The upload removes its file when it is dropped, so it exists before the file does. And it goes along: when the client
-    // is gone before the file is there, it is removed right after it was made.
     let upload = Upload { key, client_name, path: storage.spool_path(), size: 0 };
-    let create = move || std::fs::File::create_new(&upload.path).map(|file| (upload, file));
-    let (mut upload, file) = tokio::task::spawn_blocking(create).await.map_err(Error::internal)??;
-    let mut file = BufWriter::with_capacity(WRITE_BUFFER, File::from_std(file));
+    let (mut upload, mut file) = upload.create().await?;
     while let Some(chunk) = part.next().await {
         let chunk = chunk.map_err(failed)?;
         file.write_all(&chunk).await?;
