@@ -42,7 +42,7 @@ impl Asking<'_> {
             let claims = id_token::verified(self.outside, &self.tokens.id_token, &demands, self.now).await?;
             return Ok(Json::Object(claims));
         }
-        let mut answer = self.json(self.question()?).await?;
+        let mut answer = self.json(self.question().await?).await?;
         if key == "instagram2"
             && let Json::Object(members) = &mut answer
             && !members.contains_key("permissions")
@@ -54,9 +54,9 @@ impl Asking<'_> {
     }
 
     /// The user info request with what some providers want besides.
-    fn question(&self) -> Result<RequestBuilder> {
+    async fn question(&self) -> Result<RequestBuilder> {
         let Provider { client_id, user_info_url: url, .. } = self.provider;
-        let client = self.outside.client()?;
+        let client = self.outside.client().await?;
         Ok(match self.provider.key() {
             "linear" => {
                 let query = "query Me { viewer { id displayName name email avatarUrl active } }";
@@ -131,7 +131,7 @@ impl Asking<'_> {
 
     /// A further question; `None` when it is answered with one of these statuses.
     async fn more(&self, url: &str, none: &[u16]) -> Result<Option<Json>> {
-        let request = self.outside.client()?.get(url).bearer_auth(&self.tokens.access);
+        let request = self.outside.client().await?.get(url).bearer_auth(&self.tokens.access);
         let answer = Answer::of(request).await.map_err(|why| self.failed(why))?;
         if none.contains(&answer.status.as_u16()) {
             return Ok(None);

@@ -3,13 +3,27 @@
 use std::sync::Arc;
 
 use reqwest::{Client, ClientBuilder};
+use tokio::{sync::OnceCell, task::spawn_blocking};
 
 /// How we call ourselves; some providers answer nobody who does not.
 pub(super) const USER_AGENT: &str = concat!("Conch/", env!("CARGO_PKG_VERSION"));
 
+/// A client that is made when it is first needed: most runs of the command line never talk to anybody.
+#[derive(Default)]
+pub(super) struct Lazy(OnceCell<Client>);
+
+impl Lazy {
+    /// The client. Whoever asks first has it made from `builder`, off the async workers: that reads the certificates of
+    /// the system.
+    pub async fn get(&self, builder: impl Fn() -> ClientBuilder + Send + 'static) -> anyhow::Result<&Client> {
+        let make = || async { Ok(spawn_blocking(|| build(builder)).await??) };
+        self.0.get_or_try_init(make).await
+    }
+}
+
 /// A client that trusts whom the system trusts. A system that trusts nobody (a bare container) gets the authorities that
 /// Mozilla trusted when this was built.
-pub(super) fn build(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
+fn build(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
     match builder().build() {
         Err(error) if error.is_builder() => {
             tracing::warn!("the system has no certificates of authorities: using those that were built in");

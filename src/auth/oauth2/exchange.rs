@@ -35,7 +35,7 @@ pub async fn tokens(outside: &Outside, provider: &Provider, grant: &Grant, now: 
     let failed = |why: String| {
         Error::invalid("The provider did not accept the code.").because(anyhow::anyhow!("{}: {why}", provider.key()))
     };
-    let client = outside.client()?;
+    let client = outside.client().await?;
     let form = form(provider, grant);
     let request = || client.post(&provider.token_url);
     let (id, secret) = (encode(&provider.client_id), encode(&provider.client_secret));

@@ -56,7 +56,7 @@ pub async fn verified(outside: &Outside, token: &str, demands: &Demands, now: Ti
     check(&token.claims, demands, now, *CONFIGURED_LEEWAY).map_err(bad)?;
     if !demands.jwks_url.is_empty() {
         let (kid, algorithm) = token.kid_and_algorithm().map_err(bad)?;
-        let key = outside.keys.find(outside.client()?, &demands.jwks_url, kid, now).await.map_err(bad)?;
+        let key = outside.keys.find(outside.client().await?, &demands.jwks_url, kid, now).await.map_err(bad)?;
         token.check_signature(&key, algorithm).map_err(bad)?;
     }
     Ok(token.claims)

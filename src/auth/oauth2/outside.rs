@@ -3,13 +3,13 @@
 //! The URLs are those of superusers, so a provider in the same network is nothing unusual. What providers' *users*
 //! bring along is fetched by [`super::picture`], which trusts nobody.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Client, redirect};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    client::{USER_AGENT, build},
+    client::{Lazy, USER_AGENT},
     keys::Keys,
     names::Names,
     picture::Pictures,
@@ -25,8 +25,7 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// What sign-ins with providers share.
 pub(in crate::auth) struct Outside {
-    /// Made when it is first needed: most runs of the command line never talk to anybody.
-    client: OnceLock<Client>,
+    client: Lazy,
     waiting: Semaphore,
     pub keys: Keys,
     pub names: Names,
@@ -36,7 +35,7 @@ pub(in crate::auth) struct Outside {
 impl Default for Outside {
     fn default() -> Self {
         Self {
-            client: OnceLock::new(),
+            client: Lazy::default(),
             waiting: Semaphore::new(MAX_WAITING),
             keys: Keys::default(),
             names: Names::default(),
@@ -57,15 +56,11 @@ impl Outside {
         self.waiting.try_acquire().map_err(|_| Error::busy(Duration::from_secs(1)))
     }
 
-    pub fn client(&self) -> Result<&Client> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = build(|| {
+    pub async fn client(&self) -> Result<&Client> {
+        let builder = || {
             let builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none());
             builder.connect_timeout(CONNECT_TIME).pool_idle_timeout(IDLE_TIME)
-        });
-        let client = client.map_err(Error::internal)?;
-        Ok(self.client.get_or_init(|| client))
+        };
+        self.client.get(builder).await.map_err(Error::internal)
     }
 }

@@ -6,7 +6,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::OnceLock,
     time::Duration,
 };
 
@@ -18,7 +17,7 @@ use reqwest::{
 use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use url::Host;
 
-use super::client::{USER_AGENT, build, describe};
+use super::client::{Lazy, USER_AGENT, describe};
 use crate::files::Upload;
 
 /// For everything together.
@@ -35,7 +34,7 @@ pub type Allows = fn(IpAddr) -> bool;
 /// Downloads pictures from addresses that may be connected to.
 pub struct Pictures {
     allows: Allows,
-    client: OnceLock<Client>,
+    client: Lazy,
     slots: Semaphore,
 }
 
@@ -48,7 +47,7 @@ impl Default for Pictures {
 impl Pictures {
     /// From these addresses only.
     pub fn from(allows: Allows) -> Self {
-        Self { allows, client: OnceLock::new(), slots: Semaphore::new(AT_ONCE) }
+        Self { allows, client: Lazy::default(), slots: Semaphore::new(AT_ONCE) }
     }
 
     /// Downloads `url` into the upload's file. Fails with a reason for the log.
@@ -62,7 +61,7 @@ impl Pictures {
 
     async fn fetch(&self, url: Url, into: Upload) -> Result<Upload, String> {
         let _slot = self.slots.acquire().await.map_err(|error| error.to_string())?;
-        let request = self.client()?.get(url);
+        let request = self.client().await?.get(url);
         let mut response = request.send().await.map_err(|error| describe(&error))?;
         if !response.status().is_success() {
             return Err(response.status().to_string());
@@ -82,19 +81,15 @@ impl Pictures {
         Ok(into)
     }
 
-    fn client(&self) -> Result<&Client, String> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
+    async fn client(&self) -> Result<&Client, String> {
         let allows = self.allows;
-        let client = build(|| {
+        let builder = move || {
             let builder =
                 Client::builder().user_agent(USER_AGENT).redirect(hops(allows)).dns_resolver(Guard { allows });
             // A proxy would resolve names itself.
             builder.no_proxy().referer(false).pool_max_idle_per_host(0)
-        });
-        let client = client.map_err(|error| describe(&error))?;
-        Ok(self.client.get_or_init(|| client))
+        };
+        self.client.get(builder).await.map_err(|error| format!("{error:#}"))
     }
 }
 
