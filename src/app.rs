@@ -11,6 +11,7 @@ use crate::{
     identity::{Cost, Passwords},
     jobs::{self, Jobs},
     mail::Mail,
+    notify::{self, Notify},
     realtime::Hub,
     records::Records,
     rules,
@@ -73,6 +74,8 @@ pub struct App {
     pub auth: Auth,
     /// Begins with the server, too.
     pub realtime: Hub,
+    /// The same.
+    pub notify: Notify,
     /// Begins with the server: opening a directory for anything else runs no jobs.
     pub runner: jobs::Runner,
 }
@@ -107,12 +110,29 @@ impl App {
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone(), jobs.clone());
         records.take_jobs(&runner);
         let mail = Mail::new(settings.clone(), config.clock.clone(), config.capture_mail || config.temporary);
-        let auth =
-            Auth::new(db.clone(), schema.clone(), records.clone(), passwords, settings.clone(), mail.clone(), jobs);
+        let auth = Auth::new(
+            db.clone(),
+            schema.clone(),
+            records.clone(),
+            passwords,
+            settings.clone(),
+            mail.clone(),
+            jobs.clone(),
+        );
         auth.clean_up_hourly(&runner);
         auth.take_jobs(&runner);
         let realtime = Hub::new(db.clone(), schema.clone(), records.clone());
         let clock = config.clock;
-        Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, runner })
+        let notify = Notify::new(notify::Rooms {
+            db: db.clone(),
+            schema: schema.clone(),
+            records: records.clone(),
+            settings: settings.clone(),
+            mail: mail.clone(),
+            jobs,
+            clock: clock.clone(),
+            capture: config.capture_mail || config.temporary,
+        });
+        Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
     }
 }

@@ -5,7 +5,7 @@
 //! - [`cli`]: the command line, one file per subcommand.
 //! - [`http`]: the wire, and nothing but the wire.
 //! - [`app`]: what requests and background tasks share, built once.
-//! - [`realtime`]: live readers of the change log.
+//! - [`realtime`]: live readers of the change log. [`notify`]: scheduled notifications.
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
@@ -27,6 +27,7 @@ pub mod http;
 pub mod identity;
 pub mod jobs;
 pub mod mail;
+pub mod notify;
 pub mod random;
 pub mod realtime;
 pub mod records;

@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, files, health, mailbox, pages, realtime, records, settings},
+    api::{auth, batch, collections, files, health, mailbox, notify, pages, realtime, records, settings},
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -94,6 +94,8 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "settings", "apple", "generate-client-secret"]) => {
             Box::pin(settings::apple_client_secret(call)).await
         }
+
+        (method, ["api", "notify", rest @ ..]) => Box::pin(notify::dispatch(call, method, rest)).await,
 
         (&Method::GET, ["_", file]) => pages::file(file),
 

@@ -81,6 +81,7 @@ pub fn run(
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         app.runner.start();
+        app.notify.start();
         tidy(app.records.clone());
         let hub = app.realtime.clone();
         actix_web::rt::spawn(async move { hub.run().await });
@@ -90,6 +91,7 @@ pub fn run(
             handle.stop(false).await;
         }
         let served = serving.await.context("the server's task ended early")?;
+        app.notify.stop().await;
         app.runner.stop().await;
         app.db.close().await;
         announced?;

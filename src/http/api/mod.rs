@@ -6,6 +6,7 @@ pub mod collections;
 pub mod files;
 pub mod health;
 pub mod mailbox;
+pub mod notify;
 mod oauth2_providers;
 pub mod pages;
 pub mod realtime;

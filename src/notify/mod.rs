@@ -1,0 +1,76 @@
+//! Notifications: who is told what, when, whether at all, and how; scheduled and sent in this process.
+//!
+//! Everything is a collection: an *intent* is a row of `_notifications`, however it came there. It is *expanded* into one
+//! delivery per recipient, channel and step, each with the time when it is due; what is due is *judged* against what the
+//! recipient wants, and *sent*. Each step is decided in one transaction, so a crash repeats none and forgets none.
+//!
+//! May touch `mail`, `records`, `jobs`, `rules`, `schema`, `identity`, `settings`, `db`. Main type: [`Notify`].
+//!
+//! | folder | question |
+//! | --- | --- |
+//! | `who` | recipients: audiences, devices |
+//! | `when` | durations, zones, wall times, quiet hours; schedules and what changes of records set off |
+//! | `whether` | preferences, suppression, caps: the judgement on one delivery |
+//! | `how` | the transports |
+//! | `what` | templates |
+
+mod channel;
+mod delivery;
+pub mod how;
+pub mod what;
+pub mod when;
+pub mod whether;
+pub mod who;
+
+use std::sync::Arc;
+
+pub use self::{
+    channel::Channel,
+    delivery::{Priority, State},
+};
+use crate::{clock::Clock, db::Db, jobs::Jobs, mail::Mail, records::Records, schema::Schema, settings};
+
+/// The names of the collections of this room.
+pub mod collections {
+    pub const TEMPLATES: &str = "_templates";
+    pub const DEVICES: &str = "_devices";
+    pub const TOPICS: &str = "_topics";
+    pub const SUBSCRIPTIONS: &str = "_subscriptions";
+    pub const PREFERENCES: &str = "_preferences";
+    pub const SCHEDULES: &str = "_schedules";
+    pub const NOTIFICATIONS: &str = "_notifications";
+    pub const DELIVERIES: &str = "_deliveries";
+    pub const INBOX: &str = "_inbox";
+    pub const SUPPRESSIONS: &str = "_suppressions";
+}
+
+/// What the room stands on.
+pub struct Rooms {
+    pub db: Db,
+    pub schema: Schema,
+    pub records: Records,
+    pub settings: settings::Store,
+    pub mail: Mail,
+    pub jobs: Jobs,
+    pub clock: Clock,
+    /// Nothing leaves the machine: everything is kept in the mailbox.
+    pub capture: bool,
+}
+
+/// All that can be done with notifications. Cheap to clone.
+#[derive(Clone)]
+pub struct Notify {
+    rooms: Arc<Rooms>,
+}
+
+impl Notify {
+    pub fn new(rooms: Rooms) -> Self {
+        Self { rooms: Arc::new(rooms) }
+    }
+
+    /// Begins to work on what is due, as tasks of the current runtime.
+    pub fn start(&self) {}
+
+    /// Begins nothing more and waits a moment for what is on its way.
+    pub async fn stop(&self) {}
+}

@@ -1,0 +1,22 @@
+//! Recipients: accounts by id, by filter, by topic; plain e-mail addresses; their devices.
+
+use std::sync::Arc;
+
+/// Somebody to be told something.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    /// An account: id of its auth collection, id of the record.
+    Account { collection: Arc<str>, record: Arc<str> },
+    /// A bare e-mail address.
+    Address(Arc<str>),
+}
+
+impl Recipient {
+    /// What the columns `collectionRef`, `recordRef` and `address` hold.
+    pub fn columns(&self) -> (&str, &str, &str) {
+        match self {
+            Self::Account { collection, record } => (collection, record, ""),
+            Self::Address(address) => ("", "", address),
+        }
+    }
+}
