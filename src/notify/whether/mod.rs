@@ -1,5 +1,9 @@
 //! Whether a delivery goes out now: preferences, quiet hours, suppression, caps, expiry, conditions.
 
+pub mod profile;
+
+pub use self::profile::{Profile, QuietHours, QuietMode, Stored};
+
 use crate::{clock::Timestamp, notify::State};
 
 /// The judgement on one delivery at one moment.
