@@ -2,18 +2,23 @@
 // all-in-one sign-in through a popup, with a real OpenID provider.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { EventSource } from "eventsource";
 import { chromium } from "playwright-core";
 import { signInAt, startIdentityProvider } from "../harness/identity_provider.mjs";
+import { breakable } from "../harness/network.mjs";
+import { Database } from "../harness/sqlite.mjs";
 import { admin, client, freePort, remove, startConch, startConchOn, temporaryDirectory } from "../harness/server.mjs";
 
 globalThis.EventSource = EventSource;
 const sdk = join(dirname(createRequire(import.meta.url).resolve("pocketbase")), "pocketbase.es.mjs");
+const [, resumable] = readFileSync(new URL("../../docs/realtime.md", import.meta.url), "utf8")
+    .match(/## With the official SDK\n[\s\S]*?```js\n([\s\S]*?)```/);
 let conch, root;
 
 before(async () => {
@@ -118,6 +123,51 @@ test("the SDK finds back by itself when the server starts again", async () => {
     remove(dir);
 });
 
+/** Breaks the network again and again while notes are written, changed and deleted. */
+async function writeWhileBreaking(network, collection) {
+    const known = [];
+    for (let round = 0; round < 6; round += 1) {
+        const broken = network.break(round % 2 ? 600 : 50);
+        for (let count = 0; count < 25; count += 1) {
+            if (count % 5 === 4) await collection.delete(known.splice(Math.floor(Math.random() * known.length), 1)[0]);
+            else if (count % 5 > 1) await collection.update(known.at(-1), { title: `changed ${round} ${count}` });
+            else known.push((await collection.create({ title: `t${round} ${count}`, public: true })).id);
+        }
+        await broken;
+        // Long enough for the SDK to come back in some rounds, too short in others.
+        await new Promise((resolve) => setTimeout(resolve, round % 3 ? 1500 : 100));
+    }
+}
+
+/** What the log says of a collection's records after a number: [number, action], oldest first. */
+function logged(collection, after) {
+    const rows = new Database(join(conch.dir, "data.db"))
+        .all(`SELECT seq, kind FROM __conch_log WHERE collection = '${collection.id}' AND seq > ${after} ORDER BY seq`);
+    return rows.map(({ seq, kind }) => [seq, ["create", "update", "delete"][kind]]);
+}
+
+test("the SDK misses nothing behind a network that breaks: it hears the log", async () => {
+    const dir = temporaryDirectory();
+    writeFileSync(join(dir, "resumable.mjs"), resumable);
+    const { resumable: over } = await import(pathToFileURL(join(dir, "resumable.mjs")));
+    const network = await breakable(conch.url);
+    const notes = await root.collections.getOne("notes");
+    const pb = client({ ...conch, url: network.url }), heard = [];
+    let fetched = 0;
+    const counted = over(pb, async () => { fetched += 1; });
+    await pb.collection("notes").subscribe("*", counted(({ seq, action }) => heard.push([seq, action])));
+    const start = new Database(join(conch.dir, "data.db")).all("SELECT max(seq) AS seq FROM __conch_log")[0].seq;
+    await writeWhileBreaking(network, root.collection("notes"));
+    const expected = logged(notes, start);
+    for (const end = Date.now() + 20_000; heard.length < expected.length && Date.now() < end;) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(expected.length === 150, `${expected.length} changes`);
+    assert.deepEqual(heard, expected);
+    assert.equal(fetched, 1, "only the start had to be fetched");
+    await pb.realtime.unsubscribe();
+    network.stop();
+    remove(dir);
+});
+
 test("signing in through a popup, all in one", async () => {
     const idp = await startIdentityProvider({ redirects: [`${conch.url}/api/oauth2-redirect`] });
     await root.collections.update("users", { oauth2: { enabled: true, providers: [idp.entry()] } });
@@ -143,6 +193,7 @@ test("in Chromium: events in a page of another origin, and a real popup", async 
     await root.collections.update("users", { oauth2: { enabled: true, providers: [idp.entry()] } });
     const pages = createServer((request, answer) => {
         const script = request.url === "/sdk.mjs";
+        if (request.url === "/resumable.mjs") return answer.setHeader("content-type", "text/javascript").end(resumable);
         answer.setHeader("content-type", script ? "text/javascript" : "text/html");
         answer.end(script ? readFileSync(sdk) : "<!doctype html><title>App</title><button>Sign in</button>");
     });
@@ -167,6 +218,24 @@ test("in Chromium: events in a page of another origin, and a real popup", async 
         await root.collection("notes").delete(note.id);
         await page.waitForFunction(() => window.heard.length === 2);
         assert.deepEqual(await page.evaluate(() => window.heard), ["create for the page", "delete for the page"]);
+
+        const network = await breakable(conch.url);
+        await page.evaluate(async (url) => {
+            const { default: PocketBase } = await import("/sdk.mjs");
+            const { resumable } = await import("/resumable.mjs");
+            const pb = new PocketBase(url);
+            window.all = [];
+            window.fetched = 0;
+            const counted = resumable(pb, async () => { window.fetched += 1; });
+            await pb.collection("notes").subscribe("*", counted(({ seq, action }) => window.all.push([seq, action])));
+        }, network.url);
+        const start = new Database(join(conch.dir, "data.db")).all("SELECT max(seq) AS seq FROM __conch_log")[0].seq;
+        await writeWhileBreaking(network, root.collection("notes"));
+        const expected = logged(await root.collections.getOne("notes"), start);
+        await page.waitForFunction((count) => window.all.length >= count, expected.length, { timeout: 20_000 });
+        assert.deepEqual(await page.evaluate(() => window.all), expected);
+        assert.equal(await page.evaluate(() => window.fetched), 1);
+        network.stop();
 
         const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("button")]);
         await popup.waitForSelector("input[name=login]");
