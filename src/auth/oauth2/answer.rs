@@ -1,10 +1,10 @@
 //! A provider's answer, read whole and of bounded size.
 
-use reqwest::{RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
+use reqwest::{RequestBuilder, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Map, Value as Json};
 use url::form_urlencoded;
 
-use super::client::describe;
+use crate::outgoing::{bounded, describe};
 
 /// The most bytes of one answer.
 const MAX_ANSWER: usize = 1 << 20;
@@ -57,16 +57,4 @@ impl Answer {
     fn excerpt(&self) -> String {
         String::from_utf8_lossy(&self.body).chars().take(200).collect()
     }
-}
-
-/// A body of at most `most` bytes.
-pub(super) async fn bounded(mut response: Response, most: usize) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| describe(&error))? {
-        if body.len() + chunk.len() > most {
-            return Err(format!("the answer has more than {most} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

@@ -10,7 +10,6 @@
 mod answer;
 mod apple;
 mod ask;
-mod client;
 mod exchange;
 pub(super) mod id_token;
 mod keys;

@@ -8,13 +8,11 @@ use std::time::Duration;
 use reqwest::{Client, redirect};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{
-    client::{Lazy, USER_AGENT},
-    keys::Keys,
-    names::Names,
-    picture::Pictures,
+use super::{keys::Keys, names::Names, picture::Pictures};
+use crate::{
+    error::{Error, Result},
+    outgoing::{Lazy, USER_AGENT},
 };
-use crate::error::{Error, Result};
 
 /// Sign-ins that wait for providers at the same time; more are told to come back.
 const MAX_WAITING: usize = 256;
@@ -47,7 +45,7 @@ impl Default for Outside {
 impl Outside {
     /// One that downloads pictures from these addresses only.
     #[cfg(test)]
-    pub fn with_pictures_from(allows: super::picture::Allows) -> Self {
+    pub fn with_pictures_from(allows: crate::outgoing::Allows) -> Self {
         Self { pictures: Pictures::from(allows), ..Self::default() }
     }
 

@@ -4,21 +4,15 @@
 //! when the connection is made, redirects and what a name resolves to included: there is no moment between the check and
 //! the use.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
-use reqwest::{
-    Client, Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect,
-};
+use reqwest::{Client, Url, redirect};
 use tokio::{io::AsyncWriteExt, sync::Semaphore};
-use url::Host;
 
-use super::client::{Lazy, USER_AGENT, describe};
-use crate::files::Upload;
+use crate::{
+    files::Upload,
+    outgoing::{Allows, Guard, Lazy, USER_AGENT, admit, describe, is_public},
+};
 
 /// For everything together.
 const TIME: Duration = Duration::from_secs(10);
@@ -27,9 +21,6 @@ const MAX_BYTES: u64 = 32 << 20;
 const MAX_REDIRECTS: usize = 5;
 /// Downloads at the same time; others wait within their time.
 const AT_ONCE: usize = 8;
-
-/// Whether an address may be connected to.
-pub type Allows = fn(IpAddr) -> bool;
 
 /// Downloads pictures from addresses that may be connected to.
 pub struct Pictures {
@@ -85,7 +76,7 @@ impl Pictures {
         let allows = self.allows;
         let builder = move || {
             let builder =
-                Client::builder().user_agent(USER_AGENT).redirect(hops(allows)).dns_resolver(Guard { allows });
+                Client::builder().user_agent(USER_AGENT).redirect(hops(allows)).dns_resolver(Guard::new(allows));
             // A proxy would resolve names itself.
             builder.no_proxy().referer(false).pool_max_idle_per_host(0)
         };
@@ -112,152 +103,14 @@ fn file_name(url: &Url) -> String {
     segments.rfind(|segment| !segment.is_empty()).unwrap_or("picture").to_owned()
 }
 
-/// HTTP to something that is not plainly the wrong address. Addresses in numbers are never resolved, so they are judged
-/// here.
-fn admit(url: &Url, allows: Allows) -> Result<(), String> {
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("{} is not HTTP", url.scheme()));
-    }
-    let address: IpAddr = match url.host() {
-        None => return Err("there is no host".to_owned()),
-        Some(Host::Domain(_)) => return Ok(()),
-        Some(Host::Ipv4(address)) => address.into(),
-        Some(Host::Ipv6(address)) => address.into(),
-    };
-    if allows(address) { Ok(()) } else { Err(format!("{address} is not a public address")) }
-}
-
-/// Resolves names to what may be connected to. What it answers is what is connected to.
-struct Guard {
-    allows: Allows,
-}
-
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allows = self.allows;
-        Box::pin(async move {
-            // The port is the URL's.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let found: Vec<SocketAddr> = found.collect();
-            if found.is_empty() || !found.iter().all(|address| allows(address.ip())) {
-                return Err(format!("{} is not a public address", name.as_str()).into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Whether an address belongs to the internet, and not to this machine, its network or nobody
-/// (IANA's special-purpose registries).
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        // Between a carrier and its customers (RFC 6598).
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        // Relays to IPv6 (RFC 7526).
-        || (a == 192 && b == 88 && c == 99)
-        // Benchmarks (RFC 2544).
-        || (a == 198 && (b == 18 || b == 19));
-    !special
-}
-
-/// Global unicast (2000::/3) without what wraps IPv4 addresses, which would lead to where those lead.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, ..] = address.segments();
-    let global = a & 0xe000 == 0x2000;
-    let special = match a {
-        // Protocols (Teredo among them), and documentation.
-        0x2001 => b < 0x0200 || b == 0x0db8,
-        // 6to4.
-        0x2002 => true,
-        0x3fff => b < 0x1000,
-        _ => false,
-    };
-    global && !special
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
     use crate::db::testing::TempDir;
-
-    #[test]
-    fn only_the_internet_is_public() {
-        for address in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "0.0.0.0",
-            "0.1.2.3",
-            "10.0.0.1",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "100.127.255.255",
-            "224.0.0.1",
-            "239.1.1.1",
-            "255.255.255.255",
-            "240.0.0.1",
-            "192.0.0.8",
-            "192.0.2.1",
-            "198.18.0.1",
-            "198.51.100.1",
-            "203.0.113.1",
-            "192.88.99.1",
-            "::",
-            "::1",
-            "fe80::1",
-            "febf::1",
-            "fec0::1",
-            "fc00::1",
-            "fd12::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "::ffff:8.8.8.8",
-            "::127.0.0.1",
-            "64:ff9b::7f00:1",
-            "64:ff9b:1::1",
-            "100::1",
-            "2001::1",
-            "2001:db8::1",
-            "2002:7f00:1::",
-            "3fff::1",
-            "5f00::1",
-        ] {
-            assert!(!is_public(address.parse().unwrap()), "{address}");
-        }
-        for address in [
-            "1.1.1.1",
-            "8.8.8.8",
-            "100.63.0.1",
-            "100.128.0.1",
-            "172.15.0.1",
-            "172.32.0.1",
-            "198.20.0.1",
-            "2606:4700::1111",
-            "2a00:1450::1",
-            "2001:4860:4860::8888",
-        ] {
-            assert!(is_public(address.parse().unwrap()), "{address}");
-        }
-    }
 
     fn only_127_0_0_2(address: IpAddr) -> bool {
         address == IpAddr::from([127, 0, 0, 2])

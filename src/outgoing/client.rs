@@ -6,11 +6,11 @@ use reqwest::{Client, ClientBuilder};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
 /// How we call ourselves; some providers answer nobody who does not.
-pub(super) const USER_AGENT: &str = concat!("Conch/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("Conch/", env!("CARGO_PKG_VERSION"));
 
 /// A client that is made when it is first needed: most runs of the command line never talk to anybody.
 #[derive(Default)]
-pub(super) struct Lazy(OnceCell<Client>);
+pub struct Lazy(OnceCell<Client>);
 
 impl Lazy {
     /// The client. Whoever asks first has it made from `builder`, off the async workers: that reads the certificates of
@@ -45,7 +45,7 @@ fn built_in_trust() -> rustls::ClientConfig {
 }
 
 /// A failed request with all its causes, without its URL: some have secrets in their query.
-pub(super) fn describe(error: &reqwest::Error) -> String {
+pub fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "it took too long".to_owned() } else { "no answer".to_owned() };
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

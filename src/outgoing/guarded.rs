@@ -1,0 +1,153 @@
+//! Requests to whom others name: guarded, without redirects, in bounded time, for an answer of bounded size.
+
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Url, redirect};
+
+use super::{
+    answer::Answer,
+    client::{Lazy, USER_AGENT},
+    failure::{Failure, Hop},
+    guard::{Allows, Guard, admit, is_near_or_public, is_public},
+};
+
+/// For the address, the connection and the TLS handshake.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// For everything together.
+const TOTAL_TIME: Duration = Duration::from_secs(15);
+/// A connection that nobody uses is kept so long.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// And no more of them to one host.
+const IDLE_CONNECTIONS: usize = 8;
+/// The most bytes of one answer.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// Asks others. Two clients, so that no connection into a private network outlives the permission.
+#[derive(Default)]
+pub struct Outgoing {
+    public: Lazy,
+    near: Lazy,
+}
+
+impl Outgoing {
+    /// Sends what `with` makes of a POST to `url`, and reads the answer whole. `allow_private`: this machine and private
+    /// networks may be connected to.
+    pub async fn post(
+        &self,
+        url: &str,
+        allow_private: bool,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, Failure> {
+        let allows = allowed(allow_private);
+        let parsed = Url::parse(url).map_err(|error| Failure::new(Hop::Url, format!("no URL: {error}")))?;
+        check(&parsed, allows)?;
+        let client = self.client(allow_private, allows).await;
+        let client = client.map_err(|error| Failure::new(Hop::Connect, format!("{error:#}")))?;
+        let response = with(client.post(parsed)).send().await?;
+        Answer::read(response, MAX_ANSWER).await
+    }
+
+    async fn client(&self, allow_private: bool, allows: Allows) -> anyhow::Result<&Client> {
+        let builder = move || {
+            let builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none());
+            // A proxy would resolve names itself.
+            let builder = builder.dns_resolver(Guard::new(allows)).no_proxy().referer(false);
+            let builder = builder.connect_timeout(CONNECT_TIME).timeout(TOTAL_TIME);
+            builder.pool_idle_timeout(IDLE_TIME).pool_max_idle_per_host(IDLE_CONNECTIONS)
+        };
+        if allow_private { self.near.get(builder).await } else { self.public.get(builder).await }
+    }
+}
+
+/// Where we may go.
+fn allowed(allow_private: bool) -> Allows {
+    if allow_private { is_near_or_public } else { is_public }
+}
+
+/// A URL that says plainly where it leads is judged before anything is connected.
+fn check(url: &Url, allows: Allows) -> Result<(), Failure> {
+    let hop = if matches!(url.scheme(), "http" | "https") && url.has_host() { Hop::Address } else { Hop::Url };
+    admit(url, allows).map_err(|why| Failure::new(hop, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers every connection with `answer`; nothing at all if that is blank.
+    async fn server(answer: String) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = answer.clone();
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    let _ = stream.read(&mut request).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        port
+    }
+
+    fn hop(outcome: Result<Answer, Failure>) -> Hop {
+        outcome.unwrap_err().hop
+    }
+
+    #[tokio::test]
+    async fn a_failure_names_how_far_we_came() {
+        let outgoing = Outgoing::default();
+        let post = async |url: &str, near| outgoing.post(url, near, |request| request).await;
+        let port = server("HTTP/1.1 201 Created\r\nretry-after: 3\r\ncontent-length: 2\r\n\r\nok".to_owned()).await;
+        let answer = post(&format!("http://127.0.0.1:{port}/"), true).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.said().as_str()), (201, "201 Created: ok"));
+        assert_eq!(answer.retry_after(crate::clock::Timestamp(0)), Some(Duration::from_secs(3)));
+        for (url, near, expected) in [
+            ("nonsense".to_owned(), true, Hop::Url),
+            ("ftp://example.com/".to_owned(), true, Hop::Url),
+            ("data:,x".to_owned(), true, Hop::Url),
+            (format!("http://127.0.0.1:{port}/"), false, Hop::Address),
+            (format!("http://localhost:{port}/"), false, Hop::Address),
+            (format!("http://[::ffff:127.0.0.1]:{port}/"), true, Hop::Address),
+            (format!("http://2852039166:{port}/"), true, Hop::Address),
+            ("http://nobody.invalid/".to_owned(), true, Hop::Resolve),
+            ("http://127.0.0.1:1/".to_owned(), true, Hop::Connect),
+            (format!("https://127.0.0.1:{port}/"), true, Hop::Tls),
+        ] {
+            assert_eq!(hop(post(&url, near).await), expected, "{url} {near}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_sends_us_elsewhere_or_too_much() {
+        let outgoing = Outgoing::default();
+        let target = server("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
+        let answer = format!("HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:{target}/\r\ncontent-length: 0\r\n\r\n");
+        let port = server(answer).await;
+        let got = outgoing.post(&format!("http://127.0.0.1:{port}/"), true, |request| request).await.unwrap();
+        assert_eq!(got.status.as_u16(), 307);
+        let body = "x".repeat(MAX_ANSWER + 1);
+        let port = server(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}")).await;
+        let got = outgoing.post(&format!("http://127.0.0.1:{port}/"), true, |request| request).await;
+        assert_eq!(hop(got), Hop::Answer);
+    }
+
+    #[tokio::test]
+    async fn who_hangs_is_given_up() {
+        let outgoing = Outgoing::default();
+        let port = server(String::new()).await;
+        let short = |request: RequestBuilder| request.timeout(Duration::from_millis(200));
+        // It closes without a word; one that keeps the connection is the same after its time.
+        assert_eq!(hop(outgoing.post(&format!("http://127.0.0.1:{port}/"), true, short).await), Hop::Answer);
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let failure = outgoing.post(&format!("http://127.0.0.1:{port}/"), true, short).await.unwrap_err();
+        assert!(failure.hop == Hop::Answer && failure.why.contains("too long"), "{failure:?}");
+    }
+}
