@@ -1,4 +1,4 @@
-//! When the runner looks at the queue again: the earliest time that anybody has asked for.
+//! When somebody looks at a queue again: the earliest time that anybody has asked for.
 
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
@@ -8,9 +8,9 @@ use crate::clock::{Clock, Timestamp};
 
 const NEVER: i64 = i64::MAX;
 
-/// Set by whoever knows of work (on any thread), awaited by the runner.
+/// Set by whoever knows of work (on any thread), awaited by one task, which does it.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub struct Alarm {
     /// Milliseconds since 1970.
     at: AtomicI64,
     /// Told when `at` has become earlier. Holds one permit, so a change between two looks is not missed.

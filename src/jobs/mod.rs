@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use self::alarm::Alarm;
 pub use self::{
+    alarm::Alarm,
     policy::{Failure, Policy},
     runner::Runner,
 };

@@ -1,9 +1,12 @@
 //! How things leave: one file for each transport behind one trait.
 
+mod transports;
+
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
+pub use self::transports::Transports;
 use crate::{
     clock::Timestamp,
     notify::{Priority, who::Recipient},
