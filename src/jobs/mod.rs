@@ -11,11 +11,13 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `store` | what is done to rows, each a few lines of SQL |
+//! | `cron` | recurring times: expressions, zones, what happens when clocks are changed |
 //! | `alarm` | when to look again, so that nobody polls |
 //! | `policy` | how often, how long, how many at once, how soon again |
 //! | `runner`, `run` | claiming; one run of one job |
 
 mod alarm;
+pub mod cron;
 mod policy;
 mod run;
 mod runner;
