@@ -15,7 +15,10 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    memory,
+};
 
 /// How many may wait for a thread; one more is answered [`crate::error::Kind::Busy`].
 const QUEUE: usize = 256;
@@ -162,7 +165,7 @@ impl Shared {
                 return None;
             }
             state.idle += 1;
-            parking_lot::MutexGuard::unlocked(&mut state, give_back_memory);
+            parking_lot::MutexGuard::unlocked(&mut state, memory::give_back);
             // What has come meanwhile may have told nobody.
             if state.waiting.is_empty() && !state.closed {
                 self.changed.wait(&mut state);
@@ -184,12 +187,6 @@ fn give_way() {
         let this = libc::gettid().unsigned_abs();
         libc::setpriority(libc::PRIO_PROCESS, this, NICENESS);
     }
-}
-
-/// A hash fills 19 MiB, a picture far more, which the allocator would keep for a process that may not need it for days.
-fn give_back_memory() {
-    // SAFETY: may be called at any time from any thread; frees only what nobody uses.
-    unsafe { libmimalloc_sys::mi_collect(true) }
 }
 
 #[cfg(test)]
