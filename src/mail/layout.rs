@@ -14,6 +14,14 @@ pub fn wrap(body: String) -> String {
     [before, &body, after].concat()
 }
 
+/// `page` with `piece` at the end of its body: before the last `</body>`, else before the last `</html>`, else at its end.
+pub fn before_end(mut page: String, piece: &str) -> String {
+    let lower = page.to_ascii_lowercase();
+    let at = ["</body", "</html"].iter().find_map(|tag| lower.rfind(tag)).unwrap_or(page.len());
+    page.insert_str(at, piece);
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,6 +35,18 @@ mod tests {
         }
         for part in ["", "é", "12345678é0", "<htm"] {
             assert!(wrap(part.to_owned()).starts_with("<!doctype html>"), "{part}");
+        }
+    }
+
+    #[test]
+    fn pieces_go_to_the_end_of_the_body() {
+        for (page, expected) in [
+            ("<html><body>é</BODY ></html>", "<html><body>é!</BODY ></html>"),
+            ("<html>é</html>", "<html>é!</html>"),
+            ("é", "é!"),
+            ("", "!"),
+        ] {
+            assert_eq!(before_end(page.to_owned(), "!"), expected);
         }
     }
 

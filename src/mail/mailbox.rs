@@ -1,20 +1,68 @@
-//! The capture box: mails that were kept instead of sent, so that a tester needs no mail server (`docs/mailbox.md`).
+//! The capture box: mails, pushes and webhooks that were kept instead of sent, so that a tester needs nobody to send them
+//! to (`docs/mailbox.md`).
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
+use serde_json::Value as Json;
 use tokio::sync::watch;
 
 use super::{Message, Template, extract};
 use crate::clock::Timestamp;
 
-/// The newest mails that are kept.
+/// The newest that are kept.
 const MAX_MAILS: usize = 500;
-/// All kept mails together, in bytes.
+/// All that is kept together, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// A mail that was kept.
+/// The way that it would have gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Medium {
+    Email,
+    WebPush,
+    Fcm,
+    Webhook,
+}
+
+impl Medium {
+    pub const ALL: [Self; 4] = [Self::Email, Self::WebPush, Self::Fcm, Self::Webhook];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::WebPush => "webpush",
+            Self::Fcm => "fcm",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|medium| medium.as_str() == name)
+    }
+}
+
+/// An HTTP request that was made and kept instead of sent.
+#[derive(Debug)]
+pub struct Request {
+    pub medium: Medium,
+    /// Whom it is for, as a test knows them: `collection/record`, or an address.
+    pub to: String,
+    /// Where it would have gone: an endpoint, a URL, a registration token.
+    pub target: String,
+    pub subject: String,
+    pub text: String,
+    pub link: String,
+    /// The headers that matter, with what they say.
+    pub headers: Vec<(String, String)>,
+    /// What it says, in clear.
+    pub payload: Json,
+    /// The very body that would have left; Base64 where it is no text.
+    pub body: String,
+}
+
+/// Something that was kept. Mails and requests have the same members; what one of them has not is blank.
 #[derive(Debug, Serialize)]
 pub struct Captured {
     /// Grows with every mail of this run of the server.
@@ -22,6 +70,7 @@ pub struct Captured {
     pub id: u64,
     #[serde(serialize_with = "as_text")]
     pub created: Timestamp,
+    pub channel: Medium,
     pub from: String,
     pub to: String,
     pub subject: String,
@@ -32,6 +81,15 @@ pub struct Captured {
     pub codes: Vec<String>,
     pub text: String,
     pub html: String,
+    #[serde(serialize_with = "as_object")]
+    pub headers: Vec<(String, String)>,
+    pub target: String,
+    pub payload: Json,
+    pub body: String,
+}
+
+fn as_object<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
@@ -47,6 +105,9 @@ fn template_name<S: Serializer>(template: &Option<Template>, serializer: S) -> R
 pub struct Search {
     /// The recipient, in any case.
     pub to: Option<String>,
+    pub channel: Option<Medium>,
+    /// Where a request would have gone.
+    pub target: Option<String>,
     pub template: Option<Template>,
     /// Only mails newer than the one of this id.
     pub after: Option<u64>,
@@ -55,6 +116,8 @@ pub struct Search {
 impl Search {
     fn matches(&self, mail: &Captured) -> bool {
         self.to.as_ref().is_none_or(|to| mail.to.eq_ignore_ascii_case(to))
+            && self.channel.is_none_or(|channel| mail.channel == channel)
+            && self.target.as_ref().is_none_or(|target| mail.target == *target)
             && self.template.is_none_or(|template| mail.template == Some(template))
             && self.after.is_none_or(|after| mail.id > after)
     }
@@ -88,13 +151,12 @@ impl Default for Mailbox {
 
 impl Mailbox {
     /// Keeps a mail, at the cost of the oldest ones.
-    pub(super) fn keep(&self, message: Message, from: String, now: Timestamp) {
+    pub(super) fn keep(&self, message: Message, from: String, headers: Vec<(String, String)>, now: Timestamp) {
         let found = extract::from(&message.html, &message.text);
-        let mut kept = self.shared.kept.lock();
-        kept.last += 1;
-        let mail = Captured {
-            id: kept.last,
+        self.add(Captured {
+            id: 0,
             created: now,
+            channel: Medium::Email,
             from,
             to: message.to,
             subject: message.subject,
@@ -104,7 +166,39 @@ impl Mailbox {
             codes: found.codes,
             text: message.text,
             html: message.html,
-        };
+            headers,
+            target: String::new(),
+            payload: Json::Null,
+            body: String::new(),
+        });
+    }
+
+    /// Keeps a request, the same way.
+    pub fn keep_request(&self, request: Request, now: Timestamp) {
+        self.add(Captured {
+            id: 0,
+            created: now,
+            channel: request.medium,
+            from: String::new(),
+            to: request.to,
+            subject: request.subject,
+            template: None,
+            links: Some(request.link).into_iter().filter(|link| !link.is_empty()).collect(),
+            tokens: Vec::new(),
+            codes: Vec::new(),
+            text: request.text,
+            html: String::new(),
+            headers: request.headers,
+            target: request.target,
+            payload: request.payload,
+            body: request.body,
+        });
+    }
+
+    fn add(&self, mut mail: Captured) {
+        let mut kept = self.shared.kept.lock();
+        kept.last += 1;
+        mail.id = kept.last;
         kept.bytes += mail.size();
         kept.mails.push_back(Arc::new(mail));
         while kept.mails.len() > MAX_MAILS || kept.bytes > MAX_BYTES {
@@ -165,7 +259,22 @@ impl Captured {
             + self.subject.len()
             + self.text.len()
             + self.html.len()
+            + self.headers.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>()).sum::<usize>()
+            + self.target.len()
+            + weight(&self.payload)
+            + self.body.len()
     }
+}
+
+/// About what a value takes in memory, in bytes.
+fn weight(value: &Json) -> usize {
+    size_of::<Json>()
+        + match value {
+            Json::String(text) => text.len(),
+            Json::Array(items) => items.iter().map(weight).sum(),
+            Json::Object(members) => members.iter().map(|(name, value)| name.len() + 32 + weight(value)).sum(),
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        }
 }
 
 #[cfg(test)]
@@ -174,7 +283,7 @@ mod tests {
 
     fn keep(mailbox: &Mailbox, to: &str, html: &str, template: Option<Template>) {
         let message = Message { template, ..Message::new(to, "s", html) };
-        mailbox.keep(message, "x <a@b.c>".to_owned(), Timestamp(0));
+        mailbox.keep(message, "x <a@b.c>".to_owned(), vec![("A".to_owned(), "b".to_owned())], Timestamp(0));
     }
 
     fn ids(found: &[Arc<Captured>]) -> Vec<u64> {
@@ -208,6 +317,41 @@ mod tests {
         assert!(mailbox.list(&Search::default(), 10).1 == 0 && mailbox.get(1).is_none());
         keep(&mailbox, "ann@x.co", "1", None);
         assert!(mailbox.get(4).is_some(), "ids go on");
+    }
+
+    #[test]
+    fn requests_are_kept_beside_the_mails() {
+        let mailbox = Mailbox::default();
+        keep(&mailbox, "ann@x.co", "1", None);
+        let request = Request {
+            medium: Medium::Webhook,
+            to: "users/ann".to_owned(),
+            target: "https://x.y/hook".to_owned(),
+            subject: "s".to_owned(),
+            text: "t".to_owned(),
+            link: String::new(),
+            headers: vec![("webhook-id".to_owned(), "1".to_owned())],
+            payload: serde_json::json!({"type": "x"}),
+            body: "{}".to_owned(),
+        };
+        mailbox.keep_request(request, Timestamp(0));
+        let target = Some("https://x.y/hook".to_owned());
+        for (search, expected) in [
+            (Search::default(), vec![2, 1]),
+            (Search { channel: Some(Medium::Webhook), ..Search::default() }, vec![2]),
+            (Search { channel: Some(Medium::Email), ..Search::default() }, vec![1]),
+            (Search { channel: Some(Medium::Fcm), ..Search::default() }, vec![]),
+            (Search { target, ..Search::default() }, vec![2]),
+            (Search { to: Some("users/ann".to_owned()), ..Search::default() }, vec![2]),
+        ] {
+            assert_eq!(ids(&mailbox.list(&search, 10).0), expected, "{search:?}");
+        }
+        let json = serde_json::to_value(mailbox.get(2).unwrap()).unwrap();
+        assert_eq!(json["headers"]["webhook-id"], "1");
+        for medium in Medium::ALL {
+            assert_eq!(serde_json::to_value(medium).unwrap(), medium.as_str());
+            assert_eq!(Medium::parse(medium.as_str()), Some(medium));
+        }
     }
 
     #[test]
@@ -254,9 +398,9 @@ mod tests {
         let json = serde_json::to_value(mailbox.get(1).unwrap()).unwrap();
         assert_eq!(
             json,
-            serde_json::json!({"id": "1", "created": "1970-01-01 00:00:00.000Z", "from": "x <a@b.c>", "to": "ann@x.co",
+            serde_json::json!({"id": "1", "created": "1970-01-01 00:00:00.000Z", "channel": "email", "from": "x <a@b.c>", "to": "ann@x.co",
                 "subject": "s", "template": "password-reset", "links": [], "tokens": [], "codes": ["123456"],
-                "text": "123456\n", "html": "<p>123456"})
+                "text": "123456\n", "html": "<p>123456", "headers": {"A": "b"}, "target": "", "payload": null, "body": ""})
         );
     }
 }

@@ -15,6 +15,13 @@ use crate::{clock::Timestamp, random, settings::Meta};
 const MAX_SUBJECT: usize = 500;
 /// HTML and text together, in bytes. Templates and the values in them are bounded well below this.
 const MAX_BODY: usize = 4 * 1024 * 1024;
+/// What names a mail or a conversation, in bytes.
+const MAX_ID: usize = 128;
+/// A line of a mail has at most 998 bytes, so an address that stands on one has less.
+const MAX_URL: usize = 900;
+/// The headers that a captured mail is shown with.
+const SHOWN: [&str; 6] =
+    ["Message-ID", "In-Reply-To", "References", "List-Unsubscribe", "List-Unsubscribe-Post", "Auto-Submitted"];
 
 /// One mail to one address. Who sends it is in the settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +34,19 @@ pub struct Message {
     pub text: String,
     /// The template that it was made from, if any.
     pub template: Option<Template>,
+    /// For the programs that handle it.
+    pub marks: Marks,
+}
+
+/// What a mail says to the programs that handle it. A blank member says nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Marks {
+    /// Names the mail, and is the same when it is sent again: the left part of its `Message-ID` (RFC 5322 §3.6.4).
+    pub id: String,
+    /// Mails with the same one are shown as one conversation: the left part of the `Message-ID` that they refer to.
+    pub thread: String,
+    /// The address at which one POST ends mails of this kind (RFC 8058).
+    pub unsubscribe: String,
 }
 
 impl Message {
@@ -38,6 +58,7 @@ impl Message {
             html: html.to_owned(),
             text: text::from_html(html),
             template: None,
+            marks: Marks::default(),
         }
     }
 }
@@ -46,6 +67,8 @@ impl Message {
 pub struct Letter {
     pub envelope: Envelope,
     pub bytes: Vec<u8>,
+    /// Those of its headers that a tester may want to see.
+    pub headers: Vec<(String, String)>,
 }
 
 /// `Auto-Submitted: auto-generated` (RFC 3834): nobody's holiday notice should answer.
@@ -63,6 +86,54 @@ impl header::Header for AutoSubmitted {
 
     fn display(&self) -> header::HeaderValue {
         header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// `List-Unsubscribe: <URL>` (RFC 2369), the URL in the form in which it travels: ASCII without spaces and brackets.
+#[derive(Clone)]
+struct ListUnsubscribe(String);
+
+impl ListUnsubscribe {
+    /// `None` for what is no web address.
+    fn at(url: &str) -> Option<Self> {
+        let url = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"');
+        let text = String::from(url);
+        (text.len() <= MAX_URL && text.bytes().all(plain)).then_some(Self(text))
+    }
+}
+
+impl header::Header for ListUnsubscribe {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("List-Unsubscribe")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.trim_matches(['<', '>']).to_owned()))
+    }
+
+    /// Already in the form in which it travels: an encoder would take a long URL apart.
+    fn display(&self) -> header::HeaderValue {
+        let value = format!("<{}>", self.0);
+        header::HeaderValue::dangerous_new_pre_encoded(Self::name(), value.clone(), value)
+    }
+}
+
+/// `List-Unsubscribe-Post: List-Unsubscribe=One-Click` (RFC 8058 §3.1): one POST to that URL is enough.
+#[derive(Clone)]
+struct ListUnsubscribePost;
+
+impl header::Header for ListUnsubscribePost {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("List-Unsubscribe-Post")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> header::HeaderValue {
+        header::HeaderValue::new(Self::name(), "List-Unsubscribe=One-Click".to_owned())
     }
 }
 
@@ -84,19 +155,38 @@ pub fn letter(message: &Message, meta: &Meta, now: Timestamp) -> Result<Letter, 
     }
     let from = address(&meta.sender_address)?;
     let to = address(&message.to)?;
-    let id = format!("<{}@{}>", random::string(random::LOWER_ALPHANUMERIC, 24), from.domain());
+    let marks = &message.marks;
+    let id = message_id(&marks.id, from.domain())
+        .unwrap_or_else(|| format!("<{}@{}>", random::string(random::LOWER_ALPHANUMERIC, 24), from.domain()));
+    let thread = message_id(&marks.thread, from.domain());
     let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or_default());
     let name = Some(one_line(&meta.sender_name)).filter(|name| !name.is_empty());
-    let built = lettre::Message::builder()
+    let mut builder = lettre::Message::builder()
         .from(Mailbox::new(name, from))
         .to(Mailbox::new(None, to))
         .subject(subject(&message.subject))
         .date(date)
         .message_id(Some(id))
-        .header(AutoSubmitted)
+        .header(AutoSubmitted);
+    if let Some(thread) = thread {
+        builder = builder.in_reply_to(thread.clone()).references(thread);
+    }
+    if let Some(unsubscribe) = ListUnsubscribe::at(&marks.unsubscribe) {
+        builder = builder.header(unsubscribe).header(ListUnsubscribePost);
+    }
+    let built = builder
         .multipart(MultiPart::alternative_plain_html(message.text.clone(), message.html.clone()))
         .map_err(|error| Undelivered::for_good(format!("the mail cannot be written: {error}")))?;
-    Ok(Letter { envelope: built.envelope().clone(), bytes: built.formatted() })
+    let shown = |name: &&str| Some(((*name).to_owned(), built.headers().get_raw(name)?.to_owned()));
+    let headers = SHOWN.iter().filter_map(shown).collect();
+    Ok(Letter { envelope: built.envelope().clone(), bytes: built.formatted(), headers })
+}
+
+/// `<left@domain>`, if `left` can stand there: what names something of ours is made of letters, digits, `.`, `_`, `-`.
+fn message_id(left: &str, domain: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let fits = !left.is_empty() && left.len() <= MAX_ID && left.bytes().all(is_plain);
+    fits.then(|| format!("<{left}@{domain}>"))
 }
 
 /// An address whose domain is in ASCII, as DNS has it. Only its local part may then need SMTPUTF8.
@@ -182,6 +272,34 @@ mod tests {
                 assert!(refused.is_some_and(|cause| cause.permanent), "{address:?}");
             }
         }
+    }
+
+    #[test]
+    fn marks_become_headers_or_nothing() {
+        let marked = |marks: Marks| {
+            let message = Message { marks, ..Message::new("ann@example.com", "s", "x") };
+            headers(&written(&message, &meta("x", "a@b.example")))
+        };
+        let url = format!("https://app.example/base/api/notify/unsubscribe/{}", "abc_-".repeat(80));
+        let (id, thread) = ("d1.x_y-z".to_owned(), "t1".to_owned());
+        let all = marked(Marks { id, thread, unsubscribe: url.clone() });
+        for line in [
+            "Message-ID: <d1.x_y-z@b.example>".to_owned(),
+            "In-Reply-To: <t1@b.example>".to_owned(),
+            "References: <t1@b.example>".to_owned(),
+            format!("List-Unsubscribe: <{url}>"),
+            "List-Unsubscribe-Post: List-Unsubscribe=One-Click".to_owned(),
+        ] {
+            assert_eq!(all.iter().filter(|it| **it == line).count(), 1, "{line}: {all:?}");
+        }
+        let plain = marked(Marks::default()).len();
+        let long = format!("https://x.y/{}", "a".repeat(1000));
+        for bad in ["", "a\r\nBcc: v@example.com", "a b", "a>, <b", "é", "javascript:alert(1)", "mailto:a@b.c", long.as_str()] {
+            let marks = Marks { id: bad.to_owned(), thread: bad.to_owned(), unsubscribe: bad.to_owned() };
+            assert_eq!(marked(marks).len(), plain, "{bad:?}");
+        }
+        let odd = marked(Marks { unsubscribe: "https://x.y/\r\nBcc: v>é".to_owned(), ..Marks::default() });
+        assert!(odd.iter().all(|line| line.is_ascii() && !line.starts_with("Bcc")), "{odd:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Mail: composing the mails of accounts and getting any mail out of the house (`docs/wire/auth.md` §10).
 //!
 //! May touch `schema`, `settings` and `db` (types). Main types: [`Mail`] sends a [`Message`], [`compose`] makes one from a
-//! collection's template, [`Mailbox`] keeps what was not sent. The room stores nothing: mails that may wait are jobs of
+//! collection's template, [`Mailbox`] keeps what was not sent, pushes and webhooks included. The room stores nothing: mails that may wait are jobs of
 //! `auth`, which mints their tokens when it sends.
 //!
 //! | file | idea |
@@ -34,10 +34,12 @@ use std::{
 use tokio::{sync::Semaphore, time::timeout};
 
 pub use self::{
-    mailbox::{Captured, Mailbox, Search},
-    message::Message,
-    template::{Fill, Template, compose},
-    undelivered::{Undelivered, is_permanent},
+    layout::{before_end, wrap},
+    mailbox::{Captured, Mailbox, Medium, Request, Search},
+    message::{Marks, Message},
+    template::{Fill, Template, compose, escaped},
+    text::{from_html as text_from_html, rewrite_links},
+    undelivered::{Undelivered, is_dead_address, is_permanent},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -104,7 +106,7 @@ impl Mail {
             // Not the subject: its template may put a code there.
             let template = message.template.map_or("", Template::as_str);
             tracing::info!(to = message.to, template, "kept a mail, see GET /api/mailbox");
-            self.keep(message, &settings, now);
+            self.keep(message, letter, &settings, now);
             return Ok(());
         }
         let sending = async {
@@ -116,7 +118,7 @@ impl Mail {
                 Some(program) => sendmail::deliver(program, &letter).await,
                 None => {
                     self.warn();
-                    self.keep(message, &settings, now);
+                    self.keep(message, letter, &settings, now);
                     Ok(())
                 }
             }
@@ -125,9 +127,9 @@ impl Mail {
         Ok(timeout(BUDGET, sending).await.unwrap_or_else(late)?)
     }
 
-    fn keep(&self, mut message: Message, settings: &settings::Settings, now: Timestamp) {
+    fn keep(&self, mut message: Message, letter: message::Letter, settings: &settings::Settings, now: Timestamp) {
         message.subject = message::subject(&message.subject);
-        self.inner.mailbox.keep(message, message::sender(&settings.meta), now);
+        self.inner.mailbox.keep(message, message::sender(&settings.meta), letter.headers, now);
     }
 
     /// Says at most once a minute that mails are not sent.

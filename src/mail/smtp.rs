@@ -7,7 +7,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,9 +16,11 @@ use lettre::transport::smtp::{
     Error,
     authentication::{Credentials, Mechanism},
     client::{AsyncSmtpConnection, AsyncTokioStream, CertificateStore, TlsParameters},
-    extension::ClientId,
+    commands,
+    extension::{ClientId, Extension, MailBodyParameter, MailParameter},
 };
 use parking_lot::Mutex;
+use regex::Regex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
@@ -30,7 +32,7 @@ use crate::settings::Smtp;
 
 /// One of several addresses of the server may take this long to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// After the mail was taken, the goodbye may take this long. Nobody waits for it.
+/// After the mail was taken or refused, the goodbye may take this long. Nobody waits for it.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// All that a server may say in one conversation, in bytes: a few dozen short lines, and its certificates.
 const MAX_HEARD: usize = 64 * 1024;
@@ -73,14 +75,86 @@ impl Trust {
 /// conversation itself is not: somebody will correct the settings or the server.
 pub async fn deliver(smtp: &Smtp, trust: &Trust, letter: &Letter) -> Result<(), Undelivered> {
     let mut connection = connect(smtp, trust).await?;
-    let sent = connection.send(&letter.envelope, &letter.bytes).await;
-    sent.map_err(|error| match error.is_permanent() || error.is_client() {
-        true => Undelivered::for_good(error.to_string()),
-        false => Undelivered::for_now(error.to_string()),
-    })?;
+    let mut at_recipient = false;
+    let taken = hand_over(&mut connection, letter, &mut at_recipient).await;
     tokio::spawn(async move {
-        let _ = timeout(GOODBYE, connection.quit()).await;
+        let _ = timeout(GOODBYE, connection.abort()).await;
     });
+    taken.map_err(|refusal| refusal.into_undelivered(at_recipient))
+}
+
+/// Why a letter was not taken.
+enum Refusal {
+    Told(Error),
+    /// The server cannot do what this letter needs.
+    Unable(&'static str),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl Refusal {
+    fn into_undelivered(self, at_recipient: bool) -> Undelivered {
+        match self {
+            Self::Unable(what) => Undelivered::for_good(what),
+            Self::Told(error) if error.is_permanent() => {
+                let (what, code) = (error.to_string(), error.status().map_or(0, u16::from));
+                let dead_address = refuses_address(code, &what, at_recipient);
+                Undelivered { dead_address, ..Undelivered::for_good(what) }
+            }
+            Self::Told(error) if error.is_client() => Undelivered::for_good(error.to_string()),
+            Self::Told(error) => Undelivered::for_now(error.to_string()),
+        }
+    }
+}
+
+/// Whether a permanent refusal is about the address of the recipient. The enhanced code tells (RFC 3463: mailbox or
+/// domain that does not exist, mailbox switched off); without one, the usual codes in answer to that address do. What a
+/// server says of the letter or of us is no word about anybody's address.
+fn refuses_address(code: u16, what: &str, at_recipient: bool) -> bool {
+    match ENHANCED.captures(what).map(|found| (found[1].to_owned(), found[2].to_owned())) {
+        Some((subject, detail)) => matches!(
+            (subject.as_str(), detail.as_str()),
+            ("1", "0" | "1" | "2" | "3" | "6" | "10") | ("2", "1")
+        ),
+        None => at_recipient && matches!(code, 550 | 551 | 553),
+    }
+}
+
+static ENHANCED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?:^|[\s:])5\.(\d{1,3})\.(\d{1,3})(?:\s|$)").expect("the pattern is a constant"));
+
+/// The envelope and the letter, one command after the other: which of them is refused makes a difference.
+async fn hand_over(
+    connection: &mut AsyncSmtpConnection,
+    letter: &Letter,
+    at_recipient: &mut bool,
+) -> Result<(), Refusal> {
+    let mut parameters = Vec::new();
+    let is_foreign = |address: &lettre::Address| !AsRef::<str>::as_ref(address).is_ascii();
+    if letter.envelope.to().iter().chain(letter.envelope.from()).any(is_foreign) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Err(Refusal::Unable("the mail server knows no addresses beyond ASCII (SMTPUTF8)"));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    if !letter.bytes.is_ascii() {
+        if !connection.server_info().supports_feature(Extension::EightBitMime) {
+            return Err(Refusal::Unable("the mail server takes no mails beyond ASCII (8BITMIME)"));
+        }
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    connection.command(commands::Mail::new(letter.envelope.from().cloned(), parameters)).await?;
+    *at_recipient = true;
+    for address in letter.envelope.to() {
+        connection.command(commands::Rcpt::new(address.clone(), Vec::new())).await?;
+    }
+    *at_recipient = false;
+    connection.command(commands::Data).await?;
+    connection.message(&letter.bytes).await?;
     Ok(())
 }
 
@@ -275,6 +349,24 @@ mod tests {
             let outcome = against(greeting, script).await;
             let found = outcome.as_ref().err().map(|cause| cause.permanent);
             assert_eq!(found, permanent, "{greeting:?} {script:?}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_dead_when_the_server_says_so() {
+        for (code, what, at_recipient, dead) in [
+            (550, "permanent error (550): no such user", true, true),
+            (550, "permanent error (550): looks like spam", false, false),
+            (552, "permanent error (552): mailbox full", true, false),
+            (554, "permanent error (554): no", true, false),
+            (550, "permanent error (550): 5.1.1 unknown", true, true),
+            (550, "permanent error (550): 5.1.1 unknown", false, true),
+            (550, "permanent error (550): 5.2.1 disabled", true, true),
+            (550, "permanent error (550): 5.7.1 your address is listed at 5.1.1.1", true, false),
+            (553, "permanent error (553): 5.1.8 bad sender", true, false),
+            (550, "permanent error (550): 5.1.10 null MX", true, true),
+        ] {
+            assert_eq!(refuses_address(code, what, at_recipient), dead, "{what}");
         }
     }
 

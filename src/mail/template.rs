@@ -2,7 +2,7 @@
 
 use rusqlite::types::ValueRef;
 
-use super::{Message, layout, text};
+use super::{Marks, Message, layout, text};
 use crate::{
     db::Row,
     schema::{
@@ -90,6 +90,7 @@ pub fn compose(
         text: text::from_html(&body),
         html: layout::wrap(body),
         template: Some(template),
+        marks: Marks::default(),
     }
 }
 
@@ -169,7 +170,7 @@ fn cut(text: &str) -> &str {
 }
 
 /// `text` with the five characters that mean something in HTML spelt as the wire spells them.
-pub(super) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -10,17 +10,19 @@ pub struct Undelivered {
     pub what: String,
     /// This mail will not go out however often it is tried: the server refuses it, or it has no usable address.
     pub permanent: bool,
+    /// It is the address that was refused: no other mail will reach it either.
+    pub dead_address: bool,
 }
 
 impl Undelivered {
     /// No use in trying again.
     pub fn for_good(what: impl Into<String>) -> Self {
-        Self { what: what.into(), permanent: true }
+        Self { what: what.into(), permanent: true, dead_address: false }
     }
 
     /// It may go better another time: the network, a busy server, settings that somebody will correct.
     pub fn for_now(what: impl Into<String>) -> Self {
-        Self { what: what.into(), permanent: false }
+        Self { what: what.into(), permanent: false, dead_address: false }
     }
 
     /// The cause of `error`, if a mail that was not sent is.
@@ -39,4 +41,9 @@ impl From<Undelivered> for Error {
 /// True when sending the same mail again cannot help.
 pub fn is_permanent(error: &Error) -> bool {
     Undelivered::behind(error).is_some_and(|cause| cause.permanent)
+}
+
+/// True when the server refused the address of the recipient, and not this mail or whoever sent it.
+pub fn is_dead_address(error: &Error) -> bool {
+    Undelivered::behind(error).is_some_and(|cause| cause.permanent && cause.dead_address)
 }

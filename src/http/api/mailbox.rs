@@ -1,4 +1,4 @@
-//! `/api/mailbox`: the mails that were kept instead of sent (`docs/mailbox.md`). For superusers.
+//! `/api/mailbox`: what was kept instead of sent (`docs/mailbox.md`). For superusers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
         extract::{Call, query::Params},
         reply::Reply,
     },
-    mail::{Captured, Search, Template},
+    mail::{Captured, Medium, Search, Template},
 };
 
 /// Mails in one answer, unless asked for fewer or more.
@@ -34,7 +34,9 @@ pub async fn list(call: Call) -> Result<Reply> {
     let wait = number(&params, "wait", MAX_WAIT)?.unwrap_or(0);
     let search = Search {
         to: params.get("to").map(str::to_owned),
-        template: template(&params)?,
+        channel: named(&params, "channel", &Medium::ALL.map(Medium::as_str))?.and_then(Medium::parse),
+        target: params.get("target").map(str::to_owned),
+        template: named(&params, "template", &Template::ALL.map(Template::as_str))?.and_then(Template::parse),
         after: number(&params, "after", u64::MAX)?,
     };
     let mailbox = call.app().mail.mailbox();
@@ -69,9 +71,12 @@ fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
     }
 }
 
-fn template(params: &Params) -> Result<Option<Template>> {
-    let Some(name) = params.get("template") else { return Ok(None) };
-    let names = || Template::ALL.map(Template::as_str).join(", ");
-    let unknown = || Error::invalid(format!("\"template\" has to be one of {}.", names()));
-    Template::parse(name).map(Some).ok_or_else(unknown)
+/// One of these names.
+fn named<'a>(params: &'a Params, name: &'static str, names: &[&str]) -> Result<Option<&'a str>> {
+    match params.get(name) {
+        Some(asked) if !names.contains(&asked) => {
+            Err(Error::invalid(format!("{name:?} has to be one of {}.", names.join(", "))))
+        }
+        asked => Ok(asked),
+    }
 }
