@@ -294,7 +294,9 @@ mod tests {
         }
         let plain = marked(Marks::default()).len();
         let long = format!("https://x.y/{}", "a".repeat(1000));
-        for bad in ["", "a\r\nBcc: v@example.com", "a b", "a>, <b", "é", "javascript:alert(1)", "mailto:a@b.c", long.as_str()] {
+        for bad in
+            ["", "a\r\nBcc: v@example.com", "a b", "a>, <b", "é", "javascript:alert(1)", "mailto:a@b.c", long.as_str()]
+        {
             let marks = Marks { id: bad.to_owned(), thread: bad.to_owned(), unsubscribe: bad.to_owned() };
             assert_eq!(marked(marks).len(), plain, "{bad:?}");
         }

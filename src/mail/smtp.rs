@@ -116,10 +116,9 @@ impl Refusal {
 /// server says of the letter or of us is no word about anybody's address.
 fn refuses_address(code: u16, what: &str, at_recipient: bool) -> bool {
     match ENHANCED.captures(what).map(|found| (found[1].to_owned(), found[2].to_owned())) {
-        Some((subject, detail)) => matches!(
-            (subject.as_str(), detail.as_str()),
-            ("1", "0" | "1" | "2" | "3" | "6" | "10") | ("2", "1")
-        ),
+        Some((subject, detail)) => {
+            matches!((subject.as_str(), detail.as_str()), ("1", "0" | "1" | "2" | "3" | "6" | "10") | ("2", "1"))
+        }
         None => at_recipient && matches!(code, 550 | 551 | 553),
     }
 }

@@ -365,10 +365,19 @@ mod tests {
         let replace = |target: &str| target.starts_with("http").then(|| format!("https://t.co/?<'{target}\"&x"));
         for (html, expected) in [
             ("<p>http://x.y</p>", "<p>http://x.y</p>"),
-            ("é<a class=b href=\"http://x.y/?a&amp;b\">é</a>", "é<a class=b href=\"https://t.co/?%3C%27http://x.y/?a&amp;b%22&amp;x\">é</a>"),
-            ("<A HREF = 'http'>a</A><a href=http>", "<A HREF = 'https://t.co/?%3C%27http%22&amp;x'>a</A><a href=https://t.co/?%3C%27http%22&amp;x>"),
+            (
+                "é<a class=b href=\"http://x.y/?a&amp;b\">é</a>",
+                "é<a class=b href=\"https://t.co/?%3C%27http://x.y/?a&amp;b%22&amp;x\">é</a>",
+            ),
+            (
+                "<A HREF = 'http'>a</A><a href=http>",
+                "<A HREF = 'https://t.co/?%3C%27http%22&amp;x'>a</A><a href=https://t.co/?%3C%27http%22&amp;x>",
+            ),
             ("<a href=\"#x\"><a name=http><a href><a href=''>", "<a href=\"#x\"><a name=http><a href><a href=''>"),
-            ("<!-- <a href=http> --><script>'<a href=http>'</script><link href=http>", "<!-- <a href=http> --><script>'<a href=http>'</script><link href=http>"),
+            (
+                "<!-- <a href=http> --><script>'<a href=http>'</script><link href=http>",
+                "<!-- <a href=http> --><script>'<a href=http>'</script><link href=http>",
+            ),
             ("<a href=\"http", "<a href=\"https://t.co/?%3C%27http%22&amp;x"),
         ] {
             assert_eq!(rewrite_links(html, replace), expected, "{html}");

@@ -1,5 +1,6 @@
 //! How things leave: one file for each transport behind one trait.
 
+pub mod capture;
 mod transports;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -27,6 +28,8 @@ pub struct Letter {
     pub collapse: String,
     /// Of no use after this time.
     pub expires: Option<Timestamp>,
+    /// Mails tell when they are opened and which of their links are followed.
+    pub track: bool,
 }
 
 /// Where one push or webhook goes: a row of `_devices`.
