@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Rule, auth_options::AuthOptions, field::Field, index::Index};
+use super::{Rule, auth_options::AuthOptions, bootstrap::notify, field::Field, index::Index};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,6 +153,11 @@ impl Collection {
 
     pub fn is_view(&self) -> bool {
         self.kind() == CollectionType::View
+    }
+
+    /// True for all but the wire's own system collections.
+    pub fn rules_may_change(&self) -> bool {
+        !self.system || notify::NAMES.contains(&&*self.name)
     }
 
     /// The options of an auth collection.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Collection, FieldKind};
+use super::{Catalog, Collection, FieldKind, bootstrap::notify};
 use crate::{
     db::{Change, Kind, ReadTx, Row, WriteTx, quote_ident},
     error::{Error, Result},
@@ -30,7 +30,7 @@ pub(super) fn readable(tx: &ReadTx<'_>, view: &Collection) -> bool {
 
 /// Deletes the rows that refer to an auth collection; each is a change of its own in the log.
 pub(super) fn system_rows(tx: &mut WriteTx<'_>, catalog: &Catalog, id: &str) -> Result<()> {
-    for collection in REFERRING.iter().filter_map(|name| catalog.by_name(name)) {
+    for collection in REFERRING.iter().chain(&notify::OF_ACCOUNTS).filter_map(|name| catalog.by_name(name)) {
         let table = quote_ident(&collection.name);
         let rows = rows_of(tx, collection, id)?;
         tx.execute(&format!("DELETE FROM {table} WHERE `collectionRef` = ?1"), [id])?;

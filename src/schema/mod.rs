@@ -7,7 +7,7 @@
 //! that no other write shares.
 
 pub mod auth_options;
-mod bootstrap;
+pub(crate) mod bootstrap;
 pub mod catalog;
 pub mod collection;
 mod delete;

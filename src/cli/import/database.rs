@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
 
-use crate::db::quote_ident;
+use crate::{db::quote_ident, schema::bootstrap::notify};
 
 /// One collection of the source.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,8 +146,22 @@ fn refuse_foreign(connection: &Connection) -> anyhow::Result<()> {
         Some(name) => {
             bail!("data.db has something called {name}, a name that Conch needs: rename it first")
         }
-        None => Ok(()),
+        None => refuse_notifications(connection),
     }
+}
+
+/// Nor what takes the name of one of the collections of notifications.
+fn refuse_notifications(connection: &Connection) -> anyhow::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM _collections WHERE lower(name) = lower(?1)
+         UNION ALL SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = lower(?1)",
+    )?;
+    for name in notify::NAMES {
+        if let Some(taken) = statement.query_row([name], |row| row.get::<_, String>(0)).optional()? {
+            return Err(notify::in_the_way(&taken).into());
+        }
+    }
+    Ok(())
 }
 
 /// Nobody could open a directory whose settings nobody can read.
@@ -264,6 +278,8 @@ mod tests {
             ("CREATE TABLE _collections (id, name, schema)", "older than 0.23"),
             (&format!("{modern} CREATE TABLE _admins (id)"), "older than 0.23"),
             (&format!("{modern} CREATE TABLE __Conch_log (id)"), "__Conch_log"),
+            (&format!("{modern} CREATE VIEW _Inbox AS SELECT 1"), "_Inbox"),
+            (&format!("{modern} INSERT INTO _collections VALUES ('a', '_topics', 'base', '[]', '{{}}')"), "_topics"),
             (&format!("{modern} INSERT INTO _collections VALUES ('a', 'gone', 'base', '[]', '{{}}')"), "gone"),
             (&format!("{modern} INSERT INTO _collections VALUES ('a', 'b', 'view', '[', '{{}}')"), "no JSON"),
         ] {

@@ -21,7 +21,7 @@ use clap::{Args, Subcommand};
 
 use self::{database::Survey, progress::Progress, report::Report, source::Source, staging::Staging};
 use super::Place;
-use crate::{app::App, settings::Settings};
+use crate::{app::App, schema::bootstrap::notify, settings::Settings};
 
 /// `conch import`
 #[derive(Debug, Args)]
@@ -80,7 +80,7 @@ fn adopt(dir: &Path, place: &Place, survey: &Survey) -> anyhow::Result<Arc<Setti
     let settings = runtime.block_on(async {
         let config = Place { dir: dir.to_owned(), ..place.clone() }.config();
         let app = App::open(crate::app::Config { adopt: true, ..config }).context("the copy cannot be opened")?;
-        let kept = app.schema.catalog().all().len();
+        let kept = app.schema.catalog().all().len() - notify::NAMES.len();
         let settings = app.settings.current();
         app.db.close().await;
         drop(app);

@@ -12,7 +12,7 @@ use super::{apply::Apply, judge::is_superusers, plan::Plan, system::ACCOUNT_COLL
 use crate::{
     db::{Row, quote_ident},
     error::{Error, Result},
-    schema::{Collection, FieldKind, Modifier, field},
+    schema::{Collection, FieldKind, Modifier, bootstrap::notify, field},
 };
 
 /// Rows that are looked up at a time; also ids that are looked for at a time.
@@ -81,10 +81,10 @@ impl Apply<'_, '_> {
         Ok(())
     }
 
-    /// What `_otps` and the like hold of a deleted account.
+    /// What `_otps` and the like hold of a deleted account, and its devices, preferences and inbox.
     fn erase_account_rows(&mut self, account: &Collection, id: &str, pending: &mut Vec<Pending>) -> Result<()> {
         let catalog = self.catalog.clone();
-        for found in ACCOUNT_COLLECTIONS.iter().filter_map(|name| catalog.find(name)) {
+        for found in ACCOUNT_COLLECTIONS.iter().chain(&notify::OF_ACCOUNTS).filter_map(|name| catalog.find(name)) {
             let plan = self.plans.of(found);
             let rows = self.account_rows(&plan, &account.id, id)?;
             self.erase_all(&plan, rows, pending)?;

@@ -2,9 +2,10 @@
 //! date (`docs/wire/records-storage.md` §2, §6). All of it in one transaction.
 
 pub(super) mod adopt;
+pub mod notify;
 mod system;
 
-use super::{Catalog, CheckRule, draft::Draft, edit::Edit, validate};
+use super::{Catalog, CheckRule, Collection, draft::Draft, edit::Edit, store, validate};
 use crate::{
     db::{ReadTx, WriteTx},
     error::{Error, Issues, Result},
@@ -18,6 +19,8 @@ pub(super) enum State {
     New,
     /// Collections of an older layout.
     Outdated,
+    /// PocketBase's collections as they should be, without those of notifications.
+    Unnotified,
     Ready,
 }
 
@@ -67,20 +70,27 @@ pub(super) fn state(tx: &ReadTx<'_>) -> Result<State> {
     if !["fields", "options"].iter().all(|name| columns.iter().any(|column| column == name)) {
         return Err(too_old());
     }
-    Ok(if applied(tx)?.len() == MIGRATIONS.len() { State::Ready } else { State::Outdated })
+    Ok(match applied(tx)?.len() == MIGRATIONS.len() {
+        false => State::Outdated,
+        true if notify::are_there(tx)? => State::Ready,
+        true => State::Unnotified,
+    })
 }
 
 /// Makes a directory ready.
 pub(super) fn prepare(tx: &mut WriteTx<'_>, rules: &dyn CheckRule) -> Result<()> {
     match state(tx)? {
-        State::Ready => Ok(()),
-        State::New => create(tx, rules),
+        State::Ready => return Ok(()),
+        State::New => create(tx, rules)?,
         State::Outdated => {
             let done = applied(tx)?;
             adopt::migrate(tx, &done)?;
-            mark(tx, &done)
+            mark(tx, &done)?;
         }
+        State::Unnotified => tracing::info!("the directory gets its collections of notifications"),
     }
+    let catalog = store::load(tx, 0)?;
+    notify::create(tx, rules, &catalog)
 }
 
 /// Which of [`MIGRATIONS`] the directory has seen.
@@ -97,11 +107,16 @@ fn create(tx: &mut WriteTx<'_>, rules: &dyn CheckRule) -> Result<()> {
     tx.execute_batch(TABLES)?;
     let mut edit = Edit::begin(tx, rules, &Catalog::default())?;
     for collection in system::collections() {
-        let mut draft = Draft { collection, issues: Issues::default(), has_fields: true };
-        draft.settle(None, &edit.catalog, edit.tx.now());
-        edit.insert(draft.collection.into())?;
+        insert(&mut edit, collection)?;
     }
     mark(tx, &[])
+}
+
+/// Settles and stores one of the house's own.
+fn insert(edit: &mut Edit<'_, '_>, collection: Collection) -> Result<()> {
+    let mut draft = Draft { collection, issues: Issues::default(), has_fields: true };
+    draft.settle(None, &edit.catalog, edit.tx.now());
+    edit.insert(draft.collection.into()).map(drop)
 }
 
 /// Writes the rows of the migrations that are not yet there.

@@ -10,7 +10,8 @@ use crate::schema::{
 
 /// The default collection of an app's users.
 const USERS_ID: &str = "_pb_users_auth_";
-const OWNER: &str =
+/// Whoever the row belongs to.
+pub(super) const OWNER: &str =
     "@request.auth.id != '' && recordRef = @request.auth.id && collectionRef = @request.auth.collectionId";
 const SELF: &str = "id = @request.auth.id";
 
@@ -94,7 +95,7 @@ fn referring<const N: usize>(name: &str, own: [Field; N]) -> Collection {
     collection
 }
 
-fn required(name: &str) -> Field {
+pub(super) fn required(name: &str) -> Field {
     Field { required: true, system: true, ..Field::new(name, FieldKind::Text(Text::default())) }
 }
 
@@ -103,7 +104,7 @@ pub(super) fn sent_to() -> Field {
     Field { hidden: true, system: true, ..Field::new("sentTo", FieldKind::Text(Text::default())) }
 }
 
-fn dates(system: bool) -> [Field; 2] {
+pub(super) fn dates(system: bool) -> [Field; 2] {
     let date = |name: &str, on_update| Field {
         system,
         ..Field::new(name, FieldKind::Autodate(Autodate { on_create: true, on_update }))
@@ -111,6 +112,6 @@ fn dates(system: bool) -> [Field; 2] {
     [date("created", false), date("updated", true)]
 }
 
-fn index(unique: &str, name: &str, table: &str, columns: &str) -> String {
+pub(super) fn index(unique: &str, name: &str, table: &str, columns: &str) -> String {
     format!("CREATE {unique}INDEX `{name}` ON `{table}` ({columns})")
 }

@@ -1,6 +1,28 @@
 //! What stands in a directory: a new one, an old one, one that is too old.
 
 use super::*;
+use crate::schema::bootstrap::notify;
+
+/// Ids and names of the collections of notifications.
+const NOTIFY: [(&str, &str); 10] = [
+    ("pbc_3691310083", "_templates"),
+    ("pbc_620886014", "_devices"),
+    ("pbc_4187414096", "_topics"),
+    ("pbc_2362228664", "_subscriptions"),
+    ("pbc_3759427597", "_preferences"),
+    ("pbc_2182565123", "_schedules"),
+    ("pbc_3904603498", "_notifications"),
+    ("pbc_4240266852", "_deliveries"),
+    ("pbc_3275383531", "_inbox"),
+    ("pbc_555298987", "_suppressions"),
+];
+/// Everything of them as it stands in a directory that has none: as an older version made it.
+const WITHOUT: &str = "DELETE FROM __conch_meta WHERE key = 'collections_of_notifications';
+    DELETE FROM _collections WHERE name IN ('_templates', '_devices', '_topics', '_subscriptions', '_preferences',
+        '_schedules', '_notifications', '_deliveries', '_inbox', '_suppressions');
+    DROP TABLE _templates; DROP TABLE _devices; DROP TABLE _topics; DROP TABLE _subscriptions;
+    DROP TABLE _preferences; DROP TABLE _schedules; DROP TABLE _notifications; DROP TABLE _deliveries;
+    DROP TABLE _inbox; DROP TABLE _suppressions;";
 
 #[tokio::test]
 async fn a_new_directory_has_the_reference_layout() {
@@ -17,6 +39,9 @@ async fn a_new_directory_has_the_reference_layout() {
             ("pbc_3142635823", "_superusers", "auth", true),
             ("_pb_users_auth_", "users", "auth", false),
         ]
+        .into_iter()
+        .chain(NOTIFY.map(|(id, name)| (id, name, "base", true)))
+        .collect::<Vec<_>>()
     );
     assert_eq!(
         house.rows("SELECT sql FROM sqlite_master WHERE tbl_name = '_otps' AND sql IS NOT NULL ORDER BY type DESC"),
@@ -47,6 +72,7 @@ async fn directories_of_older_versions_are_brought_up_to_date() {
         {"name": "boss", "type": "relation", "collectionId": "pbc_3142635823"}]}))
         .await
         .unwrap();
+    house.run(WITHOUT);
     let fresh = house.rows("SELECT id, fields, indexes FROM _collections WHERE system ORDER BY rowid");
     // As 0.23.0 left it: random ids, no `sentTo`, indexes that nobody listed, a rule too many.
     house.run(&format!(
@@ -71,6 +97,8 @@ async fn directories_of_older_versions_are_brought_up_to_date() {
     assert_eq!(house.rows("SELECT deleteRule FROM _collections WHERE name = '_otps'"), ["NULL"]);
     assert_eq!(house.rows("SELECT collectionRef FROM _mfas"), ["pbc_3142635823"]);
     let again = house.rows("SELECT id, fields, indexes FROM _collections WHERE system ORDER BY rowid");
+    assert_eq!(again.len(), fresh.len() + NOTIFY.len());
+    let again = again[..fresh.len()].to_vec();
     let parts = |rows: &[String], part: usize| -> Vec<String> {
         rows.iter().map(|row| row.split('|').nth(part).unwrap_or_default().to_owned()).collect()
     };
@@ -105,5 +133,78 @@ async fn a_directory_before_0_23_is_refused() {
         let db = Db::open(dir.path(), options(&clock)).unwrap();
         let error = Schema::open(db, Arc::new(Rules)).err().expect("refused");
         assert!(error.message.contains("0.23"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_without_them_gets_the_collections_of_notifications() {
+    let house = House::new();
+    let made = house.everything();
+    house.run(WITHOUT);
+    house.create(json!({"name": "posts", "type": "base"})).await.unwrap();
+    let posts = house.rows("SELECT * FROM _collections WHERE name = 'posts'");
+    let house = house.again().await;
+    assert_eq!(house.rows("SELECT * FROM _collections WHERE name = 'posts'"), posts);
+    for (_, name) in NOTIFY {
+        let has = |all: &[String]| all.iter().filter(|row| row.contains(name)).cloned().collect::<Vec<_>>();
+        assert_eq!(has(&house.everything()).len(), has(&made).len(), "{name}");
+    }
+    // Asked a second time, because the note got lost, it finds them.
+    house.run("DELETE FROM __conch_meta WHERE key = 'collections_of_notifications'");
+    let before = house.rows("SELECT * FROM _collections");
+    let house = house.again().await;
+    assert_eq!(house.rows("SELECT * FROM _collections"), before);
+}
+
+#[tokio::test]
+async fn what_has_their_name_is_named_and_nothing_happens() {
+    let tables = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat*' ORDER BY name";
+    for (sql, name) in [
+        ("CREATE TABLE _Inbox (x)", "_Inbox"),
+        ("CREATE VIEW _topics AS SELECT 1", "_topics"),
+        ("CREATE TABLE other (x); CREATE INDEX idx__DEVICES_token ON other (x)", "idx__DEVICES_token"),
+        ("INSERT INTO _collections (id, name, fields) VALUES ('mine', '_schedules', '[]')", "_schedules"),
+    ] {
+        let house = House::new();
+        house.run(WITHOUT);
+        house.run(sql);
+        let before = house.rows(tables);
+        let House { schema, clock, dir } = house;
+        schema.db.close().await;
+        drop(schema);
+        let db = Db::open(dir.path(), options(&clock)).unwrap();
+        let error = Schema::open(db.clone(), Arc::new(Rules)).err().expect("refused");
+        assert!(error.message.contains(&format!("\"{name}\"")) && error.message.contains("Rename"), "{error}");
+        let after = db.read_blocking(move |tx| Ok((rows(tx, tables)?, notify::are_there(tx)?))).unwrap();
+        assert_eq!(after, (before, false));
+        db.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_collection_keeps_its_id_and_is_not_in_the_way() {
+    let house = House::new();
+    house.run(WITHOUT);
+    let id = ids::collection_base(CollectionType::Base, "_topics");
+    house.create(json!({"name": "topics_of_mine", "type": "base"})).await.unwrap();
+    house.run(&format!("UPDATE _collections SET id = '{id}' WHERE name = 'topics_of_mine'"));
+    let house = house.again().await;
+    let (topics, subscriptions) = (house.schema.find("_topics").unwrap(), house.schema.find("_subscriptions").unwrap());
+    assert_eq!(*topics.id, format!("{id}2"));
+    let FieldKind::Relation(topic) = &subscriptions.field("topic").unwrap().kind else { panic!("no relation") };
+    assert_eq!(topic.collection_id, *topics.id);
+}
+
+#[tokio::test]
+async fn owners_change_the_rules_of_notifications_and_no_others_of_the_system() {
+    let house = House::new();
+    for (_, name) in NOTIFY {
+        house.update(name, json!({"listRule": "id != ''", "createRule": ""})).await.unwrap();
+        assert_eq!(house.schema.find(name).unwrap().list_rule.as_deref(), Some("id != ''"));
+        house.update(name, json!({"fields": [{"name": "x", "type": "text"}]})).await.unwrap_err();
+        assert!(house.schema.delete(name).await.is_err());
+    }
+    for name in ["_mfas", "_otps", "_authOrigins", "_externalAuths", "_superusers"] {
+        house.update(name, json!({"listRule": "id != ''"})).await.unwrap_err();
     }
 }

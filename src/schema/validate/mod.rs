@@ -141,9 +141,10 @@ impl Check<'_> {
         checked.map_err(|reason| Leaf::new("validation_invalid_rule", format!("Invalid rule: {reason}.")))
     }
 
-    /// The rules of a system collection stay as they are. `of` reads the same rule from the stored collection.
+    /// The rules of the wire's system collections stay as they are. `of` reads the same rule from the stored collection.
     pub fn system_rule(&self, rule: &Rule, of: impl Fn(&Collection) -> Option<Rule>) -> Result<(), Leaf> {
-        let changed = |original: &Collection| original.system && of(original).is_some_and(|old| old != *rule);
+        let changed =
+            |original: &Collection| !original.rules_may_change() && of(original).is_some_and(|old| old != *rule);
         if self.original.is_some_and(changed) {
             let message = "The rules of a system collection cannot be changed.";
             return Err(Leaf::new("validation_collection_system_rule_change", message));
