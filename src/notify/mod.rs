@@ -14,9 +14,12 @@
 //! | `how` | the transports |
 //! | `what` | templates |
 
+mod bell;
 mod channel;
 mod delivery;
 pub mod how;
+pub mod intent;
+pub mod plan;
 pub mod what;
 pub mod when;
 pub mod whether;
@@ -25,6 +28,7 @@ pub mod who;
 use std::sync::Arc;
 
 pub use self::{
+    bell::Bells,
     channel::Channel,
     delivery::{Priority, State},
 };
@@ -61,11 +65,12 @@ pub struct Rooms {
 #[derive(Clone)]
 pub struct Notify {
     rooms: Arc<Rooms>,
+    bells: Arc<Bells>,
 }
 
 impl Notify {
     pub fn new(rooms: Rooms) -> Self {
-        Self { rooms: Arc::new(rooms) }
+        Self { rooms: Arc::new(rooms), bells: Arc::default() }
     }
 
     /// Begins to work on what is due, as tasks of the current runtime.

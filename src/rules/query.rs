@@ -102,6 +102,11 @@ impl<'a> Query<'a> {
         self.column("{0} = {1}", "id", Value::Text(id.to_owned()));
     }
 
+    /// Only records whose id follows this one, in the order of ids.
+    pub fn and_after(&mut self, id: &str) {
+        self.column("{0} > {1}", "id", Value::Text(id.to_owned()));
+    }
+
     /// Only records where `column` (of the base table, quoted here) is one of these texts, bound as one JSON array.
     pub fn and_in(&mut self, column: &str, values: &[&str]) {
         let list = serde_json::to_string(values).expect("texts are always JSON");

@@ -1,5 +1,7 @@
 //! Recipients: accounts by id, by filter, by topic; plain e-mail addresses; their devices.
 
+pub mod audience;
+
 use std::sync::Arc;
 
 /// Somebody to be told something.
