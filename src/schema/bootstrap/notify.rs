@@ -264,12 +264,14 @@ fn deliveries() -> Collection {
     let of = |unique, name, columns| index(unique, name, "_deliveries", columns);
     let some = |unique, name, columns, condition| partial(unique, name, "_deliveries", columns, condition);
     let once = "`notification`, `collectionRef`, `recordRef`, `address`, `channel`, `step`";
-    let batch = "`collectionRef`, `recordRef`, `channel`, `digest`";
+    let batch = "`collectionRef`, `recordRef`, `address`, `channel`, `digest`";
     collection.indexes = vec![
         some("", "idx__deliveries_due", "`channel`, `priority`, `due`", "`state` = 'scheduled'"),
         some("", "idx__deliveries_lease", "`lease`", "`state` = 'sending'"),
         of("UNIQUE ", "idx__deliveries_once", once),
         of("", "idx__deliveries_owner", "`recordRef`, `collectionRef`, `state`, `channel`, `sentAt`"),
+        some("", "idx__deliveries_address", "`address`, `state`, `channel`", "`address` != ''"),
+        some("", "idx__deliveries_open", "`notification`", "`state` IN ('scheduled', 'batched', 'sending')"),
         some("", "idx__deliveries_leader", "`digestOf`", "`digestOf` != ''"),
         some("UNIQUE ", "idx__deliveries_digest", batch, "`state` = 'scheduled' AND `digest` != ''"),
     ];
