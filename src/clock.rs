@@ -2,10 +2,14 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// A sleep looks at the system's clock again after this at the latest: that may be set, and stands still for timers
@@ -28,7 +32,11 @@ impl Timestamp {
 
     /// So much later; the end of time at most.
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        self.plus_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
     }
 
     /// How long it is from here until `later`; nothing when that is over.
@@ -79,8 +87,20 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 /// The source of time: the system's, or a hand that a test moves.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    hand: Option<Arc<watch::Sender<i64>>>,
+    kind: Kind,
 }
+
+#[derive(Debug, Clone, Default)]
+enum Kind {
+    #[default]
+    System,
+    /// Stands still until it is set, backwards too: for tests of the house.
+    Manual(Arc<watch::Sender<i64>>),
+    Steerable(Arc<Steering>),
+}
+
+/// The last moment that dates can be written of: no clock is set beyond it.
+const LAST: Timestamp = Timestamp(253_402_300_799_999);
 
 impl Clock {
     /// The operating system's clock.
@@ -90,40 +110,131 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::set`].
     pub fn manual(start: Timestamp) -> Self {
-        Self { hand: Some(Arc::new(watch::Sender::new(start.0))) }
+        Self { kind: Kind::Manual(Arc::new(watch::Sender::new(start.0))) }
     }
 
-    /// Moves a manual clock; a system clock does not listen.
+    /// A clock that shows the system's time until it is steered ([`Clock::steering`]): for `conch serve --temp`.
+    pub fn steerable() -> Self {
+        Self { kind: Kind::Steerable(Arc::default()) }
+    }
+
+    /// How to steer it, if this is a clock that can be.
+    pub fn steering(&self) -> Option<&Steering> {
+        match &self.kind {
+            Kind::Steerable(steering) => Some(steering),
+            Kind::System | Kind::Manual(_) => None,
+        }
+    }
+
+    /// Moves a manual clock; others do not listen.
     pub fn set(&self, time: Timestamp) {
-        if let Some(hand) = &self.hand {
+        if let Kind::Manual(hand) = &self.kind {
             hand.send_replace(time.0);
         }
     }
 
     pub fn now(&self) -> Timestamp {
-        match &self.hand {
-            Some(hand) => Timestamp(*hand.borrow()),
-            None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-            }
+        match &self.kind {
+            Kind::System => system_now(),
+            Kind::Manual(hand) => Timestamp(*hand.borrow()),
+            Kind::Steerable(steering) => steering.now(),
         }
     }
 
     /// Sleeps until this clock shows `time`: at once when it does already.
     pub async fn sleep_until(&self, time: Timestamp) {
-        if let Some(hand) = &self.hand {
-            // The sender is ours, so there always is one.
-            let _ = hand.subscribe().wait_for(|now| *now >= time.0).await;
-            return;
-        }
-        loop {
-            let left = self.now().until(time);
-            if left.is_zero() {
-                return;
+        match &self.kind {
+            Kind::System => {
+                while let Some(left) = self.left(time) {
+                    tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+                }
             }
-            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            Kind::Manual(hand) => {
+                // The sender is ours, so there always is one.
+                let _ = hand.subscribe().wait_for(|now| *now >= time.0).await;
+            }
+            Kind::Steerable(steering) => {
+                let mut steered = steering.steered.subscribe();
+                while let Some(left) = self.left(time) {
+                    // Whether it stands still or runs: it has been steered when that changes.
+                    let frozen = steering.is_frozen();
+                    tokio::select! {
+                        () = tokio::time::sleep(left.min(LOOK_AGAIN)), if !frozen => {}
+                        _ = steered.changed() => {}
+                    }
+                }
+            }
         }
+    }
+
+    /// How long it is until `time`; `None` when that is over.
+    fn left(&self, time: Timestamp) -> Option<Duration> {
+        Some(self.now().until(time)).filter(|left| !left.is_zero())
+    }
+}
+
+fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What a clock that can be steered has been told. It never goes back, unless the system's does.
+#[derive(Debug)]
+pub struct Steering {
+    /// Milliseconds that it is ahead of the system's clock while it runs.
+    ahead: AtomicI64,
+    /// What it shows while it stands still; [`RUNS`] otherwise.
+    frozen: AtomicI64,
+    /// Told of each change. Locked while changing, so that two do not mix.
+    steered: watch::Sender<()>,
+    changing: Mutex<()>,
+}
+
+/// No time at which a clock can be stopped.
+const RUNS: i64 = i64::MIN;
+
+impl Default for Steering {
+    fn default() -> Self {
+        let steered = watch::Sender::new(());
+        Self { ahead: AtomicI64::new(0), frozen: AtomicI64::new(RUNS), steered, changing: Mutex::default() }
+    }
+}
+
+impl Steering {
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(SeqCst) != RUNS
+    }
+
+    fn now(&self) -> Timestamp {
+        match self.frozen.load(SeqCst) {
+            RUNS => system_now().plus_millis(self.ahead.load(SeqCst)),
+            frozen => Timestamp(frozen),
+        }
+    }
+
+    /// Sets the clock forward and then holds it (`Some(true)`), lets it go on from there, or leaves it as it was.
+    /// Answers what it shows now; `None`, and changes nothing, when `to` of the present time is earlier than that, or
+    /// has no date that can be written.
+    ///
+    /// Whoever sleeps until then wakes at once.
+    pub fn steer(&self, to: impl FnOnce(Timestamp) -> Option<Timestamp>, freeze: Option<bool>) -> Option<Timestamp> {
+        let _alone = self.changing.lock();
+        let now = self.now();
+        let to = to(now).filter(|to| *to >= now && *to <= LAST)?;
+        if freeze.unwrap_or_else(|| self.is_frozen()) {
+            self.frozen.store(to.0, SeqCst);
+        } else {
+            // In this order: whoever looks in between sees it stand still.
+            let ahead = if self.is_frozen() {
+                to.0.saturating_sub(system_now().0)
+            } else {
+                self.ahead.load(SeqCst).saturating_add(to.0.saturating_sub(now.0))
+            };
+            self.ahead.store(ahead, SeqCst);
+            self.frozen.store(RUNS, SeqCst);
+        }
+        self.steered.send_replace(());
+        Some(to)
     }
 }
 
@@ -171,5 +282,55 @@ mod tests {
         let soon = system.now().plus(Duration::from_millis(20));
         system.sleep_until(soon).await;
         assert!(system.now() >= soon);
+    }
+
+    #[tokio::test]
+    async fn a_steered_clock_runs_stands_jumps_and_goes_on() {
+        let clock = Clock::steerable();
+        let steering = clock.steering().unwrap();
+        let hours = |n: i64| move |now: Timestamp| Some(now.plus_millis(n * 3_600_000));
+        assert!((clock.now().0 - system_now().0).abs() < 1000 && !steering.is_frozen());
+        // It runs on ahead.
+        let noon = steering.steer(hours(3), None).unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let ran = noon.until(clock.now());
+        assert!(ran >= Duration::from_millis(15) && ran < Duration::from_secs(10), "{ran:?}");
+        // It stands, and jumps while it stands.
+        let stopped = steering.steer(Some, Some(true)).unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(clock.now(), stopped);
+        let next = steering.steer(hours(26), None).unwrap();
+        assert_eq!((next, clock.now()), (stopped.plus(Duration::from_secs(26 * 3600)), next));
+        // Never back, never to where there are no dates.
+        for to in [stopped, Timestamp(next.0 - 1), Timestamp(LAST.0 + 1), Timestamp(i64::MIN)] {
+            assert_eq!(steering.steer(|_| Some(to), Some(false)), None);
+        }
+        assert!(clock.now() == next && steering.is_frozen());
+        // It goes on from where it stood.
+        assert_eq!(steering.steer(Some, Some(false)), Some(next));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let ran = next.until(clock.now());
+        assert!(ran >= Duration::from_millis(15) && ran < Duration::from_secs(10), "{ran:?}");
+        assert!(Clock::system().steering().is_none() && Clock::manual(next).steering().is_none());
+    }
+
+    #[tokio::test]
+    async fn sleepers_follow_a_steered_clock_at_once() {
+        let clock = Clock::steerable();
+        let steering = clock.steering().unwrap();
+        let start = steering.steer(Some, Some(true)).unwrap();
+        let asleep = |millis: i64| {
+            let clock = clock.clone();
+            tokio::spawn(async move { clock.sleep_until(start.plus_millis(millis)).await })
+        };
+        let (soon, tomorrow, later) = (asleep(20), asleep(86_400_000), asleep(86_400_020));
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert!(!soon.is_finished(), "it stands still");
+        steering.steer(|now| Some(now.plus_millis(86_400_000)), None).unwrap();
+        soon.await.unwrap();
+        tomorrow.await.unwrap();
+        assert!(!later.is_finished());
+        steering.steer(Some, Some(false)).unwrap();
+        later.await.unwrap();
     }
 }

@@ -17,7 +17,7 @@ mod field;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
 use jiff::{
     SignedDuration, Timestamp as Instant, ToSpan,
@@ -32,6 +32,17 @@ use crate::clock::Timestamp;
 const YEARS_AHEAD: i16 = 41;
 /// Stretches of one offset, or hidden wall times, that are looked at for one answer; zones change twice a year.
 const MAX_STEPS: usize = 2000;
+
+/// What becomes of the times at which the server was not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// Nothing.
+    Skip,
+    /// One run for all of them.
+    Once,
+    /// A run for each, the newest so many.
+    All(u16),
+}
 
 /// A cron expression in a zone.
 #[derive(Debug, Clone)]
@@ -74,6 +85,36 @@ impl Cron {
     /// All times after this one, in order.
     pub fn after(&self, time: Timestamp) -> impl Iterator<Item = Timestamp> {
         std::iter::successors(self.next_after(time), |time| self.next_after(*time))
+    }
+
+    /// What is to be made up for at `now`, in order, when all until `since` has been seen to: none of the times between
+    /// the two (`now` included), the last, or the last so many.
+    pub fn missed(&self, since: Timestamp, now: Timestamp, policy: Missed) -> Vec<Timestamp> {
+        let most = match policy {
+            Missed::Skip => 0,
+            Missed::Once => 1,
+            Missed::All(most) => usize::from(most),
+        };
+        let mut last = VecDeque::with_capacity(most);
+        if most == 0 {
+            return last.into();
+        }
+        // From a point so late that nobody has to walk through years of minutes.
+        let mut span = 3_600_000;
+        let from = loop {
+            let from = Timestamp(now.0.saturating_sub(span)).max(since);
+            if from == since || self.after(from).take(most).filter(|time| *time <= now).count() == most {
+                break from;
+            }
+            span = span.saturating_mul(4);
+        };
+        for time in self.after(from).take_while(|time| *time <= now) {
+            if last.len() == most {
+                last.pop_front();
+            }
+            last.push_back(time);
+        }
+        last.into()
     }
 
     /// The next moment at which the clock shows what fits.

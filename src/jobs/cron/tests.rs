@@ -94,6 +94,36 @@ fn expressions_and_zones_are_told_back() {
     }
 }
 
+#[test]
+fn what_was_missed_is_skipped_or_made_up_for() {
+    let (since, now) = ("2026-11-20T10:00:00Z", "2026-11-22T10:00:00Z");
+    let years = "1996-11-22T10:00:00Z";
+    for (expression, since, policy, expected) in [
+        ("0 9 * * *", since, Missed::Skip, vec![]),
+        ("0 9 * * *", since, Missed::Once, vec!["2026-11-22T09:00:00Z"]),
+        ("0 9 * * *", since, Missed::All(9), vec!["2026-11-21T09:00:00Z", "2026-11-22T09:00:00Z"]),
+        ("0 9 * * *", since, Missed::All(1), vec!["2026-11-22T09:00:00Z"]),
+        ("0 9 * * *", since, Missed::All(0), vec![]),
+        // From now on nothing is missed; what has been seen to is not.
+        ("0 10 * * *", since, Missed::All(9), vec!["2026-11-21T10:00:00Z", "2026-11-22T10:00:00Z"]),
+        ("0 9 * * *", "2026-11-22T09:00:00Z", Missed::All(9), vec![]),
+        ("0 9 * * *", "2030-01-01T00:00:00Z", Missed::Once, vec![]),
+        // However long it was, and however often.
+        ("* * * * *", years, Missed::All(2), vec!["2026-11-22T09:59:00Z", "2026-11-22T10:00:00Z"]),
+        ("0 0 1 1 *", years, Missed::All(2), vec!["2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"]),
+        ("0 0 30 2 *", years, Missed::Once, vec![]),
+    ] {
+        let cron = Cron::parse(expression, "UTC").unwrap();
+        let missed = cron.missed(at(since), at(now), policy);
+        let expected: Vec<_> = expected.into_iter().map(at).collect();
+        assert_eq!(missed, expected, "{expression} since {since} {policy:?}");
+    }
+    let cron = Cron::parse("* * * * *", "UTC").unwrap();
+    let begun = std::time::Instant::now();
+    assert_eq!(cron.missed(at(years), at(now), Missed::All(1000)).len(), 1000);
+    assert!(begun.elapsed().as_millis() < 500, "{:?}", begun.elapsed());
+}
+
 const ZONES: [&str; 12] = [
     "Europe/Berlin",
     "Europe/Dublin",
