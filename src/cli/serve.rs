@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     app::{App, Config},
+    clock::Clock,
     db::{self, Durability},
     files::Effort,
     http::server,
@@ -73,7 +74,7 @@ pub struct Serve {
     dev: bool,
     /// For tests: an empty directory that is removed at exit, also when the parent process dies; a superuser is created
     /// and told in one JSON line on stdout. Nothing is synchronised to the disk, no mail is sent (GET /api/mailbox has
-    /// them); --dir and --sync do not count
+    /// them), the clock can be steered (/api/test/clock); --dir and --sync do not count
     #[arg(long, env = "CONCH_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
 }
@@ -125,6 +126,7 @@ impl Serve {
             temporary: self.temp,
             thumbs: self.thumbs(),
             capture_mail: self.dev,
+            clock: if self.temp { Clock::steerable() } else { Clock::system() },
             log_retention: self.log_retention,
             ..Config::new(dir.to_owned())
         }

@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, files, health, mailbox, notify, pages, realtime, records, settings},
+    api::{auth, batch, collections, files, health, mailbox, notify, pages, realtime, records, settings, test},
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -96,6 +96,10 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         }
 
         (method, ["api", "notify", rest @ ..]) => Box::pin(notify::dispatch(call, method, rest)).await,
+
+        (&Method::GET, ["api", "test", "clock"]) => test::clock(call),
+        (&Method::POST, ["api", "test", "clock"]) => Box::pin(test::steer(call)).await,
+        (&Method::POST, ["api", "test", "run-due"]) => Box::pin(test::run_due(call)).await,
 
         (&Method::GET, ["_", file]) => pages::file(file),
 

@@ -101,6 +101,21 @@ impl Runner {
         *started = Some(Started { stop, task: tokio::spawn(shift.work(stopped)) });
     }
 
+    /// Whether no job of a kind that is handled here is due or runs.
+    pub async fn is_idle(&self) -> Result<bool> {
+        let kinds: Vec<_> = self.inner.handlers.lock().keys().copied().collect();
+        let clock = self.inner.jobs.db.clock().clone();
+        let read = self.inner.jobs.db.read(move |tx| {
+            let now = clock.now();
+            let mut idle = true;
+            for kind in &kinds {
+                idle &= store::is_idle(tx, kind, now)?;
+            }
+            Ok(idle)
+        });
+        read.await
+    }
+
     /// Claims nothing more, gives running handlers a moment to end, then breaks them off and gives their jobs back.
     pub async fn stop(&self) {
         let started = self.inner.started.lock().take();

@@ -56,6 +56,11 @@ pub(super) const FORGET_DEAD: &str = "
     DELETE FROM __conch_jobs WHERE kind = ?1 AND state = 'dead' AND id <=
       (SELECT id FROM __conch_jobs WHERE kind = ?1 AND state = 'dead' ORDER BY id DESC LIMIT 1 OFFSET ?2)";
 
+/// Whether one is due or runs.
+pub(super) const IS_BUSY: &str = "
+    SELECT EXISTS (SELECT 1 FROM __conch_jobs WHERE kind = ?1 AND state = 'waiting' AND due <= ?2)
+        OR EXISTS (SELECT 1 FROM __conch_jobs WHERE kind = ?1 AND state = 'running')";
+
 /// A run that has been claimed.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
@@ -109,6 +114,11 @@ pub(super) fn next(tx: &ReadTx<'_>, kind: &str) -> Result<Option<Timestamp>> {
 /// Whether one waits or runs.
 pub(super) fn is_there(tx: &ReadTx<'_>, kind: &str) -> Result<bool> {
     Ok(next(tx, kind)?.is_some())
+}
+
+/// Whether none runs or is due at `now`.
+pub(super) fn is_idle(tx: &ReadTx<'_>, kind: &str, now: Timestamp) -> Result<bool> {
+    Ok(tx.query_one(IS_BUSY, params![kind, now.0], |row| row.get(0))? != Some(true))
 }
 
 /// The job is done. False when the run is not the current one.

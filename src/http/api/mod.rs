@@ -12,6 +12,7 @@ pub mod pages;
 pub mod realtime;
 pub mod records;
 pub mod settings;
+pub mod test;
 
 use super::{
     extract::{body::Received, query::Params},
