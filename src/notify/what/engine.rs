@@ -8,7 +8,6 @@
 use std::{
     cell::Cell,
     collections::{HashMap, VecDeque},
-    fmt::Write as _,
     hash::{BuildHasher, RandomState},
     io,
     sync::{Arc, LazyLock},
@@ -164,10 +163,34 @@ fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), minij
         }
         _ => {
             let mut page = Page::default();
-            // A failure is a full page.
-            let _ = write!(page, "{value}");
-            spend(if page.full { MAX_OUTPUT + 1 } else { page.text.len() })?;
+            spend(if write_json(value, 0, &mut page) { page.text.len() } else { MAX_OUTPUT + 1 })?;
             escape_formatter(out, state, &String::from_utf8_lossy(&page.text).into_owned().into())
+        }
+    }
+}
+
+/// A list or an object, as JSON. False when it is too much: a list may be endless without being large.
+fn write_json(value: &Value, depth: usize, page: &mut Page) -> bool {
+    let text = |text: &str, page: &mut Page| serde_json::to_writer(page, text).is_ok();
+    match (value.kind(), value.as_str()) {
+        (_, Some(string)) => text(string, page),
+        (ValueKind::Bool | ValueKind::Number, _) => page.take(value.to_string().as_bytes()),
+        (ValueKind::Undefined | ValueKind::None, _) => page.take(b"null"),
+        _ if depth > MAX_DEPTH => false,
+        (kind, _) => {
+            let Ok(entries) = value.try_iter() else { return page.take(b"null") };
+            let is_map = kind == ValueKind::Map;
+            page.take(if is_map { b"{" } else { b"[" })
+                && entries.enumerate().all(|(index, entry)| {
+                    (index == 0 || page.take(b","))
+                        && if is_map {
+                            let item = value.get_item(&entry).unwrap_or_default();
+                            text(&entry.to_string(), page) && page.take(b":") && write_json(&item, depth + 1, page)
+                        } else {
+                            write_json(&entry, depth + 1, page)
+                        }
+                })
+                && page.take(if is_map { b"}" } else { b"]" })
         }
     }
 }
@@ -196,12 +219,6 @@ impl io::Write for Page {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl std::fmt::Write for Page {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        if self.take(text.as_bytes()) { Ok(()) } else { Err(std::fmt::Error) }
     }
 }
 
