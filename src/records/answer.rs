@@ -37,6 +37,15 @@ impl Records {
         .await
     }
 
+    /// A stored row (all columns of `collection`) as JSON, as its owner sees it: with the e-mail address, without hidden
+    /// fields, without expansions. For texts that are sent to its owner.
+    pub fn visible(&self, collection: &Arc<Collection>, row: &Row) -> Rendered {
+        let table = self.tables.of(collection);
+        let mut out = Vec::with_capacity(512);
+        render::record(&table, table.layout(Audience::Public), row, &Emails::all(), &mut out);
+        out
+    }
+
     /// The table of the collection as it is now, if the row still fits it; else as it was.
     fn table_now(&self, catalog: &Catalog, collection: &Arc<Collection>, row: &Row) -> Arc<Table> {
         if let Some(now) = catalog.by_id(&collection.id).filter(|now| !Arc::ptr_eq(now, collection)) {
