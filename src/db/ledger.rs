@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Change;
+use super::{Change, Touched};
 
 /// Places for the newest changes of records. Only what happened between a snapshot and the write that was judged on it
 /// is ever asked for, so that few of those who ask meet another record's change.
@@ -38,17 +38,29 @@ impl Ledger {
 
     pub(super) fn record(&mut self, changes: &[(u64, Arc<Change>)]) {
         for (seq, change) in changes {
-            // The common case allocates nothing: the collection is known.
-            match self.newest.get_mut(&change.collection) {
-                Some(newest) => *newest = *seq,
-                None => {
-                    self.newest.insert(Arc::clone(&change.collection), *seq);
-                }
-            }
-            let place = self.place(&change.collection, &change.record);
-            self.records[place] = *seq;
+            self.note(&change.collection, &change.record, *seq);
             self.last = *seq;
         }
+    }
+
+    /// What does not enter the log, with the number as of which earlier snapshots are stale. While nothing else happens,
+    /// a snapshot that has it has a smaller number, too: then it is taken for stale without need.
+    pub(super) fn record_quiet(&mut self, quiet: &[(u64, Touched)]) {
+        for (seq, touched) in quiet {
+            self.note(&touched.collection, &touched.record, *seq);
+        }
+    }
+
+    fn note(&mut self, collection: &Arc<str>, record: &str, seq: u64) {
+        // The common case allocates nothing: the collection is known.
+        match self.newest.get_mut(collection) {
+            Some(newest) => *newest = seq,
+            None => {
+                self.newest.insert(Arc::clone(collection), seq);
+            }
+        }
+        let place = self.place(collection, record);
+        self.records[place] = seq;
     }
 
     /// Something changed that the log does not tell: whatever was read up to now may be stale. `last` is the newest

@@ -97,11 +97,23 @@ pub struct Page {
     pub last: u64,
 }
 
+/// A record write that does not enter the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Collection id.
+    pub collection: Arc<str>,
+    /// Record id.
+    pub record: String,
+}
+
 /// What one group committed, in commit order, with both images: for live readers.
 #[derive(Debug)]
 pub struct Commit {
     /// Sequence number and change.
     pub changes: Vec<(u64, Arc<Change>)>,
+    /// Writes that only caches hear of, each with the number as of which what was read before is stale: the first one
+    /// that is larger than that of any snapshot without them.
+    pub quiet: Vec<(u64, Touched)>,
     pub at: Timestamp,
 }
 
@@ -117,10 +129,10 @@ pub(super) fn oldest(tx: &ReadTx<'_>) -> Result<u64> {
     Ok(tx.query_one(sql, [], |row| row.get::<_, Option<i64>>(0))?.flatten().map_or(0, to_seq))
 }
 
-/// Writes one row. `seq` is the last one plus 1.
-pub(super) fn insert(tx: &ReadTx<'_>, seq: u64, change: &Change) -> Result<()> {
+/// Writes one row. `seq` is the last one plus 1. An update keeps what it changed, or the row before as a `whole`.
+pub(super) fn insert(tx: &ReadTx<'_>, seq: u64, change: &Change, whole: bool) -> Result<()> {
     let before = match (change.kind, &change.old, &change.new) {
-        (Kind::Update, Some(old), Some(new)) => Some(image::of_changes(old, new)),
+        (Kind::Update, Some(old), Some(new)) if !whole => Some(image::of_changes(old, new)),
         (Kind::Update | Kind::Delete, Some(old), _) => Some(image::of_row(old)),
         _ => None,
     };

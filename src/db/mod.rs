@@ -51,7 +51,7 @@ use std::{
 use arc_swap::ArcSwap;
 pub use connect::{Register, quote_ident};
 pub use lane::Asker;
-pub use log::{Actor, Change, Commit, Kind, LogEntry};
+pub use log::{Actor, Change, Commit, Kind, LogEntry, Touched};
 use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
 pub use rusqlite::types::Value;
@@ -300,7 +300,7 @@ impl Db {
         self.inner.shared.watch.subscribe()
     }
 
-    /// Calls `listener` on the writer thread for every commit that has changes, after COMMIT and before its
+    /// Calls `listener` on the writer thread for every commit that wrote to records, after COMMIT and before its
     /// acknowledgements: to drop cache entries and to wake live readers. Must be short, must not block and must not
     /// hold a `Db` (it lives as long as the database).
     pub fn on_commit(&self, listener: impl Fn(&Arc<Commit>) + Send + Sync + 'static) {

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use rusqlite::{CachedStatement, Connection, Params};
 
-use super::{Change, Value, budget::Meter, group::Group, ledger::Ledger, log};
+use super::{Change, Touched, Value, budget::Meter, group::Group, ledger::Ledger, log};
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
@@ -143,10 +143,26 @@ impl<'c> WriteTx<'c> {
 
     /// Appends to the change log; returns the sequence number.
     pub fn append(&mut self, change: Change) -> Result<u64> {
+        self.append_as(change, false)
+    }
+
+    /// The same with the whole row before it as its image: for an update that may be followed by quiet ones. Only so is
+    /// it still known what the row was.
+    pub fn append_whole(&mut self, change: Change) -> Result<u64> {
+        self.append_as(change, true)
+    }
+
+    fn append_as(&mut self, change: Change, whole: bool) -> Result<u64> {
         let seq = self.group.next_seq();
-        log::insert(&self.read, seq, &change)?;
+        log::insert(&self.read, seq, &change, whole)?;
         self.group.push_change(seq, Arc::new(change));
         Ok(seq)
+    }
+
+    /// Tells of a write to a record that does not enter the log: judgements and caches that have seen the record, or
+    /// the collection, before it are stale, and nobody else hears of it.
+    pub fn note_quietly(&mut self, collection: Arc<str>, record: String) {
+        self.group.push_quiet(Touched { collection, record });
     }
 
     /// True when a change of one of these collections (ids) was committed, or made earlier in this group, after `seq`.

@@ -57,6 +57,8 @@ pub(super) struct Writer {
     /// Only the writer itself commits: a closure that would, by COMMIT or after SQLite has rolled back, is refused.
     may_commit: Arc<AtomicBool>,
     ledger: Ledger,
+    /// Writes so far that did not enter the log.
+    quiet: u64,
     /// The oldest number in the log.
     oldest: u64,
     /// SQLite's counter of commits by others.
@@ -102,6 +104,7 @@ impl Writer {
             checkpointer,
             statistics,
             may_commit,
+            quiet: 0,
             oldest,
             data_version,
             pending: VecDeque::new(),
@@ -296,23 +299,31 @@ impl Writer {
 
     /// After COMMIT and before the acknowledgements: tells everybody in the house.
     fn announce(&mut self, committed: Committed, at: Timestamp) {
-        let Committed { changes, effects, epoch } = committed;
+        let Committed { changes, quiet, effects, epoch } = committed;
         if let Some(epoch) = epoch {
             self.begin_epoch(epoch);
         }
         for effect in effects {
             contain("an effect after a commit", effect);
         }
-        let Some(&(last, _)) = changes.last() else { return };
+        if changes.is_empty() && quiet.is_empty() {
+            return;
+        }
         if self.oldest == 0 {
             self.oldest = changes.first().map_or(0, |(seq, _)| *seq);
         }
+        // In this order: a change that has a number is newer than what was done quietly beside it.
+        self.ledger.record_quiet(&quiet);
         self.ledger.record(&changes);
-        let commit = Arc::new(Commit { changes, at });
+        self.quiet = self.quiet.saturating_add(quiet.len() as u64);
+        let last = changes.last().map(|(last, _)| *last);
+        let commit = Arc::new(Commit { changes, quiet, at });
         for listener in self.shared.listeners.read().iter() {
             contain("a listener of commits", || listener(&commit));
         }
-        self.shared.watch.send_replace(last);
+        if let Some(last) = last {
+            self.shared.watch.send_replace(last);
+        }
     }
 
     fn begin_epoch(&mut self, epoch: Arc<str>) {
@@ -376,7 +387,8 @@ impl Writer {
 
     /// Takes the next step towards good plans; false when there is none.
     fn refresh_statistics(&mut self, busy: bool) -> bool {
-        let Some(step) = self.statistics.next(busy, self.ledger.last()) else { return false };
+        let written = self.ledger.last().saturating_add(self.quiet);
+        let Some(step) = self.statistics.next(busy, written) else { return false };
         let (mut wanted, mut looked) = (self.statistics.take(), false);
         let done = match step {
             Step::Ask => self.own_transaction(|tx| {

@@ -144,7 +144,11 @@ mod tests {
             actor: None,
             mutation: None,
         });
-        Arc::new(Commit { changes: numbers.map(|seq| (seq, change.clone())).collect(), at: Timestamp(0) })
+        Arc::new(Commit {
+            changes: numbers.map(|seq| (seq, change.clone())).collect(),
+            quiet: Vec::new(),
+            at: Timestamp(0),
+        })
     }
 
     #[tokio::test]

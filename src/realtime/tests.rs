@@ -302,6 +302,53 @@ async fn who_was_away_is_told_the_rest_in_order() {
 }
 
 #[tokio::test]
+async fn who_follows_deliveries_hears_how_they_end_live_and_later() {
+    let house = House::new().await;
+    let root = house.superuser().await;
+    let mut live = house.listen(&root, &[]).await;
+    let position = house.subscribe(&live, &root, &["_deliveries/*"], Some(Resume::default())).await.unwrap().unwrap();
+    let values = json!({"notification": "n", "channel": "push", "state": "scheduled"});
+    let id = house.create("_deliveries", values).await;
+    for change in [
+        json!({"state": "sending", "attempts": 1}),
+        json!({"state": "failed", "reason": "gone"}),
+        json!({"openedAt": "2026-11-22 10:00:00.000Z"}),
+        json!({"state": "scheduled", "reason": ""}),
+        json!({"state": "sending", "attempts": 2}),
+        json!({"state": "sent", "sentAt": "2026-11-22 11:00:00.000Z"}),
+    ] {
+        house.update("_deliveries", &id, change).await;
+    }
+    house.settle().await;
+    let short = |events: Vec<(String, Json)>| -> Vec<String> {
+        let told = |(_, data): (String, Json)| {
+            let record = &data["record"];
+            let rest = ["state", "attempts", "reason", "openedAt", "sentAt"].map(|key| record[key].to_string());
+            format!("{} {}", data["action"], rest.join(" "))
+        };
+        events.into_iter().map(told).collect()
+    };
+    let told = short(live.events());
+    assert_eq!(
+        told,
+        [
+            r#""update" "failed" 1 "gone" "" """#,
+            r#""update" "failed" 1 "gone" "2026-11-22 10:00:00.000Z" """#,
+            r#""update" "scheduled" 1 "" "2026-11-22 10:00:00.000Z" """#,
+            r#""update" "sent" 2 "" "2026-11-22 10:00:00.000Z" "2026-11-22 11:00:00.000Z""#,
+        ]
+    );
+    let mut back = house.listen(&root, &[]).await;
+    let resume = Resume { epoch: position.epoch.to_string(), seq: position.seq };
+    let now = house.subscribe(&back, &root, &["_deliveries/*"], Some(resume)).await.unwrap().unwrap();
+    assert!(now.recovered);
+    house.settle().await;
+    let later = short(back.events());
+    assert_eq!((&later[..2], &later[3..]), (&told[..2], &told[3..]), "settled rows are told as they were");
+    assert_eq!(later[2], r#""update" "sending" 2 "" "2026-11-22 10:00:00.000Z" """#, "one on its way as it went on");
+}
+
+#[tokio::test]
 async fn a_stream_is_bound_to_one_account_until_its_tokens_end() {
     let house = House::new().await;
     let (ann, bob) = (house.member("ann").await, house.member("bob").await);

@@ -104,12 +104,13 @@ impl Counts {
     /// To be called with every commit, after COMMIT.
     pub fn note(&self, commit: &Commit) {
         let mut progress = self.progress.write();
+        // What is done quietly has no number of its own: until the log goes on, totals of its collection are not kept.
+        for (seq, touched) in &commit.quiet {
+            progress.changed(&touched.collection, *seq);
+        }
         for (seq, change) in &commit.changes {
             progress.told = progress.told.max(*seq);
-            match progress.last.get_mut(&change.collection) {
-                Some(last) => *last = *seq,
-                None => _ = progress.last.insert(change.collection.clone(), *seq),
-            }
+            progress.changed(&change.collection, *seq);
         }
     }
 
@@ -165,6 +166,13 @@ impl Counts {
 }
 
 impl Progress {
+    fn changed(&mut self, collection: &Arc<str>, seq: u64) {
+        match self.last.get_mut(collection) {
+            Some(last) => *last = seq,
+            None => _ = self.last.insert(collection.clone(), seq),
+        }
+    }
+
     /// True when what was counted at `counted` holds at `asked`.
     fn serves(&self, counted: u64, asked: u64, reads: &[Arc<str>]) -> bool {
         let last = |id| self.last.get(id).copied().unwrap_or(0);
@@ -206,7 +214,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
-        db::{Change, Kind},
+        db::{Change, Kind, Touched},
     };
 
     fn commit(changes: &[(u64, &str)]) -> Commit {
@@ -220,7 +228,7 @@ mod tests {
             mutation: None,
         };
         let changes = changes.iter().map(|&(seq, collection)| (seq, Arc::new(change(collection)))).collect();
-        Commit { changes, at: Timestamp(0) }
+        Commit { changes, quiet: Vec::new(), at: Timestamp(0) }
     }
 
     #[test]
@@ -244,6 +252,13 @@ mod tests {
             let reads: Vec<Arc<str>> = reads.iter().map(|id| Arc::from(*id)).collect();
             assert_eq!(counts.progress.read().serves(counted, asked, &reads), serves, "{counted} {asked} {reads:?}");
         }
+        // Quietly, while the log stood at 13: a snapshot with that number may or may not have it, one with 14 has.
+        let quiet = vec![(14, Touched { collection: "a".into(), record: "r".to_owned() })];
+        counts.note(&Commit { quiet, ..commit(&[]) });
+        let serves = |counted, asked, id: &str| counts.progress.read().serves(counted, asked, &[id.into()]);
+        assert!(!serves(13, 13, "a") && !serves(12, 13, "a") && serves(13, 13, "b"));
+        counts.note(&commit(&[(14, "b")]));
+        assert!(!serves(13, 14, "a") && serves(14, 14, "a"));
         counts.clear();
         assert!(!counts.progress.read().serves(13, 13, &["x".into()]));
     }

@@ -32,7 +32,7 @@ pub use self::{
     history::Story,
     params::ListParams,
     watch::{Glance, Lens, Scope, State},
-    write::{Asked, BatchFailure, Script},
+    write::{Asked, BatchFailure, Bulk, MAX_BULK_ROWS, Script},
 };
 
 use self::{cache::RowCache, counts::Counts, expand::Paths, layout::Tables};
@@ -136,6 +136,9 @@ impl Records {
         db.on_commit(move |commit| {
             for (_, change) in &commit.changes {
                 cached.forget(&change.collection, &change.record);
+            }
+            for (_, touched) in &commit.quiet {
+                cached.forget(&touched.collection, &touched.record);
             }
             counted.note(commit);
         });

@@ -29,6 +29,16 @@ impl CollectionType {
     }
 }
 
+/// Which changes of a collection enter the change log. Fixed by the code, so that it never changes under a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogPolicy {
+    /// All of them.
+    All,
+    /// All but the creates and updates of rows that are on their way: with one of these values in this column before
+    /// and after. So whatever the log tells of a settled row is exact.
+    Settled { column: &'static str, passing: &'static [&'static str] },
+}
+
 /// One collection (`docs/wire/records-collections.md` §2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {
@@ -158,6 +168,11 @@ impl Collection {
     /// True for all but the wire's own system collections.
     pub fn rules_may_change(&self) -> bool {
         !self.system || notify::NAMES.contains(&&*self.name)
+    }
+
+    /// What of it enters the change log.
+    pub fn log_policy(&self) -> LogPolicy {
+        if self.system { notify::log_policy(&self.name) } else { LogPolicy::All }
     }
 
     /// The options of an auth collection.

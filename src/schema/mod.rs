@@ -36,7 +36,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 pub use catalog::Catalog;
-pub use collection::{Collection, CollectionType};
+pub use collection::{Collection, CollectionType, LogPolicy};
 pub use field::{Field, FieldKind, FieldType, Modifier};
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;

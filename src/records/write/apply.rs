@@ -10,7 +10,7 @@ use super::{
     files::{Placed, remove_later},
     image,
     judge::{Allowed, Judgement, Save, is_superusers},
-    plan::{Plan, Plans, text},
+    plan::{Heard, Plan, Plans, text},
     unique,
 };
 use crate::{
@@ -49,7 +49,8 @@ pub(super) struct Apply<'a, 'c> {
     pub plans: &'a Plans,
     actor: Option<Actor>,
     bounds: Bounds,
-    written: usize,
+    /// Rows so far.
+    pub written: usize,
     /// Files, and folders of records, that nobody needs once this has committed.
     unneeded: Vec<Key>,
 }
@@ -57,7 +58,12 @@ pub(super) struct Apply<'a, 'c> {
 /// One row to be written.
 enum Write<'r> {
     Insert(&'r Arc<Row>),
-    Update { old: &'r Arc<Row>, new: &'r Arc<Row> },
+    /// Only if no UNIQUE index has it.
+    InsertNew(&'r Arc<Row>),
+    Update {
+        old: &'r Arc<Row>,
+        new: &'r Arc<Row>,
+    },
     Delete(&'r Arc<Row>),
 }
 
@@ -130,16 +136,27 @@ impl<'a, 'c> Apply<'a, 'c> {
         Ok(())
     }
 
-    /// Writes one row and tells the log. Nothing else writes records, but for two by-ways: a deleted collection's rows in
+    /// A new row of the house, as it is but for its dates. `false`: `only_new`, and a UNIQUE index has it already.
+    pub fn add(&mut self, plan: &Plan, mut values: Vec<Value>, only_new: bool) -> Result<bool> {
+        self.stamp(plan, &mut values, |dates| dates.on_create);
+        let new = Arc::new(plan.row(values));
+        self.write_row(plan, if only_new { Write::InsertNew(&new) } else { Write::Insert(&new) })
+    }
+
+    /// Writes one row and tells the log, or those who have to know of what the log does not keep; false if it was not
+    /// new. Nothing else writes records, but for two by-ways: a deleted collection's rows in
     /// the system tables (`schema::delete`, logged there) and the upgrade of a password hash (`auth::password`, no change).
-    fn write_row(&mut self, plan: &Plan, write: Write<'_>) -> Result<()> {
+    fn write_row(&mut self, plan: &Plan, write: Write<'_>) -> Result<bool> {
         self.count()?;
         let (kind, old, new) = match write {
-            Write::Insert(new) => (Kind::Create, None, Some(new)),
+            Write::Insert(new) | Write::InsertNew(new) => (Kind::Create, None, Some(new)),
             Write::Update { old, new } => (Kind::Update, Some(old), Some(new)),
             Write::Delete(old) => (Kind::Delete, Some(old), None),
         };
         let touched = self.execute(plan, &write).map_err(|error| unique::explain(&plan.collection, error))?;
+        if touched == 0 && matches!(write, Write::InsertNew(_)) {
+            return Ok(false);
+        }
         if touched != 1 {
             // The row was read in this very transaction.
             return Err(Error::internal(anyhow::anyhow!(
@@ -148,8 +165,13 @@ impl<'a, 'c> Apply<'a, 'c> {
             )));
         }
         let record = old.or(new).map(|row| plan.id_of(row).to_owned()).unwrap_or_default();
+        let heard = plan.heard(old.map(|row| &**row), new.map(|row| &**row));
+        if heard == Heard::Nothing {
+            self.tx.note_quietly(plan.collection.id.clone(), record);
+            return Ok(true);
+        }
         let image = |row: &Arc<Row>| image::of(plan, row);
-        self.tx.append(Change {
+        let change = Change {
             collection: plan.collection.id.clone(),
             record,
             kind,
@@ -157,14 +179,16 @@ impl<'a, 'c> Apply<'a, 'c> {
             new: new.map(image),
             actor: self.actor.clone(),
             mutation: None,
-        })?;
-        Ok(())
+        };
+        if heard == Heard::Whole { self.tx.append_whole(change) } else { self.tx.append(change) }?;
+        Ok(true)
     }
 
     /// Returns the number of rows that were written.
     fn execute(&mut self, plan: &Plan, write: &Write<'_>) -> Result<usize> {
         match write {
             Write::Insert(new) => self.tx.execute(&plan.insert, params_from_iter(&new.values)),
+            Write::InsertNew(new) => self.tx.execute(&plan.insert_new, params_from_iter(&new.values)),
             Write::Update { old, new } => {
                 let differs = |&column: &usize| old.values[column] != new.values[column];
                 let changed: Vec<usize> = (0..plan.columns.len()).filter(differs).collect();

@@ -8,6 +8,7 @@ mod again;
 mod apply;
 mod auth_form;
 mod batch;
+mod bulk;
 mod cascade;
 mod draft;
 mod facts;
@@ -43,6 +44,7 @@ use self::{
 };
 pub use self::{
     batch::BatchFailure,
+    bulk::{Bulk, MAX_ROWS as MAX_BULK_ROWS},
     house::{Asked, Script},
 };
 use super::{BatchAction, Body, Records, Rendered, Shape};

@@ -9,7 +9,7 @@ use crate::{
     db::{ReadTx, Row, Value, quote_ident},
     error::Result,
     records::layout::owned,
-    schema::{Collection, FieldKind},
+    schema::{Collection, FieldKind, LogPolicy},
 };
 
 /// Plans remembered, far above the number of collections of any real app.
@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub select: String,
     by_id: String,
     pub insert: String,
+    /// The same, but nothing happens if a UNIQUE index has it already.
+    pub insert_new: String,
     /// `UPDATE <table> SET `, to be continued.
     update: String,
     /// `<column> = ?` of each column.
@@ -37,6 +39,8 @@ pub(super) struct Plan {
     /// The columns that the change log may hold, and their field ids.
     pub logged: Vec<usize>,
     pub logged_ids: Arc<[Arc<str>]>,
+    /// Rows that the log does not follow while they have one of these values at this position.
+    passing: Option<(usize, &'static [&'static str])>,
 }
 
 /// Where an auth collection keeps what only it has.
@@ -46,6 +50,16 @@ pub(super) struct AuthColumns {
     pub token_key: usize,
     pub email: usize,
     pub verified: usize,
+}
+
+/// How much of a write enters the change log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    /// What it changed: later changes tell the rest.
+    Changes,
+    /// The whole row as it was: what follows may not be told.
+    Whole,
 }
 
 /// Which rule of a collection.
@@ -86,10 +100,15 @@ impl Plan {
             insert: format!("INSERT INTO {table} ({}) VALUES ({places})", names.join(", ")),
             update: format!("UPDATE {table} SET "),
             settings,
+            insert_new: format!("INSERT INTO {table} ({}) VALUES ({places}) ON CONFLICT DO NOTHING", names.join(", ")),
             delete: format!("DELETE FROM {table} WHERE `id` = ?1"),
             has_files: fields.iter().any(|field| matches!(field.kind, FieldKind::File(_))),
             logged_ids: logged.iter().map(|&index| Arc::from(fields[index].id.as_str())).collect(),
             logged,
+            passing: match collection.log_policy() {
+                LogPolicy::All => None,
+                LogPolicy::Settled { column, passing } => position(column).map(|index| (index, passing)),
+            },
             // Every collection has an id: schema refuses one without.
             id: position("id").unwrap_or(0),
             auth,
@@ -120,6 +139,17 @@ impl Plan {
         }
         sql.push_str(" WHERE `id` = ?");
         sql
+    }
+
+    /// What the change log hears of a write.
+    pub fn heard(&self, old: Option<&Row>, new: Option<&Row>) -> Heard {
+        let Some(((column, values), new)) = self.passing.zip(new) else { return Heard::Changes };
+        let passing = |row: &Row| values.contains(&text(row.values.get(column)));
+        match (old.is_none_or(passing), passing(new)) {
+            (true, true) => Heard::Nothing,
+            (false, true) => Heard::Whole,
+            (_, false) => Heard::Changes,
+        }
     }
 
     /// Values under this collection's column names.

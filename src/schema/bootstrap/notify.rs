@@ -10,7 +10,7 @@ use crate::{
     db::{ReadTx, WriteTx},
     error::{Error, Result},
     schema::{
-        Catalog, CheckRule, Collection, CollectionType, Field, FieldKind,
+        Catalog, CheckRule, Collection, CollectionType, Field, FieldKind, LogPolicy,
         draft::scaffold,
         edit::Edit,
         field::{Bool, Date, JsonField, Number, Relation, Select, Text},
@@ -33,6 +33,11 @@ pub const NAMES: [&str; 10] = [
 
 /// Those whose rows belong to an account, and go with it. What was sent stays until retention takes it.
 pub const OF_ACCOUNTS: [&str; 4] = ["_devices", "_subscriptions", "_preferences", "_inbox"];
+
+/// Deliveries on their way change often, and nobody but the engine asks: the log keeps how they end, and what becomes
+/// of them then.
+const DELIVERIES_LOGGED: LogPolicy =
+    LogPolicy::Settled { column: "state", passing: &["scheduled", "batched", "sending"] };
 
 /// Characters of a title, of a text and of an HTML text.
 const TITLE: i64 = 1024;
@@ -73,6 +78,11 @@ pub(super) fn create(tx: &mut WriteTx<'_>, rules: &dyn CheckRule, catalog: &Cata
     let sql = "INSERT INTO __conch_meta (key, value) VALUES (?1, '1') ON CONFLICT (key) DO NOTHING";
     tx.execute(sql, [MARK])?;
     Ok(())
+}
+
+/// What of a system collection enters the change log.
+pub(in crate::schema) fn log_policy(name: &str) -> LogPolicy {
+    if name == "_deliveries" { DELIVERIES_LOGGED } else { LogPolicy::All }
 }
 
 /// Why a directory that has `name` already cannot be taken over.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batches;
+mod bulk;
 mod cascades;
 mod house;
 mod rules;
