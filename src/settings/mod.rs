@@ -14,4 +14,7 @@ mod validate;
 pub use cipher::Cipher;
 pub use merge::nest_form;
 pub use store::{CREATE_TABLE, Store};
-pub use tree::{Backups, Batch, Logs, Meta, RateLimitRule, RateLimits, S3, Settings, Smtp, TrustedProxy};
+pub use tree::{
+    Backups, Batch, Fcm, Logs, Meta, Notify, RateLimitRule, RateLimits, Rates, S3, Settings, Smtp, TrustedProxy,
+    WebPush,
+};

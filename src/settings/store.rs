@@ -89,6 +89,27 @@ impl Store {
             .await
     }
 
+    /// A change of the house's own. `change` is given what is stored, alone on the writer, and says whether it changed it.
+    pub async fn change(
+        &self,
+        change: impl Fn(&mut Settings) -> bool + Send + Sync + 'static,
+    ) -> Result<Arc<Settings>> {
+        let store = self.clone();
+        self.db
+            .write_alone(move |tx| {
+                let mut next = Settings::clone(&store.current());
+                if !change(&mut next) {
+                    return Ok(store.current());
+                }
+                let next = Arc::new(next);
+                save(tx, &next, store.cipher.as_deref())?;
+                let (slot, swapped) = (store.current.clone(), next.clone());
+                tx.after_commit(move || slot.store(swapped));
+                Ok(next)
+            })
+            .await
+    }
+
     /// Rewrites the rate-limit labels `old:action` of renamed collections (`docs/wire/services.md` §4.3), in the
     /// transaction that renames them. It must be alone, as that of [`Store::patch`] is.
     pub fn rename_labels(&self, tx: &mut WriteTx<'_>, renamed: &HashMap<String, String>) -> Result<()> {

@@ -20,6 +20,7 @@ pub struct Settings {
     pub trusted_proxy: TrustedProxy,
     pub batch: Batch,
     pub logs: Logs,
+    pub notify: Notify,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -161,6 +162,7 @@ impl Settings {
             trusted_proxy: TrustedProxy::default(),
             batch: Batch { max_requests: 50, timeout: 3, ..Batch::default() },
             logs: Logs { max_days: 5, log_ip: true, ..Logs::default() },
+            notify: Notify { default_zone: "UTC".to_owned(), retention_days: 30, ..Notify::default() },
         }
     }
 
@@ -172,13 +174,68 @@ impl Settings {
     /// The tree as the API shows it: secrets are absent, not masked (§4.2).
     pub fn redacted(&self) -> Json {
         let mut tree = self.to_stored();
-        for (holder, secret) in [("/smtp", "password"), ("/s3", "secret"), ("/backups/s3", "secret")] {
+        for (holder, secret) in [
+            ("/smtp", "password"),
+            ("/s3", "secret"),
+            ("/backups/s3", "secret"),
+            ("/notify/webPush", "privateKey"),
+            ("/notify/fcm", "serviceAccount"),
+        ] {
             if let Some(Json::Object(holder)) = tree.pointer_mut(holder) {
                 holder.shift_remove(secret);
             }
         }
         tree
     }
+}
+
+/// Notifications; not of the wire (`docs/notifications.md`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Notify {
+    /// IANA name of the zone of whoever has not named one.
+    pub default_zone: String,
+    /// Endpoints, webhooks and base URLs may be on this machine and in private networks.
+    pub allow_private: bool,
+    /// Days for which what has ended is kept; 0 keeps all.
+    pub retention_days: i64,
+    pub web_push: WebPush,
+    pub fcm: Fcm,
+    pub rates: Rates,
+}
+
+/// Who we are towards push services (RFC 8292).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WebPush {
+    /// `mailto:` or `https:`; blank: the sender of mails.
+    pub subject: String,
+    /// base64url of an uncompressed point of P-256. Both keys are made when they are first needed.
+    pub public_key: String,
+    /// base64url of 32 bytes. Never leaves through the API.
+    pub private_key: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Fcm {
+    /// The JSON file of a service account. Never leaves through the API.
+    pub service_account: String,
+    /// Blank: Google's.
+    #[serde(rename = "baseURL")]
+    pub base_url: String,
+    /// Blank: Google's.
+    #[serde(rename = "tokenURL")]
+    pub token_url: String,
+}
+
+/// The most deliveries a second by channel; 0 is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rates {
+    pub email: i64,
+    pub push: i64,
+    pub webhook: i64,
 }
 
 /// A list in which `null` is the zero element.
@@ -201,7 +258,9 @@ mod tests {
         settings.smtp.password = "hush1".to_owned();
         settings.s3.secret = "hush2".to_owned();
         settings.backups.s3.secret = "hush3".to_owned();
-        assert_eq!(settings.to_stored().to_string().matches("hush").count(), 3);
+        settings.notify.web_push.private_key = "hush4".to_owned();
+        settings.notify.fcm.service_account = "hush5".to_owned();
+        assert_eq!(settings.to_stored().to_string().matches("hush").count(), 5);
         let shown = settings.redacted();
         assert!(!shown.to_string().contains("hush"));
         assert_eq!(shown.pointer("/smtp/password"), None);

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     cron, format, network,
-    tree::{Backups, Batch, Logs, Meta, RateLimitRule, RateLimits, S3, Settings, Smtp},
+    tree::{Backups, Batch, Logs, Meta, Notify, RateLimitRule, RateLimits, S3, Settings, Smtp},
 };
 use crate::{
     address,
@@ -24,6 +24,7 @@ pub fn check(current: &Settings, next: &Settings) -> Result<()> {
     issues.nest("backups", backups(&next.backups));
     issues.nest("batch", batch(&next.batch));
     issues.nest("rateLimits", rate_limits(&next.rate_limits));
+    issues.nest("notify", notify(&next.notify));
 
     // What came switched on with imported settings may stay: only switching on is refused.
     let before = unavailable(current);
@@ -192,6 +193,64 @@ fn backups(backups: &Backups) -> Issues {
     checks.0
 }
 
+fn notify(notify: &Notify) -> Issues {
+    let zone = notify.default_zone.as_str();
+    let zone = (!zone.is_empty() && jiff::tz::TimeZone::get(zone).is_err())
+        .then(|| Leaf::new("validation_invalid_zone", "Has to be a time zone like Europe/Berlin."));
+    let mut checks = Checks::default();
+    checks
+        .field("defaultZone", [required(notify.default_zone.is_empty()), zone])
+        .field("retentionDays", [at_least(0, notify.retention_days)]);
+    let mut all = checks.0;
+
+    let (push, mut checks) = (&notify.web_push, Checks::default());
+    let is_subject = |text: &str| match text.split_once(':') {
+        Some(("mailto", address)) => address::is_email(address),
+        _ => text.starts_with("https://") && address::is_url(text),
+    };
+    let key = |text: &str, fits: fn(&str) -> bool| formatted(text, fits, "validation_invalid_key", "Is no such key.");
+    checks
+        .field(
+            "subject",
+            [formatted(&push.subject, is_subject, "validation_is_url", "Has to begin with mailto: or https://.")],
+        )
+        .field("publicKey", [key(&push.public_key, |text| is_base64url(text, 87))])
+        .field("privateKey", [key(&push.private_key, |text| is_base64url(text, 43))]);
+    all.nest("webPush", checks.0);
+
+    let (fcm, mut checks) = (&notify.fcm, Checks::default());
+    let is_account =
+        |text: &str| text.len() <= 16 << 10 && serde_json::from_str::<serde_json::Map<String, Json>>(text).is_ok();
+    let account = formatted(
+        &fcm.service_account,
+        is_account,
+        "validation_invalid_json",
+        "Has to be the JSON of a service account.",
+    );
+    checks
+        .field("serviceAccount", [account])
+        .field("baseURL", [web(&fcm.base_url)])
+        .field("tokenURL", [web(&fcm.token_url)]);
+    all.nest("fcm", checks.0);
+
+    let (rates, mut checks) = (&notify.rates, Checks::default());
+    for (name, rate) in [("email", rates.email), ("push", rates.push), ("webhook", rates.webhook)] {
+        checks.field(name, [at_least(0, rate)]);
+    }
+    all.nest("rates", checks.0);
+    all
+}
+
+/// A whole URL, not only a host.
+fn web(text: &str) -> Option<Leaf> {
+    let fits = |text: &str| (text.starts_with("https://") || text.starts_with("http://")) && address::is_url(text);
+    formatted(text, fits, "validation_is_url", "Has to be a web address with http:// or https://.")
+}
+
+fn is_base64url(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
 fn batch(batch: &Batch) -> Issues {
     let mut checks = Checks::default();
     checks
@@ -293,6 +352,36 @@ mod tests {
             (r##"{"meta":{"accentColor":"#12345"}}"##, vec!["meta.accentColor validation_length_invalid"]),
             (r##"{"meta":{"accentColor":"#12345g"}}"##, vec!["meta.accentColor validation_is_hex_color"]),
             (r#"{"meta":{"accentColor":""}}"#, vec![]),
+            (r#"{"notify":{"defaultZone":"Europe/Berlin","webPush":{"subject":"mailto:a@b.co"}}}"#, vec![]),
+            (
+                r#"{"notify":{"webPush":{"subject":"https://a.co/x"},"fcm":{"baseURL":"http://127.0.0.1:80/x"}}}"#,
+                vec![],
+            ),
+            (r#"{"notify":null}"#, vec!["notify.defaultZone validation_required"]),
+            (
+                r#"{"notify":{"defaultZone":"Mars/X","retentionDays":-1,"rates":{"email":-1}}}"#,
+                vec![
+                    "notify.defaultZone validation_invalid_zone",
+                    "notify.rates.email validation_min_greater_equal_than_required",
+                    "notify.retentionDays validation_min_greater_equal_than_required",
+                ],
+            ),
+            (
+                r#"{"notify":{"webPush":{"subject":"a@b.co","publicKey":"x","privateKey":"y"}}}"#,
+                vec![
+                    "notify.webPush.privateKey validation_invalid_key",
+                    "notify.webPush.publicKey validation_invalid_key",
+                    "notify.webPush.subject validation_is_url",
+                ],
+            ),
+            (
+                r#"{"notify":{"fcm":{"serviceAccount":"[]","baseURL":"a.co","tokenURL":"ftp://a.co"}}}"#,
+                vec![
+                    "notify.fcm.baseURL validation_is_url",
+                    "notify.fcm.serviceAccount validation_invalid_json",
+                    "notify.fcm.tokenURL validation_is_url",
+                ],
+            ),
             // Seven bytes, six letters.
             (r##"{"meta":{"accentColor":"#1234é"}}"##, vec!["meta.accentColor validation_is_hex_color"]),
             (r#"{"meta":{"appURL":"HTTP://X.Y"}}"#, vec!["meta.appURL validation_is_url"]),

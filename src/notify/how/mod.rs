@@ -1,13 +1,19 @@
 //! How things leave: one file for each transport behind one trait.
 
 pub mod capture;
+pub mod fcm;
+mod fit;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transports;
+pub mod tried;
+pub mod webpush;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 
-pub use self::transports::Transports;
+pub use self::{transports::Transports, tried::Tried};
 use crate::{
     clock::Timestamp,
     notify::{Priority, who::Recipient},
@@ -26,6 +32,8 @@ pub struct Letter {
     pub priority: Priority,
     /// Replaces what was sent under the same key, where the provider can.
     pub collapse: String,
+    /// Where the device may tell that it was shown, opened or clicked; blank: nowhere.
+    pub receipt: String,
     /// Of no use after this time.
     pub expires: Option<Timestamp>,
     /// Mails tell when they are opened and which of their links are followed.
@@ -77,8 +85,14 @@ pub enum Outcome {
 }
 
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+pub type Trying<'a> = Pin<Box<dyn Future<Output = Tried> + Send + 'a>>;
 
 /// One way out. Takes 30 seconds at most, whatever the other side does.
 pub trait Transport: Send + Sync {
     fn send<'a>(&'a self, letter: &'a Letter, target: &'a Target, ticket: &'a Ticket) -> Sending<'a>;
+
+    /// The same, with how far it came.
+    fn try_out<'a>(&'a self, letter: &'a Letter, target: &'a Target, ticket: &'a Ticket) -> Trying<'a> {
+        Box::pin(async move { Tried::of(self.send(letter, target, ticket).await) })
+    }
 }
