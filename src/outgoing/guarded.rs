@@ -39,12 +39,17 @@ impl Outgoing {
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Failure> {
         let allows = allowed(allow_private);
-        let parsed = Url::parse(url).map_err(|error| Failure::new(Hop::Url, format!("no URL: {error}")))?;
-        check(&parsed, allows)?;
+        let parsed = admitted(url, allows)?;
         let client = self.client(allow_private, allows).await;
         let client = client.map_err(|error| Failure::new(Hop::Connect, format!("{error:#}")))?;
         let response = with(client.post(parsed)).send().await?;
         Answer::read(response, MAX_ANSWER).await
+    }
+
+    /// Whether a URL says plainly where it leads, and that we do not go there. What its name resolves to is looked at when it is
+    /// connected to.
+    pub fn check(url: &str, allow_private: bool) -> Result<(), Failure> {
+        admitted(url, allowed(allow_private)).map(drop)
     }
 
     async fn client(&self, allow_private: bool, allows: Allows) -> anyhow::Result<&Client> {
@@ -64,10 +69,13 @@ fn allowed(allow_private: bool) -> Allows {
     if allow_private { is_near_or_public } else { is_public }
 }
 
-/// A URL that says plainly where it leads is judged before anything is connected.
-fn check(url: &Url, allows: Allows) -> Result<(), Failure> {
+fn admitted(url: &str, allows: Allows) -> Result<Url, Failure> {
+    let url = Url::parse(url).map_err(|error| Failure::new(Hop::Url, format!("no URL: {error}")))?;
     let hop = if matches!(url.scheme(), "http" | "https") && url.has_host() { Hop::Address } else { Hop::Url };
-    admit(url, allows).map_err(|why| Failure::new(hop, why))
+    match admit(&url, allows) {
+        Ok(()) => Ok(url),
+        Err(why) => Err(Failure::new(hop, why)),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     clock::Timestamp,
+    mail::Mail,
     notify::how::testing::{Provider, Seen, store, ticket},
 };
 
@@ -62,7 +63,9 @@ impl Sender {
     async fn new(google: &Provider, account: &str) -> Self {
         let fcm = json!({"serviceAccount": account, "baseURL": google.url("/"), "tokenURL": google.url("/token")});
         let (settings, db, _dir) = store(json!({"notify": {"fcm": fcm}})).await;
-        let fcm = Fcm::new(settings, Clock::manual(NOW), Arc::new(Outgoing::default()));
+        let clock = Clock::manual(NOW);
+        let capture = Capture::new(&Mail::new(settings.clone(), clock.clone(), false), &clock, false);
+        let fcm = Fcm::new(settings, clock, Arc::new(Outgoing::default()), capture);
         Self { fcm, db, _dir }
     }
 

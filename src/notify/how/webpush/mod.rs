@@ -9,17 +9,25 @@ mod vapid;
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use reqwest::{
     RequestBuilder, Url,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE},
 };
 
 pub use self::{keys::pair, subscription::Keys, vapid::Pair};
-use super::{Device, Letter, Outcome, Sending, Target, Ticket, Transport, Tried, Trying, tried};
+use super::{
+    Device, Letter, Outcome, Sending, Target, Ticket, Transport, Tried, Trying,
+    capture::{Capture, recipient},
+    tried,
+};
 use crate::{
     clock::Clock,
     error::Kind,
+    mail::{Medium, Request},
     notify::Priority,
     outgoing::{Answer, Outgoing},
     settings,
@@ -38,12 +46,13 @@ pub struct WebPush {
     settings: settings::Store,
     clock: Clock,
     outgoing: Arc<Outgoing>,
+    capture: Capture,
     tokens: vapid::Tokens,
 }
 
 impl WebPush {
-    pub fn new(settings: settings::Store, clock: Clock, outgoing: Arc<Outgoing>) -> Self {
-        Self { settings, clock, outgoing, tokens: vapid::Tokens::default() }
+    pub fn new(settings: settings::Store, clock: Clock, outgoing: Arc<Outgoing>, capture: Capture) -> Self {
+        Self { settings, clock, outgoing, capture, tokens: vapid::Tokens::default() }
     }
 
     async fn push(&self, letter: &Letter, device: &Device, ticket: &Ticket) -> Tried {
@@ -57,25 +66,50 @@ impl WebPush {
             Ok(keys) => keys,
             Err(why) => return refused("subscription", why),
         };
-        let body = match encrypt::encrypt(&message::compose(letter, ticket, encrypt::MAX_MESSAGE), &to) {
+        let message = message::compose(letter, ticket, encrypt::MAX_MESSAGE);
+        let body = match encrypt::encrypt(&message, &to) {
             Ok(body) => body,
             Err(why) => return refused("subscription", why),
         };
+        let settings = self.settings.current();
+        let allow_private = settings.notify.allow_private;
+        if let Err(failure) = Outgoing::check(&device.token, allow_private) {
+            return Tried::unanswered(STEPS, failure);
+        }
         let origin = match Url::parse(&device.token) {
             Ok(url) => url.origin().ascii_serialization(),
             Err(error) => return refused("url", format!("the endpoint is no URL: {error}")),
         };
-        let settings = self.settings.current();
         let (now, subject) = (self.clock.now(), keys::subject(&settings));
         let Some(authorization) = self.tokens.authorization(&pair, &subject, &origin, now) else {
             return refused("settings", "the keys of Web Push in the settings do not belong together".to_owned());
         };
+        let headers = [
+            (AUTHORIZATION.as_str(), authorization),
+            (CONTENT_ENCODING.as_str(), "aes128gcm".to_owned()),
+            (CONTENT_TYPE.as_str(), "application/octet-stream".to_owned()),
+            ("ttl", ttl(letter, now).to_string()),
+            ("urgency", urgency(letter.priority).to_owned()),
+            ("topic", topic(letter, ticket)),
+        ];
+        let kept = self.capture.keep(|| Request {
+            medium: Medium::WebPush,
+            to: recipient(ticket),
+            target: device.token.clone(),
+            subject: letter.title.clone(),
+            text: letter.body.clone(),
+            link: letter.link.clone(),
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            payload: serde_json::from_slice(&message).unwrap_or_default(),
+            body: STANDARD.encode(&body),
+        });
+        if let Some(outcome) = kept {
+            return Tried { steps: STEPS, ..Tried::of(outcome) };
+        }
         let with = |request: RequestBuilder| {
-            let request = request.header(AUTHORIZATION, authorization).header(CONTENT_ENCODING, "aes128gcm");
-            let request = request.header(CONTENT_TYPE, "application/octet-stream").header("TTL", ttl(letter, now));
-            request.header("Urgency", urgency(letter.priority)).header("Topic", topic(letter, ticket)).body(body)
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).body(body)
         };
-        match self.outgoing.post(&device.token, settings.notify.allow_private, with).await {
+        match self.outgoing.post(&device.token, allow_private, with).await {
             Ok(answer) => self.judge(&answer),
             Err(failure) => Tried::unanswered(STEPS, failure),
         }

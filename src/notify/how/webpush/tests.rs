@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::{
     clock::Timestamp,
+    mail::Mail,
     notify::how::testing::{Provider, Seen, store, ticket},
 };
 
@@ -61,6 +62,12 @@ impl Browser {
     }
 }
 
+fn sender(settings: settings::Store) -> WebPush {
+    let clock = Clock::manual(NOW);
+    let capture = Capture::new(&Mail::new(settings.clone(), clock.clone(), false), &clock, false);
+    WebPush::new(settings, clock, Arc::new(Outgoing::default()), capture)
+}
+
 fn letter() -> Letter {
     let expires = Some(Timestamp(NOW.0 + 3_600_500));
     Letter {
@@ -74,7 +81,7 @@ fn letter() -> Letter {
 
 async fn pushed(service: &Provider, browser: &Browser, letter: &Letter) -> (Tried, Vec<Seen>) {
     let (settings, db, _dir) = store(json!({})).await;
-    let push = WebPush::new(settings, Clock::manual(NOW), Arc::new(Outgoing::default()));
+    let push = sender(settings);
     let tried = push.try_out(letter, &browser.target(service.url("/push/1")), &ticket()).await;
     drop(push);
     db.close().await;
@@ -130,7 +137,7 @@ async fn what_services_answer() {
 #[actix_web::test]
 async fn a_failure_names_its_step() {
     let (settings, db, _dir) = store(json!({})).await;
-    let push = WebPush::new(settings.clone(), Clock::manual(NOW), Arc::new(Outgoing::default()));
+    let push = sender(settings.clone());
     let service = Provider::always("201 Created").await;
     let browser = Browser::new();
     let step = async |target: Target| push.try_out(&letter(), &target, &ticket()).await;
