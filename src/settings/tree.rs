@@ -197,7 +197,7 @@ pub struct Notify {
     pub default_zone: String,
     /// Endpoints, webhooks and base URLs may be on this machine and in private networks.
     pub allow_private: bool,
-    /// Days for which what has ended is kept; 0 keeps all.
+    /// Days for which what has ended is kept; at least 1.
     pub retention_days: i64,
     pub web_push: WebPush,
     pub fcm: Fcm,

@@ -194,13 +194,16 @@ fn backups(backups: &Backups) -> Issues {
 }
 
 fn notify(notify: &Notify) -> Issues {
-    let zone = notify.default_zone.as_str();
-    let zone = (!zone.is_empty() && jiff::tz::TimeZone::get(zone).is_err())
-        .then(|| Leaf::new("validation_invalid_zone", "Has to be a time zone like Europe/Berlin."));
+    let zone = formatted(
+        &notify.default_zone,
+        is_zone,
+        "validation_unknown_zone",
+        "Has to be a time zone like Europe/Berlin.",
+    );
     let mut checks = Checks::default();
     checks
         .field("defaultZone", [required(notify.default_zone.is_empty()), zone])
-        .field("retentionDays", [at_least(0, notify.retention_days)]);
+        .field("retentionDays", [required(notify.retention_days == 0), at_least(1, notify.retention_days)]);
     let mut all = checks.0;
 
     let (push, mut checks) = (&notify.web_push, Checks::default());
@@ -209,23 +212,29 @@ fn notify(notify: &Notify) -> Issues {
         _ => text.starts_with("https://") && address::is_url(text),
     };
     let key = |text: &str, fits: fn(&str) -> bool| formatted(text, fits, "validation_invalid_key", "Is no such key.");
+    // One without the other would be taken for none, and replaced: everybody's subscription would be void.
+    let half = |own: &str, other: &str| required(own.is_empty() && !other.is_empty());
     checks
         .field(
             "subject",
             [formatted(&push.subject, is_subject, "validation_is_url", "Has to begin with mailto: or https://.")],
         )
-        .field("publicKey", [key(&push.public_key, |text| is_base64url(text, 87))])
-        .field("privateKey", [key(&push.private_key, |text| is_base64url(text, 43))]);
+        .field(
+            "publicKey",
+            [half(&push.public_key, &push.private_key), key(&push.public_key, |text| is_base64url(text, 87))],
+        )
+        .field(
+            "privateKey",
+            [half(&push.private_key, &push.public_key), key(&push.private_key, |text| is_base64url(text, 43))],
+        );
     all.nest("webPush", checks.0);
 
     let (fcm, mut checks) = (&notify.fcm, Checks::default());
-    let is_account =
-        |text: &str| text.len() <= 16 << 10 && serde_json::from_str::<serde_json::Map<String, Json>>(text).is_ok();
     let account = formatted(
         &fcm.service_account,
-        is_account,
+        is_service_account,
         "validation_invalid_json",
-        "Has to be the JSON of a service account.",
+        "Has to be the JSON of a service account's key, with client_email, private_key and token_uri.",
     );
     checks
         .field("serviceAccount", [account])
@@ -241,10 +250,28 @@ fn notify(notify: &Notify) -> Issues {
     all
 }
 
+/// What stands for "nobody knows", and an offset without a place, are no zones.
+fn is_zone(name: &str) -> bool {
+    let place = |zone: jiff::tz::TimeZone| !zone.is_unknown() && zone.iana_name().is_some();
+    name.len() <= 64 && jiff::tz::TimeZone::get(name).is_ok_and(place)
+}
+
+fn is_service_account(text: &str) -> bool {
+    let Some(Json::Object(account)) = (text.len() <= 16 << 10).then(|| serde_json::from_str(text).ok()).flatten()
+    else {
+        return false;
+    };
+    let said = |key: &str| account.get(key).and_then(Json::as_str).filter(|value| !value.is_empty());
+    said("client_email").is_some() && said("private_key").is_some() && said("token_uri").is_some_and(is_web)
+}
+
+fn is_web(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://")) && address::is_url(text)
+}
+
 /// A whole URL, not only a host.
 fn web(text: &str) -> Option<Leaf> {
-    let fits = |text: &str| (text.starts_with("https://") || text.starts_with("http://")) && address::is_url(text);
-    formatted(text, fits, "validation_is_url", "Has to be a web address with http:// or https://.")
+    formatted(text, is_web, "validation_is_url", "Has to be a web address with http:// or https://.")
 }
 
 fn is_base64url(text: &str, length: usize) -> bool {
@@ -357,11 +384,26 @@ mod tests {
                 r#"{"notify":{"webPush":{"subject":"https://a.co/x"},"fcm":{"baseURL":"http://127.0.0.1:80/x"}}}"#,
                 vec![],
             ),
-            (r#"{"notify":null}"#, vec!["notify.defaultZone validation_required"]),
+            (
+                r#"{"notify":null}"#,
+                vec!["notify.defaultZone validation_required", "notify.retentionDays validation_required"],
+            ),
+            (r#"{"notify":{"defaultZone":"Etc/Unknown"}}"#, vec!["notify.defaultZone validation_unknown_zone"]),
+            (
+                concat!(
+                    r#"{"notify":{"fcm":{"serviceAccount":"{\"client_email\":\"a@b.example\",\"private_key\":\"k\","#,
+                    r#"\"token_uri\":\"https://oauth2.example/token\"}"}}}"#
+                ),
+                vec![],
+            ),
+            (
+                r#"{"notify":{"fcm":{"serviceAccount":"{\"client_email\":\"a@b.example\"}"}}}"#,
+                vec!["notify.fcm.serviceAccount validation_invalid_json"],
+            ),
             (
                 r#"{"notify":{"defaultZone":"Mars/X","retentionDays":-1,"rates":{"email":-1}}}"#,
                 vec![
-                    "notify.defaultZone validation_invalid_zone",
+                    "notify.defaultZone validation_unknown_zone",
                     "notify.rates.email validation_min_greater_equal_than_required",
                     "notify.retentionDays validation_min_greater_equal_than_required",
                 ],
