@@ -56,6 +56,8 @@ pub struct Intent {
     pub unless: Option<Unless>,
     /// Blank: that of each recipient.
     pub locale: String,
+    /// Its mails tell when they are opened and which of their links are followed.
+    pub track: bool,
 }
 
 /// One entry of `to`.
@@ -201,6 +203,7 @@ impl Intent {
             ("cap", json(self.cap.map_or(Json::Null, Cap::to_json))),
             ("unless", json(self.unless.as_ref().map_or(Json::Null, Unless::to_json))),
             ("locale", text(&self.locale)),
+            ("track", Value::Integer(self.track.into())),
         ]
     }
 }

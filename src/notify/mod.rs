@@ -20,6 +20,10 @@ mod delivery;
 pub mod how;
 pub mod intent;
 pub mod plan;
+mod receipts;
+pub mod suppression;
+pub mod token;
+mod unsubscribe;
 pub mod what;
 pub mod when;
 pub mod whether;
@@ -31,8 +35,11 @@ pub use self::{
     bell::Bells,
     channel::Channel,
     delivery::{Priority, State},
+    receipts::Event,
+    token::{Grant, Links},
+    who::Recipient,
 };
-use crate::{clock::Clock, db::Db, jobs::Jobs, mail::Mail, records::Records, schema::Schema, settings};
+use crate::{clock::Clock, db::Db, error::Result, jobs::Jobs, mail::Mail, records::Records, schema::Schema, settings};
 
 /// The names of the collections of this room.
 pub mod collections {
@@ -66,15 +73,27 @@ pub struct Rooms {
 pub struct Notify {
     rooms: Arc<Rooms>,
     bells: Arc<Bells>,
+    links: Links,
+    reads: Arc<receipts::Reads>,
+    unsubscribing: Arc<unsubscribe::Bound>,
 }
 
 impl Notify {
     pub fn new(rooms: Rooms) -> Self {
-        Self { rooms: Arc::new(rooms), bells: Arc::default() }
+        let links = Links::new(rooms.db.clone(), rooms.settings.clone());
+        let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
+        Self { rooms: Arc::new(rooms), bells: Arc::default(), links, reads, unsubscribing: Arc::default() }
     }
 
     /// Begins to work on what is due, as tasks of the current runtime.
-    pub fn start(&self) {}
+    pub fn start(&self) {
+        tokio::spawn(self.reads.clone().tell(self.rooms.db.clone(), self.rooms.records.clone()));
+    }
+
+    /// What a token of a link is good for.
+    pub async fn grant(&self, token: &str) -> Result<Option<Grant>> {
+        self.links.read(token).await
+    }
 
     /// Begins nothing more and waits a moment for what is on its way.
     pub async fn stop(&self) {}

@@ -1,12 +1,15 @@
 //! How things leave: one file for each transport behind one trait.
 
 pub mod capture;
+pub mod email;
 pub mod fcm;
 mod fit;
+pub mod inbox;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transports;
 pub mod tried;
+pub mod webhook;
 pub mod webpush;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};

@@ -24,6 +24,9 @@ const TEXTS: [&str; 12] = [
 /// Members that are JSON in the row.
 const JSONS: [&str; 7] = ["to", "channels", "when", "data", "digest", "cap", "unless"];
 
+/// Members that are true or false.
+const FLAGS: [&str; 1] = ["track"];
+
 /// The texts of a notification, in characters. They are templates.
 const MAX_TITLE: usize = 1 << 10;
 const MAX_BODY: usize = 100_000;
@@ -58,6 +61,11 @@ pub(super) fn body_of(row: &Row) -> Map<String, Json> {
             body.insert(name.to_owned(), value);
         }
     }
+    for name in FLAGS {
+        if row.get(name) == Some(&Value::Integer(1)) {
+            body.insert(name.to_owned(), true.into());
+        }
+    }
     body
 }
 
@@ -85,6 +93,7 @@ pub(super) fn read(body: &Map<String, Json>, now: Timestamp, scheduled: bool) ->
         cap: form.read("cap", None, |json| cap(json).map(Some)),
         unless: form.read("unless", None, |json| unless(json).map(Some)),
         locale: form.text("locale", 35),
+        track: form.read("track", false, |json| json.as_bool().ok_or_else(|| invalid("Must be true or false.").into())),
     };
     form.finish(intent)
 }
@@ -97,7 +106,7 @@ struct Form<'b> {
 
 impl Form<'_> {
     fn refuse_unknown(&mut self) {
-        let known = |name: &str| TEXTS.contains(&name) || JSONS.contains(&name);
+        let known = |name: &str| TEXTS.contains(&name) || JSONS.contains(&name) || FLAGS.contains(&name);
         for name in self.body.keys().filter(|name| !known(name)).take(MAX_TOLD) {
             self.issues.insert(name, unknown());
         }

@@ -35,6 +35,8 @@ fn what_was_read_is_written_and_read_the_same() {
             {"channel": "email", "after": "2d", "unless": "sent"}]}),
         json!({"when": {"at": "2027-02-01T09:00:00+01:00"}}),
         json!({"when": {"after": "2h"}}),
+        json!({"track": true}),
+        json!({"track": false}),
         json!({"when": {"local": "09:00"}}),
         json!({"when": {"local": "23:59", "date": "2027-03-01", "zone": "Asia/Tokyo"}}),
         json!({"expires": "2h"}),
@@ -107,6 +109,7 @@ fn failures_are_told_by_member() {
         (json!({"cap": {"count": 0, "window": "1h"}}), "cap.count=validation_invalid_value"),
         (json!({"cap": {"count": 1.5, "window": "1h"}}), "cap.count=validation_invalid_value"),
         (json!({"unless": {"collection": "orders", "record": "r"}}), "unless.filter=validation_required"),
+        (json!({"track": "yes"}), "track=validation_invalid_value"),
         (json!({"locale": "x".repeat(36)}), "locale=validation_length_out_of_range"),
         (json!({"key": 1, "priority": 2}), "key=validation_invalid_value priority=validation_invalid_value"),
     ] {

@@ -232,6 +232,7 @@ fn notifications() -> Collection {
         text("expires"),
         select("quiet", &["defer", "skip", "ignore"]),
         json("unless"),
+        flag("track"),
     ];
     let states = ["new", "expanding", "active", "done", "cancelled", "failed"];
     let work = [
