@@ -16,10 +16,19 @@ pub struct Policy {
     pub timeout: Duration,
     /// Runs at the same time.
     pub concurrency: u32,
+    /// How many may begin in some time; as many as can if there is none.
+    pub rate: Option<Rate>,
     /// About how long after the first failure the job runs again; doubles with each further one …
     pub backoff: Duration,
     /// … up to this.
     pub longest_backoff: Duration,
+}
+
+/// So many runs in so long. After a pause as many may begin at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    pub runs: u32,
+    pub per: Duration,
 }
 
 impl Default for Policy {
@@ -29,6 +38,7 @@ impl Default for Policy {
             attempts: 10,
             timeout: Duration::from_secs(30),
             concurrency: 4,
+            rate: None,
             backoff: Duration::from_secs(15),
             longest_backoff: Duration::from_secs(3600),
         }

@@ -10,8 +10,13 @@ use std::{
 
 use futures_util::FutureExt;
 
-use super::{Claimed, Failure, Jobs, NewJob, Policy, store};
-use crate::{clock::Timestamp, db::WriteTx, error::Result};
+use super::{
+    Claimed, Failure, Jobs, Policy,
+    history::{self, End},
+    recurring::{Overlap, Recurring},
+    store::{self, Run},
+};
+use crate::{db::WriteTx, error::Result};
 
 /// How much longer than a run may take its lease holds: to write down how it ended.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
@@ -19,7 +24,6 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
 /// Bytes that are kept of why a run failed.
 const MAX_REASON: usize = 1000;
-const HOUR: i64 = 3_600_000;
 
 type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
@@ -28,8 +32,10 @@ pub(super) struct Handler {
     pub kind: &'static str,
     pub policy: Policy,
     pub work: Box<dyn Fn(Claimed) -> Work + Send + Sync>,
-    /// The job is there always: its next run is added with the end of the last.
-    pub hourly: bool,
+    /// The job is there always: the next run is added with the end of the last, or with its beginning.
+    pub recurring: Option<Recurring>,
+    /// Of all kinds.
+    pub place: usize,
 }
 
 /// How a run ended.
@@ -39,43 +45,40 @@ enum Outcome {
     Bury { why: String },
 }
 
+/// A run that has ended.
+struct Ended {
+    run: Run,
+    took: Duration,
+    outcome: Outcome,
+}
+
 impl Handler {
     pub fn lease(&self) -> Duration {
         self.policy.timeout.saturating_add(LEASE_MARGIN)
     }
 
-    /// Adds the next run at minute 0, unless it waits already.
-    pub fn recur(&self, jobs: &Jobs, tx: &mut WriteTx<'_>) -> Result<()> {
-        if !self.hourly {
-            return Ok(());
-        }
-        let hours = tx.now().0.div_euclid(HOUR);
-        let due = Some(Timestamp((hours + 1).saturating_mul(HOUR)));
-        let unique = Some("hourly".to_owned());
-        jobs.add(tx, &NewJob { kind: self.kind, payload: serde_json::Value::Null, due, unique })
-    }
-
     /// Runs it and sees to the job. Ends within the lease.
-    pub async fn run(self: Arc<Self>, jobs: Jobs, run: store::Run) {
+    pub async fn run(self: Arc<Self>, jobs: Jobs, run: Run) {
         let claimed = Instant::now();
-        let (id, attempt) = (run.id, run.attempt);
-        let outcome = Arc::new(self.outcome(run).await);
-        self.tell(id, attempt, &outcome);
+        let outcome = self.outcome(&run).await;
+        let ended = Arc::new(Ended { run, took: claimed.elapsed(), outcome });
+        self.tell(&ended);
         loop {
             let written = jobs.db.write({
-                let (handler, jobs, outcome) = (Arc::clone(&self), jobs.clone(), Arc::clone(&outcome));
-                move |tx| handler.settle(&jobs, tx, id, attempt, &outcome)
+                let (handler, jobs, ended) = (Arc::clone(&self), jobs.clone(), Arc::clone(&ended));
+                move |tx| handler.settle(&jobs, tx, &ended)
             });
             let Err(error) = written.await else { return };
             if claimed.elapsed() + WRITE_AGAIN >= self.lease() {
-                tracing::error!(kind = self.kind, id, %error, "how a job ended cannot be written down: it will run again");
+                let (kind, id) = (self.kind, ended.run.id);
+                tracing::error!(kind, id, %error, "how a job ended cannot be written down: it will run again");
                 return;
             }
             tokio::time::sleep(WRITE_AGAIN).await;
         }
     }
 
-    async fn outcome(&self, run: store::Run) -> Outcome {
+    async fn outcome(&self, run: &Run) -> Outcome {
         let attempt = run.attempt;
         let Err(failure) = self.work(run).await else { return Outcome::Done };
         let mut why = failure.why;
@@ -86,9 +89,10 @@ impl Handler {
         Outcome::Repeat { wait: self.policy.wait(attempt, failure.retry_after), why }
     }
 
-    async fn work(&self, run: store::Run) -> Result<(), Failure> {
+    async fn work(&self, run: &Run) -> Result<(), Failure> {
         let payload = serde_json::from_str(&run.payload).map_err(Failure::permanent)?;
-        let claimed = Claimed { id: run.id, kind: self.kind, payload, attempt: run.attempt };
+        let claimed =
+            Claimed { id: run.id, kind: self.kind, payload, attempt: run.attempt, scheduled: run.scheduled() };
         // The handler itself may panic before it has made a future: both are caught, and end this run only.
         let work = AssertUnwindSafe(async { (self.work)(claimed).await }).catch_unwind();
         match tokio::time::timeout(self.policy.timeout, work).await {
@@ -99,29 +103,35 @@ impl Handler {
     }
 
     /// Writes down how the run ended, together with what follows from it.
-    fn settle(&self, jobs: &Jobs, tx: &mut WriteTx<'_>, id: i64, attempt: u32, outcome: &Outcome) -> Result<()> {
-        match outcome {
-            Outcome::Done => {
-                if store::finish(tx, id, attempt)? {
-                    self.recur(jobs, tx)?;
-                }
-            }
+    fn settle(&self, jobs: &Jobs, tx: &mut WriteTx<'_>, ended: &Ended) -> Result<()> {
+        let Run { id, attempt, .. } = ended.run;
+        let (settled, end, why) = match &ended.outcome {
+            Outcome::Done => (store::finish(tx, id, attempt)?, End::Done, None),
             Outcome::Repeat { wait, why } => {
                 let due = tx.now().plus(*wait);
-                if store::repeat(tx, id, attempt, due, why)? {
-                    jobs.wake_at(tx, due);
-                }
+                jobs.wake_at(tx, due);
+                (store::repeat(tx, id, attempt, due, why)?, End::Failed, Some(why.as_str()))
             }
-            Outcome::Bury { why } => {
-                if store::bury(tx, self.kind, id, attempt, why)? {
-                    self.recur(jobs, tx)?;
-                }
-            }
+            Outcome::Bury { why } => (store::bury(tx, self.kind, id, attempt, why)?, End::Dead, Some(why.as_str())),
+        };
+        // It is not the current run any more.
+        if !settled {
+            return Ok(());
+        }
+        history::note(tx, self.kind, &ended.run, ended.took, end, why)?;
+        if end != End::Failed
+            && let Some(recurring) = &self.recurring
+            && recurring.overlap == Overlap::Skip
+            && let Some(scheduled) = ended.run.scheduled()
+        {
+            let next = recurring.following(scheduled, ended.run.began, tx.now());
+            recurring.add(jobs, tx, self.kind, next)?;
         }
         Ok(())
     }
 
-    fn tell(&self, id: i64, attempt: u32, outcome: &Outcome) {
+    fn tell(&self, ended: &Ended) {
+        let Ended { run: Run { id, attempt, .. }, outcome, .. } = ended;
         let kind = self.kind;
         match outcome {
             Outcome::Done => tracing::debug!(kind, id, attempt, "a job is done"),

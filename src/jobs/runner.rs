@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -13,7 +13,17 @@ use tokio::{
     task::{self, JoinHandle, JoinSet},
 };
 
-use super::{Claimed, Failure, Jobs, Policy, run::Handler, store};
+use serde::Serialize;
+
+use super::{
+    Claimed, Failure, Jobs, NewJob, Policy,
+    cron::{Cron, Missed},
+    history::{self, End},
+    pace::Pace,
+    recurring::{Overlap, Recurring},
+    run::Handler,
+    store,
+};
 use crate::{clock::Timestamp, db::WriteTx, error::Result};
 
 /// Runs of one kind that are claimed in one transaction.
@@ -22,6 +32,12 @@ const BATCH: u32 = 32;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Running handlers have this long to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// Runs of a series that may overlap.
+const MAX_OVERLAP: u32 = 8;
+/// The crons of the wire come after all others.
+const WIRE_PREFIX: &str = "__pb";
+/// The key of a cron's run that was called for.
+const CALLED: &str = "called";
 
 /// Knows what to do with each kind of job, and does it between [`Runner::start`] and [`Runner::stop`]. Cheap to clone.
 ///
@@ -37,6 +53,13 @@ struct Inner {
     handlers: Mutex<Handlers>,
     /// What `stop` needs. The same.
     started: Mutex<Option<Started>>,
+}
+
+/// A cron as the wire lists it (`docs/wire/services.md` §7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CronEntry {
+    pub id: &'static str,
+    pub expression: String,
 }
 
 type Handlers = BTreeMap<&'static str, Arc<Handler>>;
@@ -59,21 +82,32 @@ impl Runner {
         F: Fn(Claimed) -> W + Send + Sync + 'static,
         W: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        self.register(kind, policy, handler, false);
+        self.register(kind, policy, handler, None);
     }
 
-    /// Runs `handler` at minute 0 of every hour; once for all hours that were missed. A failed run is repeated within
-    /// the hour as by [`Policy::default`].
-    pub fn hourly<F, W>(&self, kind: &'static str, handler: F)
+    /// Runs `handler` whenever `cron` says so. `missed`: what becomes of the times at which the server was not there (a
+    /// minute late is not missed); `overlap`: and of those at which the last run was not at its end. A failed run is
+    /// repeated within the hour; a series ends never.
+    pub fn cron<F, W>(&self, id: &'static str, cron: Cron, missed: Missed, overlap: Overlap, handler: F)
     where
         F: Fn(Claimed) -> W + Send + Sync + 'static,
         W: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        let policy = Policy { attempts: 4, timeout: Duration::from_secs(300), concurrency: 1, ..Policy::default() };
-        self.register(kind, policy, handler, true);
+        let concurrency = if overlap == Overlap::Allow { MAX_OVERLAP } else { 1 };
+        let policy = Policy { attempts: 4, timeout: Duration::from_secs(300), concurrency, ..Policy::default() };
+        self.register(id, policy, handler, Some(Recurring { cron, missed, overlap }));
     }
 
-    fn register<F, W>(&self, kind: &'static str, policy: Policy, handler: F, hourly: bool)
+    /// Runs `handler` at minute 0 of every hour; once for all hours that were missed.
+    pub fn hourly<F, W>(&self, id: &'static str, handler: F)
+    where
+        F: Fn(Claimed) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        self.cron(id, Cron::utc("0 * * * *"), Missed::Once, Overlap::Skip, handler);
+    }
+
+    fn register<F, W>(&self, kind: &'static str, policy: Policy, handler: F, recurring: Option<Recurring>)
     where
         F: Fn(Claimed) -> W + Send + Sync + 'static,
         W: Future<Output = Result<(), Failure>> + Send + 'static,
@@ -81,8 +115,35 @@ impl Runner {
         let work = Box::new(move |claimed| -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> {
             Box::pin(handler(claimed))
         });
-        let known = self.inner.handlers.lock().insert(kind, Arc::new(Handler { kind, policy, work, hourly }));
+        let mut handlers = self.inner.handlers.lock();
+        let place = handlers.len();
+        let known = handlers.insert(kind, Arc::new(Handler { kind, policy, work, recurring, place }));
         debug_assert!(known.is_none(), "two handlers for {kind}");
+    }
+
+    /// All crons: the house's by their ids, then those of the wire in its order.
+    pub fn crons(&self) -> Vec<CronEntry> {
+        let handlers = self.inner.handlers.lock();
+        let mut crons: Vec<_> =
+            handlers.values().filter_map(|handler| Some((handler, handler.recurring.as_ref()?))).collect();
+        crons.sort_by_key(|(handler, _)| {
+            handler.kind.starts_with(WIRE_PREFIX).then_some(handler.place).map_or((0, 0), |place| (1, place))
+        });
+        crons
+            .into_iter()
+            .map(|(handler, recurring)| CronEntry { id: handler.kind, expression: recurring.cron.expression().into() })
+            .collect()
+    }
+
+    /// Has a cron run now, besides its series. False when there is none with this id.
+    pub async fn run_cron(&self, id: &str) -> Result<bool> {
+        let handlers = self.inner.handlers.lock();
+        let known = handlers.get(id).filter(|handler| handler.recurring.is_some()).map(|handler| handler.kind);
+        drop(handlers);
+        let Some(kind) = known else { return Ok(false) };
+        let unique = Some(CALLED.to_owned());
+        self.inner.jobs.enqueue(NewJob { unique, ..NewJob::new(kind, serde_json::Value::Null) }).await?;
+        Ok(true)
     }
 
     /// Begins to run jobs, as a task of the current runtime. Does nothing when it has begun already.
@@ -92,11 +153,17 @@ impl Runner {
             return;
         }
         let (stop, stopped) = oneshot::channel();
+        let handlers = self.inner.handlers.lock().clone();
+        let now = Instant::now();
+        let paces = handlers.values().filter_map(|handler| Some((handler.kind, Pace::new(handler.policy.rate?, now))));
         let shift = Shift {
             jobs: self.inner.jobs.clone(),
-            handlers: self.inner.handlers.lock().clone(),
+            paces: paces.collect(),
+            handlers,
             running: JoinSet::new(),
             held: HashMap::new(),
+            ended: HashMap::new(),
+            resume: None,
         };
         *started = Some(Started { stop, task: tokio::spawn(shift.work(stopped)) });
     }
@@ -143,6 +210,12 @@ struct Shift {
     handlers: Handlers,
     running: JoinSet<()>,
     held: HashMap<task::Id, Held>,
+    /// Of the kinds that may only run so fast.
+    paces: HashMap<&'static str, Pace>,
+    /// When a run of a series ended last.
+    ended: HashMap<&'static str, Timestamp>,
+    /// When a kind that was too fast may go on.
+    resume: Option<Instant>,
 }
 
 /// A run in progress.
@@ -150,6 +223,15 @@ struct Held {
     handler: Arc<Handler>,
     id: i64,
     attempt: u32,
+}
+
+/// A kind that may begin runs.
+struct Room {
+    handler: Arc<Handler>,
+    /// So many.
+    free: u32,
+    /// When the last run of its series ended.
+    ended: Timestamp,
 }
 
 /// What one look at the queue found.
@@ -163,31 +245,60 @@ impl Shift {
     async fn work(mut self, mut stopped: oneshot::Receiver<()>) {
         let clock = self.jobs.db.clock().clone();
         let alarm = Arc::clone(&self.jobs.alarm);
+        tokio::select! {
+            _ = &mut stopped => return,
+            () = self.recover() => {}
+        }
         alarm.set(Timestamp::default());
         loop {
+            let resume = self.resume;
             tokio::select! {
                 // An error means that nobody is left who could stop us.
                 _ = &mut stopped => break,
                 () = alarm.rings(&clock) => self.claim().await,
                 Some(ended) = self.running.join_next_with_id() => self.release(&ended),
+                () = reached(resume) => {
+                    self.resume = None;
+                    alarm.set(Timestamp::default());
+                }
             }
         }
         self.finish().await;
     }
 
+    /// Sees to what another process has left, until that is done.
+    async fn recover(&self) {
+        let handlers = self.handlers.clone();
+        loop {
+            let handlers = handlers.clone();
+            let recovered = self.jobs.db.write(move |tx| {
+                let policies: Vec<_> =
+                    handlers.values().map(|handler| (handler.kind, handler.policy.attempts)).collect();
+                let lost = store::recover(tx, &policies)?;
+                for handler in handlers.values() {
+                    if let Some(recurring) = &handler.recurring {
+                        recurring.renew(tx, handler.kind)?;
+                    }
+                }
+                Ok(lost)
+            });
+            match recovered.await {
+                Ok(0) => return,
+                Ok(lost) => return tracing::info!(lost, "jobs that another process had begun run again"),
+                Err(error) => tracing::warn!(%error, "the queue of jobs cannot be looked through now"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Claims what is due of every kind that has room for another run, and starts it.
     async fn claim(&mut self) {
         self.jobs.alarm.clear();
-        let kinds: Vec<_> = self
-            .handlers
-            .values()
-            .filter_map(|handler| {
-                let free = handler.policy.concurrency.max(1).saturating_sub(self.running_of(handler.kind));
-                (free > 0).then(|| (Arc::clone(handler), free))
-            })
-            .collect();
+        let rooms: Vec<_> = self.handlers.values().cloned().collect();
+        let rooms: Vec<_> = rooms.into_iter().filter_map(|handler| self.room(handler)).collect();
+        let held = store::Held::of(self.held.values().map(|held| held.id));
         let jobs = self.jobs.clone();
-        match self.jobs.db.write(move |tx| look(&jobs, tx, &kinds)).await {
+        match self.jobs.db.write(move |tx| look(&jobs, tx, &rooms, &held)).await {
             Ok(found) => {
                 for (handler, run) in found.runs {
                     self.begin(handler, run);
@@ -201,9 +312,23 @@ impl Shift {
                 self.jobs.alarm.set(self.jobs.db.clock().now().plus(LOOK_AGAIN));
             }
         }
+        let now = Instant::now();
+        self.resume = self.paces.values_mut().filter_map(|pace| pace.next(now)).min();
+    }
+
+    /// How many runs of a kind may begin, if any.
+    fn room(&mut self, handler: Arc<Handler>) -> Option<Room> {
+        let kind = handler.kind;
+        let free = handler.policy.concurrency.max(1).saturating_sub(self.running_of(kind));
+        let free = self.paces.get_mut(kind).map_or(free, |pace| free.min(pace.permits(Instant::now())));
+        let ended = self.ended.get(kind).copied().unwrap_or_default();
+        (free > 0).then_some(Room { handler, free, ended })
     }
 
     fn begin(&mut self, handler: Arc<Handler>, run: store::Run) {
+        if let Some(pace) = self.paces.get_mut(handler.kind) {
+            pace.take(1);
+        }
         let held = Held { handler: Arc::clone(&handler), id: run.id, attempt: run.attempt };
         let begun = self.running.spawn(handler.run(self.jobs.clone(), run));
         self.held.insert(begun.id(), held);
@@ -216,6 +341,9 @@ impl Shift {
             Err(error) => error.id(),
         };
         let Some(held) = self.held.remove(&id) else { return };
+        if held.handler.recurring.is_some() {
+            self.ended.insert(held.handler.kind, self.jobs.db.clock().now());
+        }
         if self.running_of(held.handler.kind) + 1 >= held.handler.policy.concurrency {
             self.jobs.alarm.set(Timestamp::default());
         }
@@ -247,23 +375,63 @@ impl Shift {
     }
 }
 
-fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, kinds: &[(Arc<Handler>, u32)]) -> Result<Found> {
+fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -> Result<Found> {
     let mut found = Found::default();
-    for (handler, free) in kinds {
-        if store::bury_endless(tx, handler.kind, handler.policy.attempts)? > 0 {
-            tracing::error!(kind = handler.kind, "jobs whose runs never end were buried");
+    for Room { handler, free, ended } in rooms {
+        let kind = handler.kind;
+        if store::bury_endless(tx, kind, handler.policy.attempts, held)? > 0 {
+            tracing::error!(kind, "jobs whose runs never end were buried");
         }
-        if handler.hourly && !store::is_there(tx, handler.kind)? {
-            handler.recur(jobs, tx)?;
+        if let Some(recurring) = &handler.recurring {
+            recurring.ensure(jobs, tx, kind)?;
         }
-        let runs = store::claim(tx, handler.kind, handler.lease(), BATCH.min(*free))?;
+        let runs = store::claim(tx, kind, handler.lease(), BATCH.min(*free), held)?;
+        let claimed = runs.len();
+        for run in runs {
+            if !is_left_out(jobs, tx, handler, &run, *ended)? {
+                found.runs.push((Arc::clone(handler), run));
+            }
+        }
         // A kind that is at its limit now is looked at again when one of its runs has ended.
-        if runs.len() < *free as usize
-            && let Some(next) = store::next(tx, handler.kind)?
+        if claimed < *free as usize
+            && let Some(next) = store::next(tx, kind, held)?
         {
             found.next = Some(found.next.map_or(next, |earlier| earlier.min(next)));
         }
-        found.runs.extend(runs.into_iter().map(|run| (Arc::clone(handler), run)));
     }
     Ok(found)
+}
+
+/// Continues the series of a run that begins, where that does not wait for its end. True when it has missed its time
+/// and is settled.
+fn is_left_out(
+    jobs: &Jobs,
+    tx: &mut WriteTx<'_>,
+    handler: &Handler,
+    run: &store::Run,
+    free: Timestamp,
+) -> Result<bool> {
+    let (Some(recurring), Some(scheduled)) = (&handler.recurring, run.scheduled()) else { return Ok(false) };
+    let (kind, now) = (handler.kind, tx.now());
+    if run.attempt > 1 {
+        return Ok(false);
+    }
+    let is_late = recurring.has_missed(scheduled, free, now);
+    if is_late {
+        store::finish(tx, run.id, run.attempt)?;
+        history::note(tx, kind, run, Duration::ZERO, End::Skipped, Some("the server was not there at its time"))?;
+    }
+    if is_late || recurring.overlap != Overlap::Skip {
+        let next = recurring.following(scheduled, now, now);
+        recurring.add(jobs, tx, kind, next)?;
+    }
+    Ok(is_late)
+}
+
+/// Completes at `time`; never without one.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }

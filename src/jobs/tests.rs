@@ -11,7 +11,12 @@ use std::{
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::{store::MAX_DEAD, store::MAX_WAITING, *};
+use super::{
+    cron::{Cron, Missed},
+    pace::{FULL, MAX_WAITING},
+    store::{Held, MAX_DEAD},
+    *,
+};
 use crate::{
     clock::Clock,
     db::{
@@ -52,7 +57,7 @@ fn states(jobs: &Jobs) -> Vec<String> {
 /// Claims as the runner does, and returns (id, attempt, payload).
 fn claim(jobs: &Jobs, limit: u32) -> Vec<(i64, u32, String)> {
     let lease = Duration::from_secs(60);
-    let runs = jobs.db.write_blocking(move |tx| store::claim(tx, KIND, lease, limit)).unwrap();
+    let runs = jobs.db.write_blocking(move |tx| store::claim(tx, KIND, lease, limit, &Held::of([]))).unwrap();
     runs.into_iter().map(|run| (run.id, run.attempt, run.payload)).collect()
 }
 
@@ -189,6 +194,7 @@ async fn what_is_too_much_is_refused() {
     assert_eq!(i64::try_from(stored(&jobs).len()).unwrap(), MAX_WAITING);
     jobs.enqueue(NewJob { kind: "other", ..job(1) }).await.unwrap();
     claim(&jobs, 1);
+    tokio::time::sleep(FULL).await;
     jobs.enqueue(job(1)).await.unwrap();
 }
 
@@ -350,30 +356,43 @@ async fn a_kind_at_its_limit_holds_up_nobody_and_goes_on_when_there_is_room() {
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_runs_again_after_its_lease() {
+async fn what_a_crash_leaves_runs_again_at_once_in_the_next_process() {
     let (jobs, clock, dir) = queue();
     let stuck = Runner::new(jobs.clone());
     stuck.on(KIND, Policy::default(), |_| std::future::pending());
     stuck.start();
-    jobs.enqueue(job(7)).await.unwrap();
-    eventually("it runs", || states(&jobs) == ["running"]).await;
+    let keyed = |n| NewJob { unique: Some("key".into()), ..job(n) };
+    for n in [job(7), keyed(8)] {
+        jobs.enqueue(n).await.unwrap();
+    }
+    eventually("they run", || states(&jobs) == ["running"; 2]).await;
+    jobs.enqueue(NewJob { due: Some(later(5)), ..keyed(9) }).await.unwrap();
     // The process is gone: nobody finishes, nobody gives back.
     stuck.abandon();
     eventually("the task is gone", || Arc::strong_count(&jobs.alarm) == 2).await;
     drop(stuck);
     drop(jobs);
-    let (db, started) =
-        (db::Db::open(dir.path(), db::Options { clock: clock.clone(), ..testing::options() }), later(39));
+    let db = db::Db::open(dir.path(), db::Options { clock: clock.clone(), ..testing::options() });
     let jobs = Jobs::new(db.unwrap());
-    let (runner, seen) = runner(&jobs, Policy::default(), |_| Ok(()));
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&attempts);
+    let (runner, seen) = runner(&jobs, Policy::default(), move |claimed| {
+        noted.lock().push(claimed.attempt);
+        Ok(())
+    });
     runner.start();
-    clock.set(started);
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    assert!(seen.lock().is_empty(), "its lease holds");
-    clock.set(later(40));
-    eventually("it runs again", || stored(&jobs).is_empty()).await;
-    assert_eq!(*seen.lock(), [7]);
+    eventually("it runs again", || states(&jobs) == ["waiting"]).await;
+    // The one under a key makes way for what waits under it.
+    assert_eq!((&*seen.lock(), &*attempts.lock()), (&vec![7], &vec![2]), "what has begun counts");
+    let outcomes: Vec<_> = history(&jobs).await;
+    assert_eq!(outcomes, ["done", "lost", "lost"]);
     runner.stop().await;
+}
+
+/// The outcomes of the ended runs, the newest first.
+async fn history(jobs: &Jobs) -> Vec<String> {
+    let found = jobs.history(Search { limit: 500, ..Search::default() }).await.unwrap();
+    found.into_iter().map(|run| run.outcome).collect()
 }
 
 #[tokio::test]
@@ -394,6 +413,222 @@ async fn what_takes_the_process_with_it_is_buried_in_the_end() {
 }
 
 #[tokio::test]
+async fn who_runs_here_is_not_run_twice_however_far_the_clock_jumps() {
+    let (jobs, clock, _dir) = queue();
+    let (runner, runs, go) = (Runner::new(jobs.clone()), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (count, gate) = (Arc::clone(&runs), Arc::clone(&go));
+    runner.on(KIND, Policy::default(), move |_| {
+        count.fetch_add(1, SeqCst);
+        let gate = Arc::clone(&gate);
+        async move {
+            while gate.load(SeqCst) == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Ok(())
+        }
+    });
+    runner.start();
+    jobs.enqueue(job(1)).await.unwrap();
+    eventually("it runs", || runs.load(SeqCst) == 1).await;
+    clock.set(later(100_000));
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    go.store(1, SeqCst);
+    eventually("it is done", || stored(&jobs).is_empty()).await;
+    assert_eq!(runs.load(SeqCst), 1);
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn the_more_urgent_go_first_among_what_is_due() {
+    let (jobs, _, _dir) = queue();
+    let (runner, seen) = runner(&jobs, Policy { concurrency: 1, ..Policy::default() }, |_| Ok(()));
+    for (n, priority) in [(1, Priority::Low), (2, Priority::Normal), (3, Priority::High), (4, Priority::Normal)] {
+        jobs.enqueue(NewJob { priority, ..job(n) }).await.unwrap();
+    }
+    jobs.enqueue(NewJob { priority: Priority::High, due: Some(later(9)), ..job(5) }).await.unwrap();
+    runner.start();
+    eventually("they run", || seen.lock().len() == 4).await;
+    assert_eq!(*seen.lock(), [3, 2, 4, 1]);
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn a_kind_runs_no_faster_than_it_may_even_while_the_clock_stands() {
+    let (jobs, _, _dir) = queue();
+    let rate = Some(Rate { runs: 5, per: Duration::from_millis(100) });
+    let (runner, seen) = runner(&jobs, Policy { rate, ..Policy::default() }, |_| Ok(()));
+    for n in 0..15 {
+        jobs.enqueue(job(n)).await.unwrap();
+    }
+    let started = Instant::now();
+    runner.start();
+    eventually("all run", || seen.lock().len() == 15).await;
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(195), "{took:?}");
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn superusers_see_the_queue_and_set_it_right() {
+    let (jobs, clock, _dir) = queue();
+    let (runner, seen) = runner(&jobs, Policy { attempts: 1, ..Policy::default() }, |claimed| {
+        if claimed.payload == json!(1) && claimed.attempt == 1 { Err(Failure::passing("no")) } else { Ok(()) }
+    });
+    runner.start();
+    jobs.enqueue(job(1)).await.unwrap();
+    for n in [2, 3] {
+        jobs.enqueue(NewJob { due: Some(later(500)), unique: Some(n.to_string()), ..job(n) }).await.unwrap();
+    }
+    eventually("it is dead", || states(&jobs) == ["dead", "waiting", "waiting"]).await;
+    let search = |state| Search { state, limit: 10, ..Search::default() };
+    let dead = jobs.list(search(Some(State::Dead))).await.unwrap().remove(0);
+    assert_eq!((&*dead.kind, &*dead.error, &dead.payload), (KIND, "no", &json!(1)));
+    assert_eq!((dead.due, dead.ended.is_empty(), dead.priority), (START.to_string(), false, "normal"));
+    let ids: Vec<i64> = jobs.list(search(None)).await.unwrap().iter().map(|entry| entry.id.parse().unwrap()).collect();
+    let [third, second, first] = ids[..] else { panic!("{ids:?}") };
+    let older = jobs.list(Search { before: Some(third), ..search(Some(State::Waiting)) }).await.unwrap();
+    assert_eq!(older.len(), 1);
+    assert!(jobs.list(Search { kind: Some("other".into()), ..search(None) }).await.unwrap().is_empty());
+    // What does not fit its state is refused, what is not there not found.
+    for refused in [jobs.replay(second).await, jobs.cancel(first).await, jobs.run_now(first).await] {
+        assert_eq!(refused.unwrap_err().kind, Kind::Invalid);
+    }
+    for missing in [jobs.replay(999).await, jobs.cancel(999).await, jobs.run_now(999).await] {
+        assert_eq!(missing.unwrap_err().kind, Kind::NotFound);
+    }
+    jobs.run_now(second).await.unwrap();
+    jobs.cancel(third).await.unwrap();
+    eventually("one has run, one is gone", || states(&jobs) == ["dead"]).await;
+    // It fails again, from the beginning.
+    clock.set(later(1));
+    jobs.replay(first).await.unwrap();
+    eventually("it has run again", || seen.lock().len() == 3 && states(&jobs) == ["dead"]).await;
+    assert_eq!(*seen.lock(), [1, 2, 1]);
+    assert_eq!(history(&jobs).await, ["dead", "done", "dead"]);
+    assert!(runner.is_idle().await.unwrap());
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_runs_are_remembered() {
+    let (jobs, _, _dir) = queue();
+    let (runner, _) = runner(&jobs, Policy::default(), |_| Ok(()));
+    runner.start();
+    for n in 0..120 {
+        jobs.enqueue(job(n)).await.unwrap();
+    }
+    eventually("they have run", || stored(&jobs).is_empty()).await;
+    assert_eq!(history(&jobs).await.len(), 100);
+    runner.stop().await;
+}
+
+/// A cron at every hour whose runs take until they are let go, and the times for which they ran.
+fn series(
+    jobs: &Jobs,
+    missed: Missed,
+    overlap: Overlap,
+    gate: &Arc<AtomicU32>,
+) -> (Runner, Arc<Mutex<Vec<Option<i64>>>>) {
+    let (runner, seen) = (Runner::new(jobs.clone()), Arc::new(Mutex::new(Vec::new())));
+    let (notes, gate) = (Arc::clone(&seen), Arc::clone(gate));
+    runner.cron(KIND, Cron::utc("0 * * * *"), missed, overlap, move |claimed| {
+        let hour = |time: Timestamp| (time.0 - hour(0).0) / 3_600_000;
+        notes.lock().push(claimed.scheduled.map(hour));
+        let gate = Arc::clone(&gate);
+        async move {
+            while gate.load(SeqCst) == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Ok(())
+        }
+    });
+    runner.start();
+    (runner, seen)
+}
+
+fn hour(n: i64) -> Timestamp {
+    Timestamp((START.0 / 3_600_000 + n) * 3_600_000)
+}
+
+#[tokio::test]
+async fn a_cron_makes_up_for_what_it_missed_as_it_was_told() {
+    for (missed, expected) in [
+        (Missed::Skip, vec![]),
+        (Missed::Once, vec![Some(1)]),
+        (Missed::All(2), vec![Some(1), Some(4), Some(5)]),
+        (Missed::All(50), vec![Some(1), Some(2), Some(3), Some(4), Some(5)]),
+    ] {
+        let (jobs, clock, _dir) = queue();
+        let open = Arc::new(AtomicU32::new(1));
+        let (runner, _) = series(&jobs, missed, Overlap::Skip, &open);
+        eventually("the next run waits", || states(&jobs) == ["waiting"]).await;
+        runner.stop().await;
+        clock.set(Timestamp(hour(5).0 + 1_800_000));
+        let (runner, seen) = series(&jobs, missed, Overlap::Skip, &open);
+        let next = || jobs.db.read_blocking(|tx| store::next(tx, KIND, &Held::of([]))).unwrap();
+        eventually("the next run waits", || states(&jobs) == ["waiting"] && next() == Some(hour(6))).await;
+        assert_eq!(*seen.lock(), expected, "{missed:?}");
+        assert_eq!(history(&jobs).await.len(), expected.len().max(1), "what was left out is told, too");
+        // In time again.
+        clock.set(hour(6));
+        eventually("it runs", || seen.lock().last() == Some(&Some(6))).await;
+        runner.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cron_whose_run_takes_longer_does_as_it_was_told() {
+    for (overlap, meanwhile, afterwards) in [
+        (Overlap::Skip, vec![1], vec![1, 4]),
+        (Overlap::Wait, vec![1], vec![1, 2, 4]),
+        (Overlap::Allow, vec![1, 2, 3], vec![1, 2, 3, 4]),
+    ] {
+        let (jobs, clock, _dir) = queue();
+        let gate = Arc::new(AtomicU32::new(0));
+        let (runner, seen) = series(&jobs, Missed::Once, overlap, &gate);
+        let ran = || seen.lock().iter().flatten().copied().collect::<Vec<_>>();
+        eventually("the next run waits", || states(&jobs) == ["waiting"]).await;
+        for n in 1..4 {
+            clock.set(hour(n));
+            eventually("it runs", || ran().len() >= meanwhile.len().min(n as usize)).await;
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        assert_eq!(ran(), meanwhile, "{overlap:?}");
+        gate.store(1, SeqCst);
+        let next = || jobs.db.read_blocking(|tx| store::next(tx, KIND, &Held::of([]))).unwrap();
+        eventually("all have ended", || states(&jobs) == ["waiting"] && next() == Some(hour(4))).await;
+        clock.set(hour(4));
+        eventually("it runs", || ran() == afterwards).await;
+        runner.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn crons_are_listed_run_when_called_for_and_follow_a_new_schedule() {
+    let (jobs, _, _dir) = queue();
+    let open = Arc::new(AtomicU32::new(1));
+    let (first, seen) = series(&jobs, Missed::Once, Overlap::Skip, &open);
+    eventually("the next run waits", || states(&jobs) == ["waiting"]).await;
+    assert!(first.run_cron(KIND).await.unwrap() && !first.run_cron("other").await.unwrap());
+    eventually("it has run, and the series goes on", || *seen.lock() == [None] && states(&jobs) == ["waiting"]).await;
+    let id = jobs.list(Search { limit: 1, ..Search::default() }).await.unwrap()[0].id.parse().unwrap();
+    assert_eq!(jobs.cancel(id).await.unwrap_err().kind, Kind::Invalid, "it would come again");
+    first.stop().await;
+    let runner = Runner::new(jobs.clone());
+    for id in ["__pbZ__", "z", "__pbA__", KIND] {
+        runner.cron(id, Cron::utc("@daily"), Missed::Skip, Overlap::Skip, |_| std::future::ready(Ok(())));
+    }
+    runner.on("no cron", Policy::default(), |_| std::future::ready(Ok(())));
+    let listed: Vec<_> = runner.crons().into_iter().map(|cron| (cron.id, cron.expression)).collect();
+    assert_eq!(listed, [KIND, "z", "__pbZ__", "__pbA__"].map(|id| (id, "0 0 * * *".to_owned())));
+    runner.start();
+    let next = || jobs.db.read_blocking(|tx| store::next(tx, KIND, &Held::of([]))).unwrap();
+    let midnight = Cron::utc("@daily").next_after(START);
+    eventually("it is due at midnight", || states(&jobs) == ["waiting"; 4] && next() == midnight).await;
+    runner.stop().await;
+}
+
+#[tokio::test]
 async fn hourly_jobs_run_once_an_hour_and_once_for_all_that_were_missed() {
     let (jobs, clock, _dir) = queue();
     let runs = Arc::new(AtomicU32::new(0));
@@ -408,7 +643,6 @@ async fn hourly_jobs_run_once_an_hour_and_once_for_all_that_were_missed() {
         runner
     };
     let runner = begin();
-    let hour = |n: i64| Timestamp((START.0 / 3_600_000 + n) * 3_600_000);
     for (n, expected, left) in [
         (1, 1, vec!["waiting"]),
         // A failure for good does not end the series.
@@ -427,7 +661,7 @@ async fn hourly_jobs_run_once_an_hour_and_once_for_all_that_were_missed() {
     eventually("it has run once", || runs.load(SeqCst) == 4 && states(&jobs) == ["dead", "waiting"]).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(runs.load(SeqCst), 4);
-    let next = jobs.db.read(|tx| store::next(tx, KIND)).await.unwrap();
+    let next = jobs.db.read(|tx| store::next(tx, KIND, &Held::of([]))).await.unwrap();
     assert_eq!(next, Some(hour(31)));
     runner.stop().await;
 }
@@ -469,7 +703,16 @@ async fn what_cannot_be_read_is_buried() {
 #[test]
 fn no_question_walks_over_the_table() {
     let (jobs, _, _dir) = queue();
-    for sql in [store::COUNT_WAITING, store::CLAIM, store::NEXT, store::BURY_ENDLESS, store::FORGET_DEAD] {
+    for sql in [
+        store::COUNT_WAITING,
+        store::CLAIM,
+        store::NEXT,
+        store::BURY_ENDLESS,
+        store::FORGET_DEAD,
+        store::HAS_SERIES,
+        store::IS_BUSY,
+        history::TRIM,
+    ] {
         let params = vec![db::Value::Null; (1..9).take_while(|n| sql.contains(&format!("?{n}"))).count()];
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
         let plan = jobs.db.read_blocking(|tx| {

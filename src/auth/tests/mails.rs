@@ -17,7 +17,7 @@ impl House {
         attempt: u32,
     ) -> Result<(), Failure> {
         let payload = json!({"template": template.as_str(), "collection": collection, "email": email});
-        auth.post_asked(&Claimed { id: 1, kind: "account-mail", payload, attempt }).await
+        auth.post_asked(&Claimed { id: 1, kind: "account-mail", payload, attempt, scheduled: None }).await
     }
 
     /// (template, recipient) of all mails so far, the oldest first.
@@ -165,10 +165,10 @@ async fn a_mail_that_failed_is_tried_again() {
     }
     let payload = json!({"template": "otp", "collection": users, "email": "ann@x.co"});
     for payload in [json!({}), json!({"template": "nope", "collection": users, "email": "x"}), json!("x")] {
-        let job = Claimed { id: 1, kind: "account-mail", payload, attempt: 1 };
+        let job = Claimed { id: 1, kind: "account-mail", payload, attempt: 1, scheduled: None };
         assert!(house.auth.post_asked(&job).await.unwrap_err().permanent);
     }
-    let job = Claimed { id: 1, kind: "account-mail", payload, attempt: 1 };
+    let job = Claimed { id: 1, kind: "account-mail", payload, attempt: 1, scheduled: None };
     house.auth.post_asked(&job).await.unwrap();
     assert_eq!(house.posted().len(), 2, "no other mail can be had so");
 }
