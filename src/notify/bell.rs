@@ -11,6 +11,8 @@ pub struct Bells {
     pub expand: Alarm,
     /// A delivery is due, or will be.
     pub dispatch: Alarm,
+    /// An item of an inbox comes back.
+    pub inbox: Alarm,
 }
 
 impl Bells {

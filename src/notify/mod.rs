@@ -18,8 +18,10 @@ mod bell;
 mod channel;
 mod delivery;
 pub mod how;
+pub mod inbox;
 pub mod intent;
 pub mod plan;
+mod preview;
 mod receipts;
 pub mod suppression;
 pub mod token;
@@ -30,6 +32,9 @@ pub mod whether;
 pub mod who;
 
 use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
 
 pub use self::{
     bell::Bells,
@@ -76,18 +81,24 @@ pub struct Notify {
     links: Links,
     reads: Arc<receipts::Reads>,
     unsubscribing: Arc<unsubscribe::Bound>,
+    /// Wakes items of inboxes that were put off.
+    waking: Arc<Mutex<Option<AbortHandle>>>,
 }
 
 impl Notify {
     pub fn new(rooms: Rooms) -> Self {
         let links = Links::new(rooms.db.clone(), rooms.settings.clone());
         let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
-        Self { rooms: Arc::new(rooms), bells: Arc::default(), links, reads, unsubscribing: Arc::default() }
+        let (bells, waking) = Default::default();
+        let notify = Self { rooms: Arc::new(rooms), bells, links, reads, unsubscribing: Arc::default(), waking };
+        notify.hear_of_snoozes();
+        notify
     }
 
     /// Begins to work on what is due, as tasks of the current runtime.
     pub fn start(&self) {
         tokio::spawn(self.reads.clone().tell(self.rooms.db.clone(), self.rooms.records.clone()));
+        *self.waking.lock() = Some(tokio::spawn(self.clone().wake_snoozed()).abort_handle());
     }
 
     /// What a token of a link is good for.
@@ -96,5 +107,10 @@ impl Notify {
     }
 
     /// Begins nothing more and waits a moment for what is on its way.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        if let Some(waking) = self.waking.lock().take() {
+            // A write that it has queued happens.
+            waking.abort();
+        }
+    }
 }

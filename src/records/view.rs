@@ -188,12 +188,7 @@ impl Records {
 
     /// The stored row, the known one or, at the expense of `asker`, the one in the database. `collection` is of the
     /// catalog that the answer is made from.
-    pub(super) async fn row_for(
-        &self,
-        collection: &Arc<Collection>,
-        id: &str,
-        asker: Asker,
-    ) -> Result<Option<Arc<Row>>> {
+    pub async fn row_for(&self, collection: &Arc<Collection>, id: &str, asker: Asker) -> Result<Option<Arc<Row>>> {
         let table = self.tables.of(collection);
         match self.known(&table, id) {
             Some(row) => Ok(Some(row)),

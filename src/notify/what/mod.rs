@@ -14,9 +14,9 @@ use std::fmt;
 
 pub use self::{
     engine::{Compiled, Rendered, compile},
-    locale::fallbacks,
+    locale::{fallbacks, is_locale},
     scene::Scene,
-    templates::{Template, Variants},
+    templates::{Template, Variants, missing},
 };
 use crate::{
     error::{Error, Leaf},

@@ -27,8 +27,8 @@ pub struct Scene {
     /// `{name, url}`
     pub app: Value,
     pub category: Arc<str>,
-    /// The rendered link: known to the other three texts.
-    pub(super) link: Option<Value>,
+    /// The rendered link: rendering sets it for the other three texts.
+    pub link: Option<Value>,
     pub now: Timestamp,
     /// Of the recipient: dates are told in it.
     pub zone: Option<TimeZone>,

@@ -21,7 +21,7 @@ pub const ANY: &str = "*";
 pub struct Profile {
     /// None: the zone of the notification, or else that of the settings.
     pub zone: Option<TimeZone>,
-    /// Blank: the locale of the notification.
+    /// Blank: whatever the template has. A notification that names its locale is sent in that.
     pub locale: Arc<str>,
     pub quiet: Option<QuietHours>,
     /// Answers by category and channel, either may be [`ANY`].

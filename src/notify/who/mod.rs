@@ -22,3 +22,11 @@ impl Recipient {
         }
     }
 }
+
+/// An account whose own things are asked for: its preferences, its inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Id of the auth collection.
+    pub collection: String,
+    pub record: String,
+}

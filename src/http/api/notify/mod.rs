@@ -1,13 +1,27 @@
 //! `/api/notify/…`: notifications (`docs/notifications.md`).
 
+mod inbox;
 mod links;
+mod preview;
 
 use actix_web::http::Method;
+use serde_json::{Map, Value as Json};
 
 use crate::{
-    error::{Error, Result},
-    http::{extract::Call, reply::Reply},
+    error::{Error, Leaf, Result},
+    http::{
+        extract::{
+            Call,
+            body::{self, Form},
+        },
+        reply::Reply,
+    },
+    identity::Caller,
+    notify::who::Owner,
 };
+
+/// Bytes of a body of somebody who is no superuser.
+const LIMIT: u64 = 64 << 10;
 
 /// The route table below `/api/notify`.
 pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Reply> {
@@ -17,6 +31,30 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::GET, ["open", token]) => links::open(call, token).await,
         (&Method::GET, ["click", token]) => links::click(call, token).await,
         (&Method::POST, ["receipts", token]) => links::receive(call, token).await,
+        (&Method::POST, ["preview"]) => preview::preview(call).await,
+        (&Method::GET, ["inbox", "unread"]) => inbox::unread(call).await,
+        (&Method::POST, ["inbox", "read"]) => inbox::read(call).await,
+        (&Method::POST, ["inbox", "archive"]) => inbox::archive(call).await,
+        (&Method::POST, ["inbox", "snooze"]) => inbox::snooze(call).await,
         _ => Err(Error::not_found()),
     }
+}
+
+/// Whose things are asked for: the caller's own, or, for a superuser, those of the account that `?user=users/ID` names.
+async fn owner(call: &Call) -> Result<Owner> {
+    let named = call.query()?.get("user").map(str::to_owned);
+    match (&call.caller, named) {
+        (Caller::Guest, _) => Err(Error::unauthorized("Sign in to do this.")),
+        (Caller::Record(record) | Caller::Superuser(record), None) => {
+            Ok(Owner { collection: record.collection_id.to_string(), record: record.id.to_string() })
+        }
+        (Caller::Record(_), Some(_)) => Err(Error::forbidden("Only superusers may do this for others.")),
+        (Caller::Superuser(_), Some(name)) => call.app().notify.account(&name).await?.ok_or_else(|| {
+            Error::field("user", Leaf::new("validation_missing_record", format!("There is no account {name:?}.")))
+        }),
+    }
+}
+
+async fn read_body(call: &mut Call) -> Result<Map<String, Json>> {
+    Ok(body::read(call, LIMIT, Form::Values).await?.body.values)
 }

@@ -1,0 +1,24 @@
+//! Templates tried out (`docs/notifications.md`). For superusers.
+
+use crate::{
+    error::Result,
+    http::{
+        api::picked_value,
+        extract::{
+            Call,
+            body::{self, Form},
+        },
+        reply::Reply,
+    },
+};
+
+/// Bytes of a body: a template is half of that at most.
+const LIMIT: u64 = 2 << 20;
+
+/// `POST /api/notify/preview`
+pub async fn preview(mut call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    let body = body::read(&mut call, LIMIT, Form::Values).await?.body.values;
+    let preview = call.app().notify.preview(&body).await?;
+    picked_value(&preview, &call.query()?)
+}
