@@ -186,3 +186,6 @@ impl Columns {
         newly.then(|| delivery.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

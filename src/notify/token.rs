@@ -10,7 +10,12 @@ use aws_lc_rs::{constant_time, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::sync::OnceCell;
 
-use crate::{db::Db, error::Result, notify::who::Recipient, random, settings};
+use crate::{
+    db::{Db, ReadTx, WriteTx},
+    error::Result,
+    notify::who::Recipient,
+    random, settings,
+};
 
 /// Where the secret is, in `__conch_meta`.
 const SECRET: &str = "notify_secret";
@@ -79,15 +84,38 @@ pub struct Links {
 }
 
 impl Links {
+    /// Finds the secret, or makes it. What stands in the way of that now is met again when it is needed.
     pub fn new(db: Db, settings: settings::Store) -> Self {
-        Self { db, settings, key: Arc::default() }
+        let found = db.read_blocking(stored).and_then(|secret| match secret {
+            Some(secret) => Ok(secret),
+            None => {
+                let fresh = fresh_secret();
+                db.write_blocking(move |tx| kept(tx, &fresh))
+            }
+        });
+        let key = match found {
+            Ok(secret) => OnceCell::new_with(Some(key_of(&secret))),
+            Err(error) => {
+                tracing::warn!(%error, "the secret of links in notifications cannot be read now");
+                OnceCell::new()
+            }
+        };
+        Self { db, settings, key: Arc::new(key) }
+    }
+
+    /// [`Links::signer`] without waiting; `None` while the secret could not be read.
+    pub fn signer_now(&self) -> Option<Signer> {
+        Some(self.sign_with(self.key.get()?))
+    }
+
+    fn sign_with(&self, key: &hmac::Key) -> Signer {
+        let base = self.settings.current().meta.app_url.trim_end_matches('/').to_owned();
+        Signer { key: key.clone(), base }
     }
 
     /// Signs for the address that the settings of this moment say the app has.
     pub async fn signer(&self) -> Result<Signer> {
-        let key = self.key().await?.clone();
-        let base = self.settings.current().meta.app_url.trim_end_matches('/').to_owned();
-        Ok(Signer { key, base })
+        Ok(self.sign_with(self.key().await?))
     }
 
     /// What a token is good for; `None` if it is not one of ours.
@@ -99,19 +127,30 @@ impl Links {
     /// The key, from the secret that was made once for this directory.
     async fn key(&self) -> Result<&hmac::Key> {
         let make = || async {
-            let fresh = random::string(random::ALPHANUMERIC, SECRET_LENGTH);
-            let secret: Option<String> = self
-                .db
-                .write(move |tx| {
-                    let insert = "INSERT INTO __conch_meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
-                    tx.execute(insert, [SECRET, &fresh])?;
-                    tx.query_one("SELECT value FROM __conch_meta WHERE key = ?1", [SECRET], |row| row.get(0))
-                })
-                .await?;
-            Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.unwrap_or_default().as_bytes()))
+            let fresh = fresh_secret();
+            Ok(key_of(&self.db.write(move |tx| kept(tx, &fresh)).await?))
         };
         self.key.get_or_try_init(make).await
     }
+}
+
+fn fresh_secret() -> String {
+    random::string(random::ALPHANUMERIC, SECRET_LENGTH)
+}
+
+fn key_of(secret: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())
+}
+
+fn stored(tx: &ReadTx<'_>) -> Result<Option<String>> {
+    tx.query_one("SELECT value FROM __conch_meta WHERE key = ?1", [SECRET], |row| row.get(0))
+}
+
+/// The secret of this directory, which is `fresh` if it had none.
+fn kept(tx: &mut WriteTx<'_>, fresh: &str) -> Result<String> {
+    let insert = "INSERT INTO __conch_meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
+    tx.execute(insert, [SECRET, fresh])?;
+    Ok(stored(tx)?.unwrap_or_else(|| fresh.to_owned()))
 }
 
 /// Makes links. Holds what it needs, so it never waits.

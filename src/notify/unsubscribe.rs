@@ -180,14 +180,14 @@ fn call_back(records: &Records, tx: &mut WriteTx<'_>, recipient: &Recipient, cat
     let found: Vec<(String, String)> = match recipient {
         Recipient::Account { .. } => {
             let sql = "
-                SELECT id, CAST(trail AS TEXT) FROM _deliveries
+                SELECT id, coalesce(CAST(trail AS TEXT), '') FROM _deliveries
                 WHERE recordRef = ?1 AND collectionRef = ?2 AND state IN ('scheduled', 'batched')
                   AND channel = 'email' AND category = ?3 LIMIT ?4";
             tx.query_all(sql, (record, collection, category, most), |row| Ok((row.get(0)?, row.get(1)?)))?
         }
         Recipient::Address(_) => {
             let sql = "
-                SELECT id, CAST(trail AS TEXT) FROM _deliveries
+                SELECT id, coalesce(CAST(trail AS TEXT), '') FROM _deliveries
                 WHERE address = ?1 AND address != '' AND state IN ('scheduled', 'batched')
                   AND channel = 'email' AND category = ?2 LIMIT ?3";
             tx.query_all(sql, (address, category, most), |row| Ok((row.get(0)?, row.get(1)?)))?
