@@ -9,7 +9,10 @@ use crate::{
     error::Result,
     files::{self, Storage, Thumbs},
     identity::{Cost, Passwords},
-    jobs::{self, Jobs},
+    jobs::{
+        self, Jobs, Overlap,
+        cron::{Cron, Missed},
+    },
     mail::Mail,
     notify::{self, Notify},
     realtime::Hub,
@@ -106,6 +109,7 @@ impl App {
         let thumbs = Thumbs::new(storage.clone(), config.thumbs);
         let jobs = Jobs::new(db.clone());
         let runner = jobs::Runner::new(jobs.clone());
+        optimize_daily(&db, &runner);
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone(), jobs.clone());
         records.take_jobs(&runner);
@@ -135,4 +139,13 @@ impl App {
         });
         Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
     }
+}
+
+/// The wire's `__pbDBOptimize__` (`docs/wire/services.md` §7).
+fn optimize_daily(db: &Db, runner: &jobs::Runner) {
+    let (db, daily) = (db.clone(), Cron::utc("0 0 * * *"));
+    runner.cron("__pbDBOptimize__", daily, Missed::Skip, Overlap::Skip, move |_| {
+        let db = db.clone();
+        async move { Ok(db.optimize().await?) }
+    });
 }

@@ -16,22 +16,24 @@ use crate::{
 const BATCH: usize = 100;
 
 impl Auth {
-    /// Has `runner` do it.
+    /// Has `runner` do it, under the wire's ids (`docs/wire/services.md` §7).
     pub fn clean_up_hourly(&self, runner: &Runner) {
-        let auth = self.clone();
-        runner.hourly("auth.cleanup", move |_| {
-            let auth = auth.clone();
-            async move { auth.clean_up().await.map_err(Failure::passing) }
-        });
+        for (id, table) in [("__pbMFACleanup__", MFAS), ("__pbOTPCleanup__", OTPS)] {
+            let auth = self.clone();
+            runner.hourly(id, move |_| {
+                let auth = auth.clone();
+                async move { auth.clean_up(table).await.map_err(Failure::passing) }
+            });
+        }
     }
 
     /// Deletes what is older than its collection lets it be.
-    pub(super) async fn clean_up(&self) -> Result<()> {
+    pub(super) async fn clean_up(&self, table: &'static str) -> Result<()> {
         let catalog = self.schema.catalog();
         let collections = catalog.all().iter().filter_map(|collection| Some((collection, collection.auth()?)));
         for (collection, AuthOptions { otp, mfa, .. }) in collections {
-            self.delete_older(OTPS, collection, otp.duration).await?;
-            self.delete_older(MFAS, collection, mfa.duration).await?;
+            let seconds = if table == OTPS { otp.duration } else { mfa.duration };
+            self.delete_older(table, collection, seconds).await?;
         }
         Ok(())
     }

@@ -93,8 +93,13 @@ impl Checkpointer {
     /// Nobody has written for a while.
     pub(super) fn when_idle(&mut self, connection: &Connection) {
         if self.pages.load(Relaxed) - self.copied >= IDLE && Instant::now() >= self.not_before {
-            self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", MOMENT);
+            self.copy_back(connection);
         }
+    }
+
+    /// Copies what no reader holds back.
+    pub(super) fn copy_back(&mut self, connection: &Connection) {
+        self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", MOMENT);
     }
 
     /// Copies everything and empties the log's file, as far as the last readers allow.

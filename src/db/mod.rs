@@ -43,7 +43,11 @@ use std::{
     ops::ControlFlow,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -144,6 +148,8 @@ struct Shared {
     /// Written to when a room opens, read by the writer only.
     listeners: RwLock<Vec<Listener<Arc<Commit>>>>,
     epoch_listeners: RwLock<Vec<Listener<Arc<str>>>>,
+    /// Asks the writer to see to the planner's statistics and the write-ahead log.
+    optimize: AtomicBool,
 }
 
 impl Db {
@@ -171,6 +177,7 @@ impl Db {
             epoch: ArcSwap::from_pointee(epoch.into()),
             listeners: RwLock::default(),
             epoch_listeners: RwLock::default(),
+            optimize: AtomicBool::new(false),
         });
         let queue = Arc::new(Queue::new(options.write_queue));
         let writer = Writer::new(connection, Arc::clone(&shared), Arc::clone(&queue), options.log_retention, lock)?;
@@ -311,6 +318,14 @@ impl Db {
     /// remembered of the database is void. The same duties as for [`Db::on_commit`].
     pub fn on_new_epoch(&self, listener: impl Fn(&Arc<str>) + Send + Sync + 'static) {
         self.inner.shared.epoch_listeners.write().push(Box::new(listener));
+    }
+
+    /// Has the writer look for tables whose statistics are old, and copy the write-ahead log back as far as readers let
+    /// it. It would do both by itself sooner or later.
+    pub async fn optimize(&self) -> Result<()> {
+        self.inner.shared.optimize.store(true, Relaxed);
+        // For it to wake up.
+        self.write(|_| Ok(())).await
     }
 
     /// Finishes queued writes, checkpoints and closes. Later calls fail as busy.

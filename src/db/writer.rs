@@ -126,6 +126,10 @@ impl Writer {
                     self.notice_foreign_writes();
                     self.work();
                     self.checkpointer.after_commit(&self.connection);
+                    if self.shared.optimize.swap(false, Relaxed) {
+                        self.statistics.ask_now();
+                        self.checkpointer.copy_back(&self.connection);
+                    }
                     self.prune(PRUNE_AT);
                     self.refresh_statistics(true);
                 }

@@ -6,7 +6,9 @@
 use actix_web::http::Method;
 
 use super::{
-    api::{auth, batch, collections, files, health, mailbox, notify, pages, realtime, records, settings, test},
+    api::{
+        auth, batch, collections, crons, files, health, jobs, mailbox, notify, pages, realtime, records, settings, test,
+    },
     extract::{Call, body, path::Segments},
     reply::Reply,
 };
@@ -94,6 +96,10 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "settings", "apple", "generate-client-secret"]) => {
             Box::pin(settings::apple_client_secret(call)).await
         }
+
+        (&Method::GET, ["api", "crons"]) => crons::list(call),
+        (&Method::POST, ["api", "crons", id]) => Box::pin(crons::run(call, id)).await,
+        (method, ["api", "jobs", rest @ ..]) => Box::pin(jobs::dispatch(call, method, rest)).await,
 
         (method, ["api", "notify", rest @ ..]) => Box::pin(notify::dispatch(call, method, rest)).await,
 

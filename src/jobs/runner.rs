@@ -74,6 +74,11 @@ impl Runner {
         Self { inner: Arc::new(Inner { jobs, handlers: Mutex::default(), started: Mutex::default() }) }
     }
 
+    /// The queue that it works on.
+    pub fn jobs(&self) -> &Jobs {
+        &self.inner.jobs
+    }
+
     /// Says what to do with the jobs of a kind, before [`Runner::start`]. Runs of the handler are futures on the
     /// server's main thread: what blocks or computes for long belongs on the blocking pool. It may be dropped at any
     /// await (time limit, stop), and run again.

@@ -4,13 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::picked_value;
+use super::{named, number, picked_value};
 use crate::{
     error::{Error, Result},
-    http::{
-        extract::{Call, query::Params},
-        reply::Reply,
-    },
+    http::{extract::Call, reply::Reply},
     mail::{Captured, Medium, Search, Template},
 };
 
@@ -56,27 +53,4 @@ pub fn clear(call: Call) -> Result<Reply> {
     call.require_superuser()?;
     call.app().mail.mailbox().clear();
     Ok(Reply::no_content())
-}
-
-/// A whole number from 0 to `max`.
-fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
-    params: &Params,
-    name: &'static str,
-    max: T,
-) -> Result<Option<T>> {
-    let Some(text) = params.get(name) else { return Ok(None) };
-    match text.parse() {
-        Ok(number) if number <= max => Ok(Some(number)),
-        _ => Err(Error::invalid(format!("{name:?} has to be a whole number from 0 to {max}."))),
-    }
-}
-
-/// One of these names.
-fn named<'a>(params: &'a Params, name: &'static str, names: &[&str]) -> Result<Option<&'a str>> {
-    match params.get(name) {
-        Some(asked) if !names.contains(&asked) => {
-            Err(Error::invalid(format!("{name:?} has to be one of {}.", names.join(", "))))
-        }
-        asked => Ok(asked),
-    }
 }

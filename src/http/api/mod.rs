@@ -3,8 +3,10 @@
 pub mod auth;
 pub mod batch;
 pub mod collections;
+pub mod crons;
 pub mod files;
 pub mod health;
+pub mod jobs;
 pub mod mailbox;
 pub mod notify;
 mod oauth2_providers;
@@ -18,7 +20,10 @@ use super::{
     extract::{body::Received, query::Params},
     reply::Reply,
 };
-use crate::{error::Result, records::pick};
+use crate::{
+    error::{Error, Result},
+    records::pick,
+};
 
 /// 200 with rendered JSON, cut down to what `fields` asks for (`docs/wire/services.md` §1.5).
 fn picked(body: Vec<u8>, params: &Params) -> Result<Reply> {
@@ -30,7 +35,7 @@ fn picked(body: Vec<u8>, params: &Params) -> Result<Reply> {
 
 /// The same for a value.
 fn picked_value(value: &impl serde::Serialize, params: &Params) -> Result<Reply> {
-    picked(serde_json::to_vec(value).map_err(crate::error::Error::internal)?, params)
+    picked(serde_json::to_vec(value).map_err(Error::internal)?, params)
 }
 
 /// The member of a body that a handler looks for; letter case does not matter (`docs/wire/auth.md` §0.2).
@@ -41,4 +46,27 @@ fn member(received: &mut Received, name: &str) -> Option<serde_json::Value> {
         false => values.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone(),
     };
     values.shift_remove(&key).filter(|value| !value.is_null())
+}
+
+/// A whole number from 0 to `max`.
+fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    params: &Params,
+    name: &'static str,
+    max: T,
+) -> Result<Option<T>> {
+    let Some(text) = params.get(name) else { return Ok(None) };
+    match text.parse() {
+        Ok(number) if number <= max => Ok(Some(number)),
+        _ => Err(Error::invalid(format!("{name:?} has to be a whole number from 0 to {max}."))),
+    }
+}
+
+/// One of these names.
+fn named<'a>(params: &'a Params, name: &'static str, names: &[&str]) -> Result<Option<&'a str>> {
+    match params.get(name) {
+        Some(asked) if !names.contains(&asked) => {
+            Err(Error::invalid(format!("{name:?} has to be one of {}.", names.join(", "))))
+        }
+        asked => Ok(asked),
+    }
 }
