@@ -16,14 +16,19 @@
 
 mod bell;
 mod channel;
+pub mod deliveries;
 mod delivery;
+mod dispatch;
 pub mod how;
 pub mod inbox;
 pub mod intent;
 pub mod plan;
 mod preview;
 mod receipts;
+pub mod settle;
 pub mod suppression;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod token;
 mod unsubscribe;
 pub mod what;
@@ -44,6 +49,7 @@ pub use self::{
     token::{Grant, Links},
     who::Recipient,
 };
+use self::{dispatch::Dispatch, how::Transports};
 use crate::{clock::Clock, db::Db, error::Result, jobs::Jobs, mail::Mail, records::Records, schema::Schema, settings};
 
 /// The names of the collections of this room.
@@ -78,6 +84,7 @@ pub struct Rooms {
 pub struct Notify {
     rooms: Arc<Rooms>,
     bells: Arc<Bells>,
+    dispatch: Arc<Dispatch>,
     links: Links,
     reads: Arc<receipts::Reads>,
     unsubscribing: Arc<unsubscribe::Bound>,
@@ -88,15 +95,24 @@ pub struct Notify {
 impl Notify {
     pub fn new(rooms: Rooms) -> Self {
         let links = Links::new(rooms.db.clone(), rooms.settings.clone());
+        let transports = Transports::open(&rooms, &links);
+        Self::with_transports(rooms, links, transports)
+    }
+
+    /// [`Notify::new`] with other ways out.
+    pub fn with_transports(rooms: Rooms, links: Links, transports: Transports) -> Self {
         let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
-        let (bells, waking) = Default::default();
-        let notify = Self { rooms: Arc::new(rooms), bells, links, reads, unsubscribing: Arc::default(), waking };
+        let (rooms, bells) = (Arc::new(rooms), Arc::<Bells>::default());
+        let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports));
+        let (unsubscribing, waking) = Default::default();
+        let notify = Self { rooms, bells, dispatch, links, reads, unsubscribing, waking };
         notify.hear_of_snoozes();
         notify
     }
 
     /// Begins to work on what is due, as tasks of the current runtime.
     pub fn start(&self) {
+        self.dispatch.start();
         tokio::spawn(self.reads.clone().tell(self.rooms.db.clone(), self.rooms.records.clone()));
         *self.waking.lock() = Some(tokio::spawn(self.clone().wake_snoozed()).abort_handle());
     }
@@ -112,5 +128,17 @@ impl Notify {
             // A write that it has queued happens.
             waking.abort();
         }
+        self.dispatch.stop().await;
+    }
+
+    /// Whether nothing is due and nothing on its way.
+    pub async fn is_idle(&self) -> Result<bool> {
+        self.dispatch.is_idle().await
+    }
+
+    /// Completes when nothing is due and nothing on its way. For tests, which move the clock; not while a rate limit or
+    /// a provider that hangs is in the way.
+    pub async fn idle(&self) -> Result<()> {
+        self.dispatch.idle().await
     }
 }

@@ -1,5 +1,7 @@
 //! Whether a delivery goes out now: preferences, quiet hours, suppression, caps, expiry, conditions.
 
+pub mod facts;
+pub mod judge;
 pub mod profile;
 
 pub use self::profile::{Profile, QuietHours, QuietMode, Stored};

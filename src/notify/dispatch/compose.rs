@@ -1,0 +1,51 @@
+//! The letter to one recipient: their template in their language, filled with what it may speak of.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::{
+    clock::Timestamp,
+    notify::{
+        how::Letter,
+        what::{Broken, Scene},
+        whether::facts::{Facts, Record},
+    },
+    records::Records,
+    settings::Settings,
+};
+
+/// Renders it. `items` is the rest of a digest.
+pub(super) fn letter(
+    records: &Records,
+    settings: &Settings,
+    now: Timestamp,
+    facts: &Facts,
+    items: &[Facts],
+) -> Result<Letter, Broken> {
+    let (Some(intent), Some(variants)) = (facts.intent(), &facts.template) else { return Ok(Letter::default()) };
+    let locale: Arc<str> = match intent.locale.is_empty() {
+        true => facts.profile.locale.clone(),
+        false => intent.locale.as_str().into(),
+    };
+    let template = variants.for_locale(&locale);
+    let data = template.with_defaults(&intent.data);
+    let all: Vec<Json> = std::iter::once(facts)
+        .chain(items)
+        .filter_map(|of| of.intent().map(|intent| Json::Object(template.with_defaults(&intent.data))))
+        .collect();
+    let shown = |record: &Arc<Record>| Scene::rendered(&records.visible(&record.collection, &record.row));
+    let mut scene = Scene::default();
+    scene.count = all.len();
+    scene.items = Scene::value(&Json::Array(all));
+    scene.data = Scene::value(&Json::Object(data.clone()));
+    scene.user = facts.account.as_ref().map(shown).unwrap_or_default();
+    scene.record = facts.source.as_ref().map(shown).unwrap_or_default();
+    scene.app = Scene::value(&json!({"name": settings.meta.app_name, "url": settings.meta.app_url}));
+    scene.category = facts.delivery.category.as_str().into();
+    scene.now = now;
+    scene.zone = crate::notify::when::zone::find(&facts.zone).ok();
+    scene.locale = locale;
+    let said = template.compiled()?.render(&scene)?;
+    Ok(Letter { title: said.title, body: said.body, html: said.html, link: said.link, data, ..Letter::default() })
+}
