@@ -88,6 +88,8 @@ pub struct Notify {
     links: Links,
     reads: Arc<receipts::Reads>,
     unsubscribing: Arc<unsubscribe::Bound>,
+    transports: Transports,
+    trials: Arc<who::trial::Trials>,
     /// Wakes items of inboxes that were put off.
     waking: Arc<Mutex<Option<AbortHandle>>>,
 }
@@ -103,9 +105,9 @@ impl Notify {
     pub fn with_transports(rooms: Rooms, links: Links, transports: Transports) -> Self {
         let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
         let (rooms, bells) = (Arc::new(rooms), Arc::<Bells>::default());
-        let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports));
-        let (unsubscribing, waking) = Default::default();
-        let notify = Self { rooms, bells, dispatch, links, reads, unsubscribing, waking };
+        let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports.clone()));
+        let (unsubscribing, trials, waking) = Default::default();
+        let notify = Self { rooms, bells, dispatch, links, reads, unsubscribing, transports, trials, waking };
         notify.hear_of_snoozes();
         notify
     }

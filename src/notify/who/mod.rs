@@ -1,6 +1,9 @@
 //! Recipients: accounts by id, by filter, by topic; plain e-mail addresses; their devices.
 
 pub mod audience;
+pub mod devices;
+pub mod registration;
+pub mod trial;
 
 use std::sync::Arc;
 

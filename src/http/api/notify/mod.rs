@@ -1,5 +1,6 @@
 //! `/api/notify/…`: notifications (`docs/notifications.md`).
 
+mod devices;
 mod inbox;
 mod links;
 mod preview;
@@ -26,6 +27,9 @@ const LIMIT: u64 = 64 << 10;
 /// The route table below `/api/notify`.
 pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Reply> {
     match (method, path) {
+        (&Method::GET, ["vapid-key"]) => devices::vapid_key(call).await,
+        (&Method::POST, ["devices"]) => devices::register(call).await,
+        (&Method::POST, ["devices", id, "test"]) => devices::test(call, id).await,
         (&Method::GET, ["unsubscribe", token]) => links::ask(call, token).await,
         (&Method::POST, ["unsubscribe", token]) => links::unsubscribe(call, token).await,
         (&Method::GET, ["open", token]) => links::open(call, token).await,

@@ -1,0 +1,172 @@
+//! "Send me a test": at once, past all queues, with how far it came.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use tokio::sync::Semaphore;
+
+use super::Recipient;
+use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
+    identity::Caller,
+    notify::{
+        Notify,
+        collections::DEVICES,
+        how::{Device, Letter, Outcome, Target, Ticket, Tried},
+    },
+    random,
+};
+
+/// Tests of one account within [`WINDOW`].
+const MOST: u32 = 6;
+/// Milliseconds.
+const WINDOW: i64 = 60_000;
+/// Accounts that are remembered.
+const MAX_ACCOUNTS: usize = 10_000;
+/// Tests that wait for providers at the same time.
+const AT_ONCE: usize = 16;
+
+/// How often who may ask for tests.
+pub struct Trials {
+    slots: Semaphore,
+    /// By account: when its window began and what was asked for in it. Never held across an await.
+    asked: Mutex<HashMap<String, (Timestamp, u32)>>,
+}
+
+impl Default for Trials {
+    fn default() -> Self {
+        Self { slots: Semaphore::new(AT_ONCE), asked: Mutex::default() }
+    }
+}
+
+impl Trials {
+    /// Counts one test, or says how long to wait.
+    fn count(&self, account: &str, now: Timestamp) -> Result<()> {
+        // A clock that was set back begins a new window.
+        let left = |since: Timestamp| WINDOW - (now.millis() - since.millis());
+        let good = |since: Timestamp| (1..=WINDOW).contains(&left(since));
+        let mut asked = self.asked.lock();
+        if let Some((since, count)) = asked.get_mut(account).filter(|(since, _)| good(*since)) {
+            if *count >= MOST {
+                let wait = Duration::from_millis(left(*since).unsigned_abs());
+                return Err(Error::too_many("Too many tests. Wait a moment, then try again.", wait));
+            }
+            *count += 1;
+            return Ok(());
+        }
+        if asked.len() >= MAX_ACCOUNTS {
+            asked.retain(|_, (since, _)| good(*since));
+        }
+        if asked.len() >= MAX_ACCOUNTS {
+            return Err(Error::busy(Duration::from_secs(1)));
+        }
+        asked.insert(account.to_owned(), (now, 1));
+        Ok(())
+    }
+}
+
+impl Notify {
+    /// Sends a test to a device of whoever asks (superusers: of anybody) and tells how far it came:
+    /// `{ok, outcome, failed, status, message, retryAfter, removed, steps: [{step, ok}]}`. A device that is gone is
+    /// forgotten, as after any sending.
+    pub async fn try_device(&self, caller: &Caller, id: &str) -> Result<Json> {
+        let Some(account) = caller.record() else { return Err(Error::unauthorized("Sign in to test a device.")) };
+        let (collection, record, device) = self.device(id).await?.ok_or_else(Error::not_found)?;
+        if !caller.is_superuser() && !caller.is(&collection, &record) {
+            return Err(Error::not_found());
+        }
+        self.trials.count(&format!("{}/{}", account.collection_id, account.id), self.rooms.clock.now())?;
+        let _slot = self.trials.slots.try_acquire().map_err(|_| Error::busy(Duration::from_secs(1)))?;
+        let recipient = Recipient::Account { collection: collection.as_str().into(), record: record.as_str().into() };
+        let delivery = format!("test{}", random::string(random::LOWER_ALPHANUMERIC, 11));
+        let ticket = Ticket { delivery, notification: String::new(), recipient, attempt: 1 };
+        let target = Target::Device(Arc::new(device));
+        let tried = match self.transports.of(&target) {
+            Some(transport) => transport.try_out(&letter(), &target, &ticket).await,
+            None => Tried::of(Outcome::Refused("nothing is sent to devices of this kind".to_owned())),
+        };
+        let gone = matches!(tried.outcome, Outcome::Gone(_));
+        let removed = gone && self.forget_device(id).await?;
+        Ok(told(&tried, removed))
+    }
+
+    async fn device(&self, id: &str) -> Result<Option<(String, String, Device)>> {
+        let collection = self.rooms.schema.find(DEVICES)?;
+        let row = self.rooms.records.load(&collection, id).await?;
+        Ok(row.map(|row| {
+            let text = |column| row.text(column).unwrap_or_default().to_owned();
+            (text("collectionRef"), text("recordRef"), Device::of_row(&row))
+        }))
+    }
+
+    async fn forget_device(&self, id: &str) -> Result<bool> {
+        let (records, id) = (self.rooms.records.clone(), id.to_owned());
+        self.rooms.db.write(move |tx| records.bulk(tx).delete(DEVICES, &id)).await
+    }
+}
+
+fn letter() -> Letter {
+    Letter {
+        title: "Test".to_owned(),
+        body: "Notifications reach this device.".to_owned(),
+        category: "test".to_owned(),
+        ..Letter::default()
+    }
+}
+
+fn told(tried: &Tried, removed: bool) -> Json {
+    let (outcome, message, retry_after) = match &tried.outcome {
+        Outcome::Sent { receipt } => ("sent", receipt.clone().unwrap_or_default(), None),
+        Outcome::Gone(why) => ("gone", why.clone(), None),
+        Outcome::Refused(why) => ("refused", why.clone(), None),
+        Outcome::Later { why, retry_after } => ("later", why.clone(), *retry_after),
+    };
+    let until = tried.steps.iter().position(|step| Some(*step) == tried.failed).unwrap_or(tried.steps.len());
+    let steps = tried.steps.iter().take(until + 1).enumerate();
+    let steps: Vec<Json> = steps.map(|(index, step)| json!({ "step": step, "ok": index < until })).collect();
+    json!({
+        "ok": outcome == "sent",
+        "outcome": outcome,
+        "failed": tried.failed,
+        "status": tried.status,
+        "message": message,
+        "retryAfter": retry_after.map(|wait| wait.as_secs()),
+        "removed": removed,
+        "steps": steps,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn tests_are_few() {
+        let (trials, now) = (Trials::default(), Timestamp(1_800_000_000_000));
+        let at = |millis: i64| Timestamp(now.0 + millis);
+        assert!((0..MOST).all(|_| trials.count("a", now).is_ok()));
+        let refused = trials.count("a", at(10_000)).unwrap_err();
+        assert_eq!((refused.kind, refused.retry_after), (Kind::TooMany, Some(Duration::from_secs(50))));
+        assert!(trials.count("b", now).is_ok() && trials.count("a", at(WINDOW)).is_ok());
+        assert!(trials.count("a", at(-1)).is_ok(), "the clock was set back");
+        for n in 0..2 * MAX_ACCOUNTS {
+            let _ = trials.count(&n.to_string(), now);
+        }
+        assert!(trials.asked.lock().len() <= MAX_ACCOUNTS);
+        assert!(trials.count("c", at(3 * WINDOW)).is_ok());
+    }
+
+    #[test]
+    fn what_is_told_ends_with_the_step_that_failed() {
+        let steps = &["a", "b", "c"];
+        let told = told(&Tried::later(steps, "b", "words", Some(Duration::from_secs(5))), false);
+        assert_eq!(told["steps"], json!([{"step": "a", "ok": true}, {"step": "b", "ok": false}]));
+        assert_eq!((&told["failed"], &told["retryAfter"], &told["outcome"]), (&json!("b"), &json!(5), &json!("later")));
+        let sent = Tried { steps, ..Tried::of(Outcome::Sent { receipt: None }) };
+        let told = super::told(&sent, false);
+        assert_eq!((&told["ok"], told["steps"].as_array().unwrap().len()), (&json!(true), 3));
+    }
+}
