@@ -92,6 +92,7 @@ pub struct Notify {
     trials: Arc<who::trial::Trials>,
     /// Wakes items of inboxes that were put off.
     waking: Arc<Mutex<Option<AbortHandle>>>,
+    schedules: Arc<when::Engine>,
 }
 
 impl Notify {
@@ -106,8 +107,10 @@ impl Notify {
         let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
         let (rooms, bells) = (Arc::new(rooms), Arc::<Bells>::default());
         let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports.clone()));
+        let schedules = Arc::new(when::Engine::new(rooms.clone()));
         let (unsubscribing, trials, waking) = Default::default();
-        let notify = Self { rooms, bells, dispatch, links, reads, unsubscribing, transports, trials, waking };
+        let notify =
+            Self { rooms, bells, dispatch, links, reads, unsubscribing, transports, trials, waking, schedules };
         notify.hear_of_snoozes();
         notify
     }
@@ -116,6 +119,7 @@ impl Notify {
     pub fn start(&self) {
         self.dispatch.start();
         tokio::spawn(self.reads.clone().tell(self.rooms.db.clone(), self.rooms.records.clone()));
+        self.schedules.start();
         *self.waking.lock() = Some(tokio::spawn(self.clone().wake_snoozed()).abort_handle());
     }
 
@@ -130,17 +134,24 @@ impl Notify {
             // A write that it has queued happens.
             waking.abort();
         }
+        self.schedules.stop().await;
         self.dispatch.stop().await;
     }
 
-    /// Whether nothing is due and nothing on its way.
+    /// Whether nothing is due, nothing on its way, and no change waits to be decided about. What one of these did last may
+    /// be work for another: whoever relies on it asks twice.
     pub async fn is_idle(&self) -> Result<bool> {
-        self.dispatch.is_idle().await
+        Ok(self.schedules.is_idle().await? && self.dispatch.is_idle().await?)
     }
 
     /// Completes when nothing is due and nothing on its way. For tests, which move the clock; not while a rate limit or
     /// a provider that hangs is in the way.
     pub async fn idle(&self) -> Result<()> {
         self.dispatch.idle().await
+    }
+
+    /// Sends what a recurring schedule sends, now, whatever its next time is. The id of the notification.
+    pub async fn run_schedule(&self, id: &str) -> Result<String> {
+        self.schedules.run_now(id).await
     }
 }

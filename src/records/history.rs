@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use super::Records;
 use crate::{
+    clock::Timestamp,
     db::{Change, Db, Kind, LogEntry, ReadTx, Row, Value},
     error::{Error, Result},
     schema::{Catalog, Collection, FieldKind},
@@ -35,6 +36,8 @@ const MAX_BYTES: usize = 8 << 20;
 pub struct Story {
     /// Sequence number and change, oldest first. Changes of collections that are gone are left out.
     pub changes: Vec<(u64, Arc<Change>)>,
+    /// When each of them happened.
+    pub times: Vec<Timestamp>,
     /// The number of the last entry that was read, also if it was left out.
     pub read: u64,
     /// False when the log cannot tell what came after the asked number: the reader has to start over.
@@ -47,14 +50,27 @@ type Image = HashMap<String, Value>;
 impl Records {
     /// Up to `limit` changes after `seq`.
     pub fn story(&self, tx: &ReadTx<'_>, catalog: &Catalog, seq: u64, limit: usize) -> Result<Story> {
+        self.story_about(tx, catalog, seq, limit, |_| true)
+    }
+
+    /// What of up to `limit` changes after `seq` happened in the collections (ids) that are `wanted`. The others cost
+    /// little.
+    pub fn story_about(
+        &self,
+        tx: &ReadTx<'_>,
+        catalog: &Catalog,
+        seq: u64,
+        limit: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Story> {
         let page = Db::read_after(tx, seq, limit)?;
-        let mut story = Story { changes: Vec::new(), read: seq, complete: page.complete };
+        let mut story = Story { changes: Vec::new(), times: Vec::new(), read: seq, complete: page.complete };
         let mut pasts: HashMap<(String, String), Past> = HashMap::new();
         let end = page.entries.last().map_or(seq, |entry| entry.seq);
         let (mut bytes, mut found) = (0, 0);
         for entry in page.entries {
             let before = std::mem::replace(&mut story.read, entry.seq);
-            let Some(collection) = catalog.by_id(&entry.collection) else { continue };
+            let Some(collection) = catalog.by_id(&entry.collection).filter(|found| wanted(&found.id)) else { continue };
             let key = (entry.collection.clone(), entry.record.clone());
             let past = match pasts.entry(key) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
@@ -76,6 +92,7 @@ impl Records {
                 story.read = before;
                 break;
             }
+            story.times.push(entry.at);
             let told = past.change(collection, entry);
             bytes += told.1.weight();
             story.changes.push(told);
@@ -84,6 +101,13 @@ impl Records {
             }
         }
         Ok(story)
+    }
+
+    /// A record that was there after change number `seq`, as it was then, values under field ids; `None` if too much has
+    /// happened to it since.
+    pub fn row_at(&self, tx: &ReadTx<'_>, collection: &Arc<Collection>, record: &str, seq: u64) -> Result<Option<Row>> {
+        let past = self.past(tx, collection, record, seq, seq, MAX_BYTES)?;
+        Ok(past.and_then(|past| past.end).map(|image| row_of(collection, &image)))
     }
 
     /// The states of a record between two numbers; `None` when too much has happened to it since. Of those that take more

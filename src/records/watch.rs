@@ -118,6 +118,27 @@ impl State {
         keys.to_string().into()
     }
 
+    /// All columns under their names.
+    pub fn row(&self) -> &Arc<Row> {
+        &self.row
+    }
+
+    /// Whether it satisfies `rule`, as a rule judged for `request`, as far as that can be said without SQL.
+    pub fn glance_by(&self, rule: &str, request: &Request) -> Verdict {
+        match rule {
+            "" => Verdict::Match,
+            rule => rules::judge(rule, &self.catalog, &self.table.collection, &self.row, request),
+        }
+    }
+
+    /// The same against the data of `tx`, as a virtual row. Fails when the rule does not compile.
+    pub fn satisfies_by(&self, tx: &ReadTx<'_>, rule: &str, request: &Request) -> Result<bool> {
+        let mut query = Query::over_new_row(&self.catalog, &self.table.collection, request, &self.row);
+        query.and_rule(rule)?;
+        let sql = query.select(&[], Some(1), 0);
+        Ok(tx.query_one(&sql.text, rusqlite::params_from_iter(&sql.params), |_| Ok(()))?.is_some())
+    }
+
     fn rule<'s>(&'s self, lens: &Lens) -> Option<&'s str> {
         let collection = &self.table.collection;
         let rule = match lens.scope {

@@ -1,6 +1,6 @@
 //! Time: durations, zones, wall times, quiet hours; schedules, and what changes of records set off.
 //!
-//! The first of these are pure: no room, no clock, no I/O. Main type: [`When`].
+//! What is said of time is pure: no room, no clock, no I/O. Main types: [`When`], and `Engine` for schedules.
 //!
 //! | file | idea |
 //! | --- | --- |
@@ -8,10 +8,24 @@
 //! | `zone` | time zones by their IANA names |
 //! | `wall` | what a clock on the wall shows, and which moment that is |
 //! | `quiet` | quiet hours |
+//! | `definition` | a row of `_schedules`, read |
+//! | `known` | all of them, as of one point of the log |
+//! | `ear`, `follower` | the reader of the log: what it hears, what it decides |
+//! | `subject`, `withdraw` | a notification about a record, made and called off |
+//! | `recurring` | what recurs |
+//! | `engine` | the two tasks |
 
+mod definition;
+mod ear;
+mod engine;
+mod follower;
+mod known;
 pub mod quiet;
+mod recurring;
 pub mod span;
+mod subject;
 pub mod wall;
+mod withdraw;
 pub mod zone;
 
 use std::time::Duration;
@@ -22,8 +36,10 @@ use serde_json::Value as Json;
 use crate::{
     clock::Timestamp,
     error::{Issue, Issues, Leaf},
+    notify::Rooms,
 };
 
+pub(crate) use self::engine::Engine;
 pub use self::wall::wall_to_instant;
 
 /// When something is meant to go out, as it was asked for.
@@ -156,9 +172,16 @@ pub fn instant(text: &str) -> Result<Timestamp, Leaf> {
 /// The end of the year 9999, the last that the stored form can say.
 const LAST: i64 = 253_402_300_799_999;
 
+/// The zone of schedules that name none.
+fn default_zone(rooms: &Rooms) -> String {
+    rooms.settings.current().notify.default_zone.clone()
+}
+
 fn invalid(message: &'static str) -> Leaf {
     Leaf::new("validation_invalid_value", message)
 }
 
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;

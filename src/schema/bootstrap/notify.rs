@@ -209,6 +209,9 @@ fn schedules() -> Collection {
     collection
 }
 
+/// Those about a record that may still be called off.
+const OPEN_SOURCE: &str = "`sourceRecord` != '' AND `state` IN ('', 'new', 'expanding', 'active')";
+
 fn notifications() -> Collection {
     let said = [
         text("key"),
@@ -248,6 +251,7 @@ fn notifications() -> Collection {
     collection.indexes = vec![
         partial("UNIQUE ", "idx__notifications_key", "_notifications", "`key`", "`key` != ''"),
         index("", "idx__notifications_state", "_notifications", "`state`, `updated`"),
+        partial("", "idx__notifications_source", "_notifications", "`sourceRecord`, `sourceCollection`", OPEN_SOURCE),
         partial("", "idx__notifications_schedule", "_notifications", "`schedule`", "`schedule` != ''"),
     ];
     collection
