@@ -98,7 +98,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         }
 
         (&Method::GET, ["api", "crons"]) => crons::list(call),
-        (&Method::POST, ["api", "crons", id]) => Box::pin(crons::run(call, id)).await,
+        (&Method::POST, ["api", "crons", id]) if !id.is_empty() => Box::pin(crons::run(call, id)).await,
         (method, ["api", "jobs", rest @ ..]) => Box::pin(jobs::dispatch(call, method, rest)).await,
 
         (method, ["api", "notify", rest @ ..]) => Box::pin(notify::dispatch(call, method, rest)).await,

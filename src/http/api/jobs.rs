@@ -57,7 +57,7 @@ fn search(params: &Params) -> Result<Search> {
     Ok(Search {
         kind: params.get("kind").filter(|kind| !kind.is_empty()).map(str::to_owned),
         state,
-        before: number(params, "before", i64::MAX)?,
+        before: number(params, "before", i64::MAX.unsigned_abs())?.map(u64::cast_signed),
         limit: number(params, "limit", MAX_LIMIT)?.unwrap_or(LIMIT),
     })
 }
