@@ -72,10 +72,9 @@ pub async fn run_due(mut call: Call) -> Result<Reply> {
 /// Whether nothing is due or under way, twice in a row: what one of them did last may be work for the other.
 async fn is_idle(app: &App) -> Result<bool> {
     for _ in 0..2 {
-        if !app.runner.is_idle().await? {
+        if !(app.runner.is_idle().await? && app.notify.is_idle().await?) {
             return Ok(false);
         }
-        // The seam for notifications: they will say the same of themselves here.
     }
     Ok(true)
 }
