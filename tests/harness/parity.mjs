@@ -38,10 +38,13 @@ export class Pair {
         if (body?.id) this.known.add(body.id);
         const answers = await Promise.all(this.servers.map((server, index) => {
             const [method, ...rest] = of(asked, index).split(" ");
-            return send(server.url + rest.join(" "), method, this.tokens[as][index], { body: of(body, index), headers: of(headers, index), form, raw: of(raw, index) });
+            const path = index === 0 ? withoutOwn(method, rest.join(" ")) : rest.join(" ");
+            return send(server.url + path, method, this.tokens[as][index], { body: of(body, index), headers: of(headers, index), form, raw: of(raw, index) });
         }));
         this.answers = answers;
         const [ours, theirs] = answers.map((answer) => this.fold(answer));
+        // A section of the settings that is Conch's own.
+        if (line.includes("/api/settings") && ours.body?.notify) delete ours.body.notify;
         // Where the reference breaks down, breaking down differently is right.
         const bothRefuse = theirs.status === 500 && ours.status >= 400 && ours.status < 500;
         if (!bothRefuse && JSON.stringify(ours) !== JSON.stringify(theirs)) {
@@ -129,6 +132,22 @@ const unguessable = new Set(["state", "codeVerifier", "codeChallenge"]);
 /** A provider's address, with the lengths of what was made up. */
 function foldQuery(url) {
     return String(url).replace(/([?&](?:state|code_challenge)=)([^&]*)/g, (_, key, value) => `${key}<${value.length}>`);
+}
+
+/** The collections of notifications, which only Conch has. */
+const own = ["templates", "devices", "topics", "subscriptions", "preferences", "schedules", "notifications", "deliveries",
+    "inbox", "suppressions"].map((name) => `_${name}`);
+
+/** The same request to Conch; a list of collections is asked for without its own. */
+function withoutOwn(method, path) {
+    if (method !== "GET" || !/^\/api\/collections\/?(\?|$)/.test(path)) return path;
+    const [route, query = ""] = path.split("?");
+    const others = own.map((name) => `name != '${name}'`).join(" && ");
+    const parts = query.split("&").filter(Boolean);
+    const at = parts.findIndex((part) => part.startsWith("filter="));
+    const filter = at < 0 ? "" : decodeURIComponent(parts.splice(at, 1)[0].slice("filter=".length).replaceAll("+", " "));
+    parts.push(`filter=${encodeURIComponent(filter ? `(${filter}) && ${others}` : others)}`);
+    return `${route}?${parts.join("&")}`;
 }
 
 /** A copy with sorted keys in which everything that may differ is replaced by a word. */
