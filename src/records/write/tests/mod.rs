@@ -5,6 +5,7 @@ mod batches;
 mod bulk;
 mod cascades;
 mod house;
+mod notify;
 mod rules;
 mod side_effects;
 mod uploads;
