@@ -36,6 +36,8 @@ pub(super) struct Definition {
     pub name: String,
     pub sets_off: SetsOff,
     pub intent: Intent,
+    /// The body leaves the channels to the house: which ones it takes depends on who is named.
+    pub any_channel: bool,
 }
 
 /// What sets a schedule off.
@@ -69,7 +71,7 @@ impl Definition {
             "change" => SetsOff::Change(Follow::read(row, catalog, now)?),
             other => return Err(format!("kind: \"{other}\" is neither cron nor change.")),
         };
-        let intent = intent(row, now)?;
+        let (intent, any_channel) = intent(row, now)?;
         match &sets_off {
             SetsOff::Change(follow) => follow.check(&intent, catalog)?,
             SetsOff::Time { .. } if intent.to.iter().any(|to| matches!(to, To::Field(_))) => {
@@ -77,7 +79,7 @@ impl Definition {
             }
             SetsOff::Time { .. } => {}
         }
-        Ok(Self { id: text("id").to_owned(), name: text("name").to_owned(), sets_off, intent })
+        Ok(Self { id: text("id").to_owned(), name: text("name").to_owned(), sets_off, intent, any_channel })
     }
 
     /// What it follows, if it follows changes.
@@ -193,7 +195,8 @@ fn missed(policy: &str) -> Missed {
     }
 }
 
-fn intent(row: &Row, now: Timestamp) -> Result<Intent, String> {
+/// What it sends, and whether it leaves the channels to the house.
+fn intent(row: &Row, now: Timestamp) -> Result<(Intent, bool), String> {
     let stored = row.get("notification").map(scalar::stored_text).unwrap_or_default();
     let body = match serde_json::from_str(stored) {
         Ok(Json::Object(body)) => body,
@@ -203,7 +206,7 @@ fn intent(row: &Row, now: Timestamp) -> Result<Intent, String> {
     if intent.key.len() > MAX_KEY {
         return Err(format!("notification.key: {MAX_KEY} bytes at most."));
     }
-    Ok(intent)
+    Ok((intent, body.get("channels").is_none_or(|channels| channels.as_array().is_none_or(Vec::is_empty))))
 }
 
 /// Every failed member of the body with its words.

@@ -253,14 +253,21 @@ impl Follower {
                 continue;
             }
             // What was decided before may be called off by this one: it has to be there.
-            let about = (change.collection.clone(), change.record.clone());
-            if self.decisions.rows >= ROWS || self.decisions.about.contains(&about) {
+            if self.decisions.rows >= ROWS || self.may_call_off(change) && self.decided_about(change) {
                 self.commit().await?;
             }
             self.decide_one(&catalog, collection, change, *at).await?;
             self.position = *seq;
         }
         Ok(true)
+    }
+
+    fn may_call_off(&self, change: &Change) -> bool {
+        change.kind != Kind::Create && self.schedules.leaves_pending(&change.collection)
+    }
+
+    fn decided_about(&self, change: &Change) -> bool {
+        self.decisions.about.contains(&(change.collection.clone(), change.record.clone()))
     }
 
     /// True if other collections count from now on.
@@ -286,7 +293,7 @@ impl Follower {
             |image: &Option<Arc<Row>>| image.as_ref().map(|row| self.rooms.records.state(catalog, collection, row));
         let (old, new) = (state(&change.old), state(&change.new));
         let Some(now) = new.as_ref().or(old.as_ref()).cloned() else { return Ok(()) };
-        if change.kind != Kind::Create && self.schedules.leaves_pending(&collection.id) {
+        if self.may_call_off(change) {
             self.call_off(collection, change, &now, at).await?;
         }
         let following = self.schedules.following(&collection.id, change.kind);

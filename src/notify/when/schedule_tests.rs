@@ -206,7 +206,7 @@ async fn a_day_after_an_order_unless_it_was_paid() {
     let due = json!({"at": START.plus(24 * HOUR).to_string()});
     for (sent, order) in house.sent().await.iter().zip(&orders) {
         let unless = json!({"collection": "orders", "record": order, "filter": "paid = true"});
-        assert_eq!((&sent["when"], &sent["unless"]), (&due, &unless));
+        assert_eq!((&sent["when"], &sent["unless"], &sent["channels"]), (&due, &unless, &json!(["email"])));
         assert_ne!(sent["state"], "cancelled");
     }
     house.pass(HOUR).await;

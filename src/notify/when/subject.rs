@@ -1,6 +1,6 @@
 //! From a schedule to a notification: its intent, with the record that it is about.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -10,7 +10,8 @@ use crate::{
     clock::Timestamp,
     db::{Kind, Row, Value},
     notify::{
-        intent::{Intent, MAX_DATA, To, Unless},
+        Channel,
+        intent::{Intent, MAX_DATA, Step, To, Unless},
         when::When,
     },
     records::Records,
@@ -56,6 +57,9 @@ impl Subject<'_> {
         intent.to = self.recipients(&intent.to);
         if intent.to.is_empty() {
             return None;
+        }
+        if definition.any_channel && intent.to.iter().all(|to| matches!(to, To::Address(_))) {
+            intent.channels = vec![Step { channel: Channel::Email, after: Duration::ZERO, unless: None }];
         }
         if !intent.key.is_empty() {
             // One for each record.

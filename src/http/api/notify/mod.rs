@@ -4,6 +4,7 @@ mod devices;
 mod inbox;
 mod links;
 mod preview;
+mod schedules;
 
 use actix_web::http::Method;
 use serde_json::{Map, Value as Json};
@@ -36,6 +37,7 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::GET, ["click", token]) => links::click(call, token).await,
         (&Method::POST, ["receipts", token]) => links::receive(call, token).await,
         (&Method::POST, ["preview"]) => preview::preview(call).await,
+        (&Method::POST, ["schedules", id, "run"]) => schedules::run(call, id).await,
         (&Method::GET, ["inbox", "unread"]) => inbox::unread(call).await,
         (&Method::POST, ["inbox", "read"]) => inbox::read(call).await,
         (&Method::POST, ["inbox", "archive"]) => inbox::archive(call).await,
