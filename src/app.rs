@@ -137,6 +137,7 @@ impl App {
             clock: clock.clone(),
             capture: config.capture_mail || config.temporary,
         });
+        notify.take_cancellations(&runner);
         Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
     }
 }

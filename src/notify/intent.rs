@@ -164,6 +164,9 @@ pub struct Unless {
 }
 
 impl Intent {
+    /// The columns of `_notifications` that say what it is.
+    pub const COLUMNS: [&str; 20] = parse::COLUMNS;
+
     /// Reads the body of a send. `now` decides what lies too far in the past. All failures are told together, by field.
     pub fn parse(body: &Map<String, Json>, now: Timestamp) -> Result<Self> {
         parse::read(body, now, false)

@@ -15,17 +15,21 @@
 //! | `what` | templates |
 
 mod bell;
+mod cancel;
 mod channel;
 pub mod deliveries;
 mod delivery;
 mod dispatch;
+mod expand;
 pub mod how;
 pub mod inbox;
 pub mod intent;
 pub mod plan;
 mod preview;
 mod receipts;
+mod send;
 pub mod settle;
+pub mod stored;
 pub mod suppression;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +39,7 @@ pub mod what;
 pub mod when;
 pub mod whether;
 pub mod who;
+pub mod withdraw;
 
 use std::sync::Arc;
 
@@ -49,7 +54,7 @@ pub use self::{
     token::{Grant, Links},
     who::Recipient,
 };
-use self::{dispatch::Dispatch, how::Transports};
+use self::{dispatch::Dispatch, expand::Expand, how::Transports};
 use crate::{clock::Clock, db::Db, error::Result, jobs::Jobs, mail::Mail, records::Records, schema::Schema, settings};
 
 /// The names of the collections of this room.
@@ -84,6 +89,7 @@ pub struct Rooms {
 pub struct Notify {
     rooms: Arc<Rooms>,
     bells: Arc<Bells>,
+    expand: Arc<Expand>,
     dispatch: Arc<Dispatch>,
     links: Links,
     reads: Arc<receipts::Reads>,
@@ -106,17 +112,25 @@ impl Notify {
     pub fn with_transports(rooms: Rooms, links: Links, transports: Transports) -> Self {
         let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
         let (rooms, bells) = (Arc::new(rooms), Arc::<Bells>::default());
+<<<<<<< HEAD
         let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports.clone()));
         let schedules = Arc::new(when::Engine::new(rooms.clone()));
         let (unsubscribing, trials, waking) = Default::default();
         let notify =
             Self { rooms, bells, dispatch, links, reads, unsubscribing, transports, trials, waking, schedules };
+=======
+        let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports));
+        let expand = Arc::new(Expand::new(rooms.clone(), bells.clone()));
+        let (unsubscribing, waking) = Default::default();
+        let notify = Self { rooms, bells, expand, dispatch, links, reads, unsubscribing, waking };
+>>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
         notify.hear_of_snoozes();
         notify
     }
 
     /// Begins to work on what is due, as tasks of the current runtime.
     pub fn start(&self) {
+        self.expand.start();
         self.dispatch.start();
         tokio::spawn(self.reads.clone().tell(self.rooms.db.clone(), self.rooms.records.clone()));
         self.schedules.start();
@@ -134,19 +148,28 @@ impl Notify {
             // A write that it has queued happens.
             waking.abort();
         }
+<<<<<<< HEAD
         self.schedules.stop().await;
+=======
+        self.expand.stop().await;
+>>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
         self.dispatch.stop().await;
     }
 
     /// Whether nothing is due, nothing on its way, and no change waits to be decided about. What one of these did last may
     /// be work for another: whoever relies on it asks twice.
     pub async fn is_idle(&self) -> Result<bool> {
+<<<<<<< HEAD
         Ok(self.schedules.is_idle().await? && self.dispatch.is_idle().await?)
+=======
+        Ok(self.expand.is_idle().await? && self.dispatch.is_idle().await?)
+>>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
     }
 
     /// Completes when nothing is due and nothing on its way. For tests, which move the clock; not while a rate limit or
     /// a provider that hangs is in the way.
     pub async fn idle(&self) -> Result<()> {
+        self.expand.idle().await?;
         self.dispatch.idle().await
     }
 

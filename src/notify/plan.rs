@@ -60,10 +60,11 @@ fn later(wall: &str, after: Duration) -> Option<String> {
     Some(shown.strftime("%Y-%m-%dT%H:%M").to_string())
 }
 
-/// When the first step is due.
+/// When the first step is due: not before it was asked for.
 pub fn start(intent: &Intent, circumstances: Circumstances<'_>) -> Due {
     let zone = intent.when.zone(circumstances.zone, circumstances.default_zone);
-    intent.when.resolve(circumstances.asked, zone)
+    let due = intent.when.resolve(circumstances.asked, zone);
+    Due { at: due.at.max(circumstances.asked), ..due }
 }
 
 /// From when on it is of no use; `start` is when its first step was due.
@@ -109,7 +110,7 @@ mod tests {
             (json!({"channels": chain}), "", &account, &["0 push 11-23 12:00 -", "1 email 11-23 13:30 -"]),
             (json!({"channels": chain}), "", &address, &["1 email 11-23 13:30 -"]),
             (json!({"when": {"after": "1d"}}), "", &account, &["0 inbox 11-24 12:00 -"]),
-            (json!({"when": {"at": "2026-11-23T11:00:00Z"}}), "", &account, &["0 inbox 11-23 11:00 -"]),
+            (json!({"when": {"at": "2026-11-23T11:00:00Z"}}), "", &account, &["0 inbox 11-23 12:00 -"]),
             (json!({"when": {"local": "09:00"}}), "Asia/Tokyo", &account, &["0 inbox 11-24 00:00 2026-11-24T09:00"]),
             (
                 json!({"when": {"local": "09:00"}}),

@@ -27,6 +27,21 @@ const JSONS: [&str; 7] = ["to", "channels", "when", "data", "digest", "cap", "un
 /// Members that are true or false.
 const FLAGS: [&str; 1] = ["track"];
 
+/// All of them.
+pub(super) const COLUMNS: [&str; TEXTS.len() + JSONS.len() + FLAGS.len()] = {
+    let mut columns = [""; TEXTS.len() + JSONS.len() + FLAGS.len()];
+    let mut index = 0;
+    while index < columns.len() {
+        columns[index] = match index.checked_sub(TEXTS.len()) {
+            None => TEXTS[index],
+            Some(other) if other < JSONS.len() => JSONS[other],
+            Some(other) => FLAGS[other - JSONS.len()],
+        };
+        index += 1;
+    }
+    columns
+};
+
 /// The texts of a notification, in characters. They are templates.
 const MAX_TITLE: usize = 1 << 10;
 const MAX_BODY: usize = 100_000;

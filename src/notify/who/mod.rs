@@ -33,3 +33,13 @@ pub struct Owner {
     pub collection: String,
     pub record: String,
 }
+
+/// For people.
+impl std::fmt::Display for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Account { record, .. } => f.write_str(record),
+            Self::Address(address) => f.write_str(address),
+        }
+    }
+}

@@ -53,6 +53,9 @@ const SIGNED_IN_AND_OPEN: &str = "@request.auth.id != '' && open = true";
 /// What an item says is not its reader's to change.
 const INBOX_FIXED: [&str; 7] = ["collectionRef", "recordRef", "notification", "delivery", "category", "title", "body"];
 
+/// What the engine has not made all deliveries of.
+const OPEN: &str = "`state` IN ('', 'new', 'expanding')";
+
 /// Where a directory remembers that it has them.
 const MARK: &str = "collections_of_notifications";
 
@@ -251,7 +254,11 @@ fn notifications() -> Collection {
     collection.indexes = vec![
         partial("UNIQUE ", "idx__notifications_key", "_notifications", "`key`", "`key` != ''"),
         index("", "idx__notifications_state", "_notifications", "`state`, `updated`"),
+<<<<<<< HEAD
         partial("", "idx__notifications_source", "_notifications", "`sourceRecord`, `sourceCollection`", OPEN_SOURCE),
+=======
+        partial("", "idx__notifications_open", "_notifications", "`priority`, `updated`", OPEN),
+>>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
         partial("", "idx__notifications_schedule", "_notifications", "`schedule`", "`schedule` != ''"),
     ];
     collection
@@ -279,6 +286,7 @@ fn deliveries() -> Collection {
     let of = |unique, name, columns| index(unique, name, "_deliveries", columns);
     let some = |unique, name, columns, condition| partial(unique, name, "_deliveries", columns, condition);
     let once = "`notification`, `collectionRef`, `recordRef`, `address`, `channel`, `step`";
+    let same = "`collapse`, `recordRef`, `collectionRef`, `address`, `channel`";
     let batch = "`collectionRef`, `recordRef`, `address`, `channel`, `digest`";
     collection.indexes = vec![
         some("", "idx__deliveries_due", "`channel`, `priority`, `due`", "`state` = 'scheduled'"),
@@ -287,6 +295,7 @@ fn deliveries() -> Collection {
         of("", "idx__deliveries_owner", "`recordRef`, `collectionRef`, `state`, `channel`, `sentAt`"),
         some("", "idx__deliveries_address", "`address`, `state`, `channel`", "`address` != ''"),
         some("", "idx__deliveries_open", "`notification`", "`state` IN ('scheduled', 'batched', 'sending')"),
+        some("", "idx__deliveries_collapse", same, "`collapse` != '' AND `state` IN ('scheduled', 'batched')"),
         some("", "idx__deliveries_leader", "`digestOf`", "`digestOf` != ''"),
         some("UNIQUE ", "idx__deliveries_digest", batch, "`state` = 'scheduled' AND `digest` != ''"),
     ];

@@ -5,6 +5,7 @@ mod inbox;
 mod links;
 mod preview;
 mod schedules;
+mod send;
 
 use actix_web::http::Method;
 use serde_json::{Map, Value as Json};
@@ -31,6 +32,8 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::GET, ["vapid-key"]) => devices::vapid_key(call).await,
         (&Method::POST, ["devices"]) => devices::register(call).await,
         (&Method::POST, ["devices", id, "test"]) => devices::test(call, id).await,
+        (&Method::POST, ["send"]) => send::send(call).await,
+        (&Method::POST, ["cancel"]) => send::cancel(call).await,
         (&Method::GET, ["unsubscribe", token]) => links::ask(call, token).await,
         (&Method::POST, ["unsubscribe", token]) => links::unsubscribe(call, token).await,
         (&Method::GET, ["open", token]) => links::open(call, token).await,

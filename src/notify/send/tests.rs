@@ -1,0 +1,96 @@
+use serde_json::json;
+
+use super::*;
+use crate::{
+    db::testing::TempDir,
+    notify::expand::house::{House, object, to},
+};
+
+impl House {
+    async fn send(&self, body: Json) -> Result<Sent> {
+        self.notify.send(&object(body)).await
+    }
+}
+
+#[tokio::test]
+async fn asked_again_under_its_key_it_is_the_same_notification() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(3, "ann").await;
+    let keyed = || json!({"key": "order-42", "to": ["users/ann000000"], "title": "x"});
+    let first = house.send(keyed()).await.unwrap();
+    assert_eq!((first.collection, first.state, first.duplicate), ("_notifications", "new", false));
+    let again = house.send(keyed()).await.unwrap();
+    assert_eq!((&again.id, again.state, again.duplicate), (&first.id, "new", true));
+    house.expand().await;
+    let later = house.send(json!({"key": "order-42", "to": ["users/ann000001"], "body": "else"})).await.unwrap();
+    assert_eq!((&later.id, later.state, later.duplicate), (&first.id, "active", true));
+    house.expand().await;
+    assert_eq!(house.count("1").await, 1);
+    // Those without a key are as many as were asked for; at the same time, too.
+    let many = futures_util::future::join_all((0..20).map(|_| house.send(to(json!(["users/ann000000"]))))).await;
+    assert!(many.into_iter().all(|sent| !sent.unwrap().duplicate));
+    let raced = (0..20).map(|_| house.send(json!({"key": "race", "to": ["users/ann000002"], "title": "x"})));
+    let raced = futures_util::future::join_all(raced).await;
+    assert_eq!(raced.iter().filter(|sent| !sent.as_ref().unwrap().duplicate).count(), 1);
+    house.expand().await;
+    assert_eq!(house.count("recordRef = 'ann000002'").await, 1);
+}
+
+#[tokio::test]
+async fn what_names_something_that_is_not_there_is_refused() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.create("_templates", json!({"key": "shipped", "title": "x"})).await;
+    for (body, expected) in [
+        (json!({"to": ["users/a"], "template": "shipped"}), ""),
+        (json!({"to": ["users/a"], "template": "lost"}), "template=validation_invalid_value"),
+        (to(json!(["nowhere/a"])), "to.0=validation_invalid_value"),
+        (to(json!(["topic:none", "users/a", "_topics/a"])), "to.2=validation_invalid_value"),
+        (to(json!([{"collection": "users", "filter": "plan = 1"}])), "to.0=validation_invalid_value"),
+        (to(json!([{"collection": "users", "filter": "verified = true"}])), ""),
+        (
+            json!({"to": ["users/a"], "title": "x", "unless": {"collection": "orders", "record": "r", "filter": "a=1"}}),
+            "unless.collection=validation_invalid_value",
+        ),
+        (
+            json!({"to": ["users/a"], "title": "x", "unless": {"collection": "users", "record": "r", "filter": "a=1"}}),
+            "unless.filter=validation_invalid_value",
+        ),
+        (json!({"to": []}), "template=validation_required to=validation_required"),
+    ] {
+        let told = match house.send(body.clone()).await {
+            Ok(_) => String::new(),
+            Err(error) => {
+                let leaves = error.issues.leaves();
+                leaves.into_iter().map(|(name, code)| format!("{name}={code}")).collect::<Vec<_>>().join(" ")
+            }
+        };
+        assert_eq!(told, expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_recurs_is_a_schedule() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    let weekly = |when: Json| json!({"key": "weekly", "to": ["users/a"], "title": "x", "when": when});
+    let sent = house.send(weekly(json!({"cron": "0 9 * * 1", "zone": "Europe/Berlin"}))).await.unwrap();
+    assert_eq!((sent.collection, sent.state, sent.duplicate), ("_schedules", "scheduled", false));
+    let again = house.send(weekly(json!({"cron": "0 9 * * 1", "zone": "Europe/Berlin"}))).await.unwrap();
+    assert_eq!((&again.id, again.duplicate), (&sent.id, true));
+    let sql = "SELECT name || '|' || active || '|' || kind || '|' || cron || '|' || zone || '|' || missed || '|' || notification FROM _schedules";
+    let expected = r#"weekly|1|cron|0 9 * * 1|Europe/Berlin|once|{"to":["users/a"],"title":"x"}"#;
+    assert_eq!(house.texts(sql).await, [expected]);
+    assert_eq!(house.texts("SELECT count(*) FROM _notifications").await, ["0"]);
+    for when in [
+        json!({"cron": "not a cron"}),
+        json!({"cron": 5}),
+        json!({"cron": "0 9 * * 1", "zone": "Mars/Olympus"}),
+        json!({"cron": "0 9 * * 1", "at": "2027-02-01T00:00:00Z"}),
+        json!({"cron": "0 9 * * 1", "missed": "maybe"}),
+    ] {
+        let error = house.send(weekly(when.clone())).await.expect_err(&when.to_string());
+        assert!(error.issues.leaves()[0].0.starts_with("when."), "{when} {error}");
+    }
+}
