@@ -138,6 +138,7 @@ impl App {
             capture: config.capture_mail || config.temporary,
         });
         notify.take_cancellations(&runner);
+        notify.take_preferences(&runner);
         Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
     }
 }

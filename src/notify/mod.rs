@@ -25,6 +25,7 @@ pub mod how;
 pub mod inbox;
 pub mod intent;
 pub mod plan;
+mod preferences;
 mod preview;
 mod receipts;
 mod send;

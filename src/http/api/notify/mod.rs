@@ -3,6 +3,7 @@
 mod devices;
 mod inbox;
 mod links;
+mod preferences;
 mod preview;
 mod schedules;
 mod send;
@@ -39,6 +40,8 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::GET, ["open", token]) => links::open(call, token).await,
         (&Method::GET, ["click", token]) => links::click(call, token).await,
         (&Method::POST, ["receipts", token]) => links::receive(call, token).await,
+        (&Method::GET, ["preferences"]) => preferences::get(call).await,
+        (&Method::PATCH, ["preferences"]) => preferences::patch(call).await,
         (&Method::POST, ["preview"]) => preview::preview(call).await,
         (&Method::POST, ["schedules", id, "run"]) => schedules::run(call, id).await,
         (&Method::GET, ["inbox", "unread"]) => inbox::unread(call).await,
