@@ -113,18 +113,12 @@ impl Notify {
     pub fn with_transports(rooms: Rooms, links: Links, transports: Transports) -> Self {
         let reads = Arc::new(receipts::Reads::listen(&rooms.db, &rooms.schema));
         let (rooms, bells) = (Arc::new(rooms), Arc::<Bells>::default());
-<<<<<<< HEAD
         let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports.clone()));
+        let expand = Arc::new(Expand::new(rooms.clone(), bells.clone()));
         let schedules = Arc::new(when::Engine::new(rooms.clone()));
         let (unsubscribing, trials, waking) = Default::default();
         let notify =
-            Self { rooms, bells, dispatch, links, reads, unsubscribing, transports, trials, waking, schedules };
-=======
-        let dispatch = Arc::new(Dispatch::new(rooms.clone(), bells.clone(), links.clone(), transports));
-        let expand = Arc::new(Expand::new(rooms.clone(), bells.clone()));
-        let (unsubscribing, waking) = Default::default();
-        let notify = Self { rooms, bells, expand, dispatch, links, reads, unsubscribing, waking };
->>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
+            Self { rooms, bells, expand, dispatch, links, reads, unsubscribing, transports, trials, waking, schedules };
         notify.hear_of_snoozes();
         notify
     }
@@ -149,22 +143,15 @@ impl Notify {
             // A write that it has queued happens.
             waking.abort();
         }
-<<<<<<< HEAD
         self.schedules.stop().await;
-=======
         self.expand.stop().await;
->>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
         self.dispatch.stop().await;
     }
 
     /// Whether nothing is due, nothing on its way, and no change waits to be decided about. What one of these did last may
     /// be work for another: whoever relies on it asks twice.
     pub async fn is_idle(&self) -> Result<bool> {
-<<<<<<< HEAD
-        Ok(self.schedules.is_idle().await? && self.dispatch.is_idle().await?)
-=======
-        Ok(self.expand.is_idle().await? && self.dispatch.is_idle().await?)
->>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
+        Ok(self.schedules.is_idle().await? && self.expand.is_idle().await? && self.dispatch.is_idle().await?)
     }
 
     /// Completes when nothing is due and nothing on its way. For tests, which move the clock; not while a rate limit or
