@@ -254,11 +254,8 @@ fn notifications() -> Collection {
     collection.indexes = vec![
         partial("UNIQUE ", "idx__notifications_key", "_notifications", "`key`", "`key` != ''"),
         index("", "idx__notifications_state", "_notifications", "`state`, `updated`"),
-<<<<<<< HEAD
         partial("", "idx__notifications_source", "_notifications", "`sourceRecord`, `sourceCollection`", OPEN_SOURCE),
-=======
         partial("", "idx__notifications_open", "_notifications", "`priority`, `updated`", OPEN),
->>>>>>> d8d896d (Intents become deliveries, batch by batch, exactly once, in turns; sending, and calling back)
         partial("", "idx__notifications_schedule", "_notifications", "`schedule`", "`schedule` != ''"),
     ];
     collection
