@@ -139,6 +139,7 @@ impl App {
         });
         notify.take_cancellations(&runner);
         notify.take_preferences(&runner);
+        notify.clean_up_hourly(&runner);
         Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
     }
 }

@@ -200,13 +200,22 @@ pub(super) fn claim(
 
 /// When a channel has something to do next: the earliest that is due, or the end of a lease.
 pub(super) fn next(tx: &ReadTx<'_>, channel: Channel) -> Result<Option<Timestamp>> {
-    let time = |found: Option<Option<String>>| found.flatten().and_then(|text| moment::parse(&text));
-    let mut next = time(tx.query_one(NEXT_LEASE, [], |row| row.get(0))?);
+    let mut next = tx.query_one(NEXT_LEASE, [], earliest)?.flatten();
     for priority in Priority::ALL {
-        let due = tx.query_one(NEXT_DUE, (channel.as_str(), priority.number()), |row| row.get(0))?;
-        next = [next, time(due)].into_iter().flatten().min();
+        next = [next, next_due(tx, channel, priority)?].into_iter().flatten().min();
     }
     Ok(next)
+}
+
+/// The earliest that waits in a channel, of one priority.
+pub(super) fn next_due(tx: &ReadTx<'_>, channel: Channel, priority: Priority) -> Result<Option<Timestamp>> {
+    Ok(tx.query_one(NEXT_DUE, (channel.as_str(), priority.number()), earliest)?.flatten())
+}
+
+fn earliest(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Timestamp>> {
+    let found: Option<String> = row.get(0)?;
+    // What has no time is due at once.
+    Ok(found.map(|text| moment::parse(&text).unwrap_or_default()))
 }
 
 /// Whether anything is due or on its way.

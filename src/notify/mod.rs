@@ -28,8 +28,11 @@ pub mod plan;
 mod preferences;
 mod preview;
 mod receipts;
+mod retention;
+mod retry;
 mod send;
 pub mod settle;
+pub mod stats;
 pub mod stored;
 pub mod suppression;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
         Channel, State,
         deliveries::{self, Delivery},
         how::{Letter, Target},
-        settle::{Ending, Settlement},
+        settle::{Ending, Settlement, reached_any},
         token::Signer,
         whether::{
             Reason, Verdict,
@@ -85,7 +85,10 @@ pub(super) fn prepare(
             Verdict::Drop { state, reason } => {
                 settlement.leaves_digest = ITS_OWN.contains(&reason.code);
                 settlement.items = whole(items);
-                settlement.ending = Ending::Over { state, reason: reason.to_string() };
+                // Some devices have it: what keeps it from the others does not undo that.
+                if !reached_any(&facts.delivery.detail) {
+                    settlement.ending = Ending::Over { state, reason: reason.to_string() };
+                }
             }
         }
         prepared.push(Prepared::Decided(settlement));

@@ -428,3 +428,58 @@ async fn every_question_has_its_index() {
     }
     assert!(State::ALL.iter().filter(|state| !state.is_final()).count() == 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_goes_out_once_more() {
+    let provider = Provider::new(|call, number| match (call.to.as_str(), number) {
+        ("https://b.example.com/", 0..2) => Some(Outcome::Refused("no".to_owned())),
+        _ => sent(),
+    });
+    let house = House::open(provider.everywhere());
+    let user = house.user().await;
+    device(&house, &user, "webpush", "https://b.example.com/").await;
+    let notification = house.notification(json!({"channels": ["push"]})).await;
+    let delivery = house.delivery(&notification, &user, "push", json!({})).await;
+    house.notify.start();
+    house.idle().await;
+    for state in ["failed refused", "failed refused", "sent"] {
+        assert_eq!(house.state(&delivery).await, state);
+        assert_eq!(house.row(NOTIFICATIONS, &notification).await["state"], "done");
+        if state != "sent" {
+            house.notify.retry(&delivery).await.unwrap();
+            house.idle().await;
+        }
+    }
+    assert!(house.notify.retry(&delivery).await.is_err(), "it was sent");
+    assert!(house.notify.retry("nope").await.is_err());
+    let ids: BTreeSet<String> = provider.calls.lock().iter().map(|call| call.ticket.delivery.clone()).collect();
+    assert_eq!(ids.len(), 1, "the same name towards others");
+    let stats = serde_json::to_value(house.notify.stats().await.unwrap()).unwrap();
+    assert_eq!((&stats["total"], &stats["states"]), (&json!(1), &json!({"sent": 1})));
+    assert_eq!(stats["channels"]["push"]["lateness"]["max"], 0);
+    house.notify.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_goes_after_a_month() {
+    let house = House::open(Provider::willing().everywhere());
+    let user = house.user().await;
+    let far = START.plus(Duration::from_secs(90 * 86_400));
+    let waits = house.notification(json!({"channels": ["inbox", "email"]})).await;
+    house.delivery(&waits, &user, "inbox", json!({"due": far.to_string()})).await;
+    house.delivery(&waits, &user, "email", json!({})).await;
+    for _ in 0..100 {
+        let notification = house.notification(json!({})).await;
+        house.delivery(&notification, &user, "inbox", json!({})).await;
+    }
+    house.notify.start();
+    house.idle().await;
+    let kept = "SELECT (SELECT count(*) FROM _deliveries) * 1000 + (SELECT count(*) FROM _notifications)";
+    for (days, deliveries, notifications) in [(29, 102, 101), (2, 1, 1)] {
+        house.pass(Duration::from_secs(days * 86_400));
+        house.notify.forget_old().await.unwrap();
+        assert_eq!(house.number(kept).await, deliveries * 1000 + notifications);
+    }
+    assert_eq!(house.number("SELECT count(*) FROM _inbox").await, 100, "an inbox is its owner's");
+    house.notify.stop().await;
+}

@@ -1,5 +1,6 @@
 //! `/api/notify/…`: notifications (`docs/notifications.md`).
 
+mod deliveries;
 mod devices;
 mod inbox;
 mod links;
@@ -42,6 +43,8 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::POST, ["receipts", token]) => links::receive(call, token).await,
         (&Method::GET, ["preferences"]) => preferences::get(call).await,
         (&Method::PATCH, ["preferences"]) => preferences::patch(call).await,
+        (&Method::GET, ["stats"]) => deliveries::stats(call).await,
+        (&Method::POST, ["deliveries", id, "retry"]) => deliveries::retry(call, id).await,
         (&Method::POST, ["preview"]) => preview::preview(call).await,
         (&Method::POST, ["schedules", id, "run"]) => schedules::run(call, id).await,
         (&Method::GET, ["inbox", "unread"]) => inbox::unread(call).await,

@@ -112,7 +112,7 @@ async fn storm(seed: u64) {
         assert!(*attempts <= 17, "{attempts}");
         if channel != "inbox" {
             let told = tickets.get(id.as_str()).map_or(0, HashSet::len);
-            assert_eq!(told, usize::from(state != "skipped"), "one ticket for all repeats");
+            assert!(told == 1 || told == 0 && state == "skipped", "one ticket for all repeats: {told} {state}");
             assert!(state != "sent" || taken.lock().contains(id), "what is sent was taken by somebody");
         }
     }
