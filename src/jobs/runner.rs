@@ -142,12 +142,10 @@ impl Runner {
 
     /// Has a cron run now, besides its series. False when there is none with this id.
     pub async fn run_cron(&self, id: &str) -> Result<bool> {
-        let handlers = self.inner.handlers.lock();
-        let known = handlers.get(id).filter(|handler| handler.recurring.is_some()).map(|handler| handler.kind);
-        drop(handlers);
-        let Some(kind) = known else { return Ok(false) };
+        let known = self.inner.handlers.lock().get(id).cloned();
+        let Some(handler) = known.filter(|handler| handler.recurring.is_some()) else { return Ok(false) };
         let unique = Some(CALLED.to_owned());
-        self.inner.jobs.enqueue(NewJob { unique, ..NewJob::new(kind, serde_json::Value::Null) }).await?;
+        self.inner.jobs.enqueue(NewJob { unique, ..NewJob::new(handler.kind, serde_json::Value::Null) }).await?;
         Ok(true)
     }
 

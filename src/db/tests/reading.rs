@@ -142,6 +142,19 @@ async fn a_read_inside_a_write_has_its_own_limit() {
     assert_eq!(consistent(&db), ["a", "b"]);
 }
 
+#[tokio::test]
+async fn what_is_asked_for_is_copied_back_from_the_write_ahead_log() {
+    let (db, dir) = open(options());
+    let size = || std::fs::metadata(dir.path().join("data.db")).unwrap().len();
+    let insert = |tx: &mut WriteTx<'_>| tx.execute("INSERT INTO t (id, body) VALUES ('a', ?1)", ["x".repeat(100_000)]);
+    db.write(insert).await.unwrap();
+    let before = size();
+    db.optimize().await.unwrap();
+    // The writer does it after it has answered, and before it takes up the next write.
+    db.write(|_| Ok(())).await.unwrap();
+    assert!(size() >= before + 100_000, "{before} bytes, then {}", size());
+}
+
 /// Grave: a WAL that never checkpoints under a stream of single writes, here with readers that always overlap.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_write_ahead_log_begins_anew_under_a_stream_of_single_writes_and_overlapping_reads() {

@@ -100,7 +100,7 @@ impl Records {
     /// Removes files that nobody needs any more, from now on in the background.
     pub fn take_jobs(&self, runner: &Runner) {
         let records = self.clone();
-        // Longer than a run wants to take: what a dead process had begun is taken up when that is over.
+        // Longer than a run wants to take.
         let policy = Policy { timeout: 3 * SHIFT, ..Policy::default() };
         runner.on(REMOVE, policy, move |job| {
             let records = records.clone();
