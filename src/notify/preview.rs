@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     Notify,
     collections::PREFERENCES,
+    send::Sent,
     what::{Broken, Scene, Template, Texts, Variants, is_locale, missing},
     whether::Profile,
 };
@@ -19,6 +20,10 @@ use crate::{
 
 /// Parts of a digest in a preview.
 const MAX_ITEMS: usize = 100;
+/// The category of test messages.
+const TEST: &str = "test";
+/// Members of a send that a test goes without.
+const NOT_OF_TESTS: [&str; 7] = ["key", "when", "expires", "digest", "cap", "collapse", "unless"];
 const MESSAGE: &str = "The preview is not valid.";
 
 /// What is asked for.
@@ -58,6 +63,32 @@ impl Notify {
             None => variants.each().map(|template| answer(template, &template.locale, &asked, &scene)).collect(),
         };
         Ok(json!({ "items": items }))
+    }
+
+    /// The answer of `POST /api/notify/test`: the body of a send to one account or address, sent at once through the normal
+    /// way, under a category of its own: so it passes quiet hours, and counts for nobody's cap. Opt-outs from everything
+    /// and the suppression list stop it, too.
+    pub async fn send_test(&self, body: &Map<String, Json>) -> Result<Sent> {
+        let one = match body.get("to") {
+            Some(Json::Array(entries)) => entries.first().filter(|_| entries.len() == 1),
+            other => other,
+        };
+        if !one.and_then(Json::as_str).is_some_and(|to| !to.starts_with("topic:")) {
+            let message = "Must be one account, users/ID, or one e-mail address.";
+            return Err(Error::field("to", Leaf::new("validation_invalid_value", message)));
+        }
+        let mut body = body.clone();
+        body.retain(|name, _| !NOT_OF_TESTS.contains(&name.as_str()));
+        for step in body.get_mut("channels").and_then(Json::as_array_mut).into_iter().flatten() {
+            // At once: nothing waits for what a step before it does.
+            if let Some(channel) = step.get("channel").cloned() {
+                *step = channel;
+            }
+        }
+        for (name, value) in [("category", TEST), ("priority", "critical"), ("quiet", "ignore")] {
+            body.insert(name.to_owned(), value.into());
+        }
+        self.send(&body).await
     }
 
     async fn scene(&self, asked: &Asked) -> Result<Scene> {

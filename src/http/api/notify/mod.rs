@@ -46,6 +46,7 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::GET, ["stats"]) => deliveries::stats(call).await,
         (&Method::POST, ["deliveries", id, "retry"]) => deliveries::retry(call, id).await,
         (&Method::POST, ["preview"]) => preview::preview(call).await,
+        (&Method::POST, ["test"]) => preview::test(call).await,
         (&Method::POST, ["schedules", id, "run"]) => schedules::run(call, id).await,
         (&Method::GET, ["inbox", "unread"]) => inbox::unread(call).await,
         (&Method::POST, ["inbox", "read"]) => inbox::read(call).await,

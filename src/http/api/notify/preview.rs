@@ -22,3 +22,11 @@ pub async fn preview(mut call: Call) -> Result<Reply> {
     let preview = call.app().notify.preview(&body).await?;
     picked_value(&preview, &call.query()?)
 }
+
+/// `POST /api/notify/test`
+pub async fn test(mut call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    let body = body::read(&mut call, LIMIT, Form::Values).await?.body.values;
+    let sent = call.app().notify.send_test(&body).await?;
+    picked_value(&sent, &call.query()?)
+}
