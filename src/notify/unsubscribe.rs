@@ -11,14 +11,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::{
     Channel, Notify, State,
-    collections::{DELIVERIES, PREFERENCES},
+    collections::PREFERENCES,
     suppression,
     whether::{Profile, Reason, profile::Stored},
     who::Recipient,
+    withdraw::withdraw,
 };
 use crate::{
     clock::Timestamp,
@@ -177,33 +178,26 @@ fn with_answer(channels: &str, category: &str, wanted: bool) -> String {
 fn call_back(records: &Records, tx: &mut WriteTx<'_>, recipient: &Recipient, category: &str) -> Result<usize> {
     let (collection, record, address) = recipient.columns();
     let most = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-    let found: Vec<(String, String)> = match recipient {
+    let id = |row: &rusqlite::Row<'_>| row.get(0);
+    let found: Vec<String> = match recipient {
         Recipient::Account { .. } => {
             let sql = "
-                SELECT id, coalesce(CAST(trail AS TEXT), '') FROM _deliveries
+                SELECT id FROM _deliveries
                 WHERE recordRef = ?1 AND collectionRef = ?2 AND state IN ('scheduled', 'batched')
                   AND channel = 'email' AND category = ?3 LIMIT ?4";
-            tx.query_all(sql, (record, collection, category, most), |row| Ok((row.get(0)?, row.get(1)?)))?
+            tx.query_all(sql, (record, collection, category, most), id)?
         }
         Recipient::Address(_) => {
             let sql = "
-                SELECT id, coalesce(CAST(trail AS TEXT), '') FROM _deliveries
+                SELECT id FROM _deliveries
                 WHERE address = ?1 AND address != '' AND state IN ('scheduled', 'batched')
                   AND channel = 'email' AND category = ?2 LIMIT ?3";
-            tx.query_all(sql, (address, category, most), |row| Ok((row.get(0)?, row.get(1)?)))?
+            tx.query_all(sql, (address, category, most), id)?
         }
     };
-    let (now, reason) = (tx.now(), Reason::new("opted_out", "They unsubscribed.").to_string());
-    let mut bulk = records.bulk(tx);
-    for (id, trail) in &found {
-        let mut trail: Vec<Json> = serde_json::from_str(trail).unwrap_or_default();
-        trail.push(json!({"at": now.to_string(), "state": State::Suppressed.as_str(), "reason": reason}));
-        let columns = [
-            ("state", Value::Text(State::Suppressed.as_str().to_owned())),
-            ("reason", Value::Text(reason.clone())),
-            ("trail", Value::Text(Json::Array(trail).to_string())),
-        ];
-        bulk.update(DELIVERIES, id, &columns)?;
+    let reason = Reason::new("opted_out", "They unsubscribed.").to_string();
+    for id in &found {
+        withdraw(tx, records, id, State::Suppressed, &reason)?;
     }
     Ok(found.len())
 }

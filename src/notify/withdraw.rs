@@ -4,6 +4,7 @@ use super::{
     State,
     collections::DELIVERIES,
     deliveries::{self, Delivery},
+    settle,
 };
 use crate::{
     db::{Value, WriteTx},
@@ -11,7 +12,8 @@ use crate::{
     records::Records,
 };
 
-/// Ends a delivery that is still pending. If it leads a digest, that goes on without it. False: it is not pending.
+/// Ends a delivery that is still pending. If it leads a digest, that goes on without it; if it was the last of its
+/// notification, that is done. False: it is not pending.
 pub fn withdraw(tx: &mut WriteTx<'_>, records: &Records, id: &str, state: State, reason: &str) -> Result<bool> {
     let Some(delivery) = deliveries::load(tx, id)? else { return Ok(false) };
     if !matches!(delivery.state, State::Scheduled | State::Batched) {
@@ -23,6 +25,7 @@ pub fn withdraw(tx: &mut WriteTx<'_>, records: &Records, id: &str, state: State,
     if delivery.state == State::Scheduled && !delivery.digest.is_empty() {
         hand_over(tx, records, &delivery)?;
     }
+    settle::close_finished(tx, records, [&*delivery.notification])?;
     Ok(true)
 }
 
@@ -44,4 +47,40 @@ fn hand_over(tx: &mut WriteTx<'_>, records: &Records, leader: &Delivery) -> Resu
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::notify::{how::Transports, testing::House, who::Recipient};
+
+    /// Whoever unsubscribes leaves digests to those that stay, and closes what was all theirs.
+    #[actix_web::test]
+    async fn what_unsubscribing_takes_back_leaves_the_rest_in_order() {
+        let house = House::open(Transports::default());
+        let ann = house.user().await;
+        let email = |category: &str| json!({"channels": ["email"], "category": category});
+        let (news, orders) = (house.notification(email("news")).await, house.notification(email("orders")).await);
+        let later = house.clock.now().plus(std::time::Duration::from_secs(3600)).to_string();
+        let digest = |category: &str| json!({"category": category, "digest": "k", "due": later});
+        let leader = house.delivery(&news, &ann, "email", digest("news")).await;
+        let batched = json!({"category": "orders", "state": "batched", "digestOf": leader, "due": later});
+        let item = house.delivery(&orders, &ann, "email", batched).await;
+        let who = Recipient::Account { collection: house.users.as_str().into(), record: ann.as_str().into() };
+        house.notify.unsubscribe(&who, "news").await.unwrap();
+        for (table, id, columns, expected) in [
+            ("_deliveries", &leader, "state || ' ' || digestOf", "suppressed "),
+            ("_deliveries", &item, "state || ' ' || digest || ' ' || digestOf", "scheduled k "),
+            ("_deliveries", &item, "due", &*later),
+            ("_notifications", &news, "state", "done"),
+            ("_notifications", &orders, "state", "active"),
+        ] {
+            let (sql, id) = (format!("SELECT {columns} FROM {table} WHERE id = ?1"), id.clone());
+            let found = house.app.db.read(move |tx| tx.query_one(&sql, [&id], |row| row.get::<_, String>(0)));
+            assert_eq!(found.await.unwrap().as_deref(), Some(expected), "{table} {columns}");
+        }
+        house.app.db.close().await;
+    }
 }

@@ -1,6 +1,6 @@
 //! What changed preferences mean for deliveries that are on their way to be due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
@@ -9,13 +9,13 @@ use crate::{
     db::{ReadTx, Value, WriteTx},
     error::Result,
     notify::{
-        Channel, Priority, State,
+        Priority, State,
         collections::DELIVERIES,
         deliveries::{self, Delivery},
-        settle,
         when::{When, wall_to_instant},
         whether::{Profile, Reason},
         who::Owner,
+        withdraw::withdraw,
     },
     records::Records,
 };
@@ -46,7 +46,6 @@ pub(super) fn bring_into_line(
     let mut done = Done { next: found.last().filter(|_| found.len() == AT_ONCE).cloned(), due: None };
     let mut earliest = |time: Timestamp| done.due = Some(done.due.map_or(time, |due: Timestamp| due.min(time)));
     let mut whens = HashMap::new();
-    let mut touched = BTreeSet::new();
     for id in &found {
         // One before it may have been its digest's first.
         let Some(delivery) = deliveries::load(tx, id)? else { continue };
@@ -55,16 +54,13 @@ pub(super) fn bring_into_line(
         }
         let must_know = delivery.priority == Priority::Critical && delivery.category.is_empty();
         if !must_know && !profile.wants(&delivery.category, delivery.channel) {
-            if let Some((_, due)) = cancel(tx, records, &delivery)? {
-                earliest(due);
-            }
-            touched.insert(delivery.notification.clone());
+            let reason = Reason::new("opted_out", "They opted out while it was pending.").to_string();
+            withdraw(tx, records, id, State::Cancelled, &reason)?;
         } else if let Some(due) = moved(tx, &delivery, profile, default_zone, &mut whens)? {
             records.bulk(tx).update(DELIVERIES, id, &[("due", Value::Text(due.to_string()))])?;
             earliest(due);
         }
     }
-    settle::close_finished(tx, records, touched.iter().map(String::as_str))?;
     Ok(done)
 }
 
@@ -75,23 +71,6 @@ fn pending(tx: &ReadTx<'_>, owner: &Owner, after: &str) -> Result<Vec<String>> {
         ORDER BY id LIMIT ?4";
     let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     tx.query_all(sql, (&owner.record, &owner.collection, after, limit), |row| row.get(0))
-}
-
-/// Ends it. A digest that it was the first of goes on without it: what of it is due now.
-fn cancel(tx: &mut WriteTx<'_>, records: &Records, delivery: &Delivery) -> Result<Option<(Channel, Timestamp)>> {
-    let reason = Reason::new("opted_out", "They opted out while it was pending.").to_string();
-    let trail = delivery.trail_with(tx.now(), State::Cancelled, &reason);
-    let text = |text: &str| Value::Text(text.to_owned());
-    let columns = [
-        ("state", text(State::Cancelled.as_str())),
-        ("reason", text(&reason)),
-        ("trail", Value::Text(trail.to_string())),
-    ];
-    records.bulk(tx).update(DELIVERIES, &delivery.id, &columns)?;
-    match delivery.state {
-        State::Scheduled if !delivery.digest.is_empty() => settle::leave_digest(tx, records, &delivery.id),
-        _ => Ok(None),
-    }
 }
 
 /// When a wall time is in the recipient's zone of now; none if that is when it is due anyway.
