@@ -21,6 +21,7 @@ pub mod deliveries;
 mod delivery;
 mod dispatch;
 mod expand;
+pub mod explain;
 pub mod how;
 pub mod inbox;
 pub mod intent;
@@ -37,6 +38,7 @@ pub mod stored;
 pub mod suppression;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timeline;
 pub mod token;
 mod unsubscribe;
 pub mod what;

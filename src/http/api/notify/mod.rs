@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod devices;
+mod explain;
 mod inbox;
 mod links;
 mod preferences;
@@ -35,6 +36,8 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         (&Method::POST, ["devices"]) => devices::register(call).await,
         (&Method::POST, ["devices", id, "test"]) => devices::test(call, id).await,
         (&Method::POST, ["send"]) => send::send(call).await,
+        (&Method::POST, ["explain"]) => explain::explain(call).await,
+        (&Method::GET, ["notifications", id]) => explain::timeline(call, id).await,
         (&Method::POST, ["cancel"]) => send::cancel(call).await,
         (&Method::GET, ["unsubscribe", token]) => links::ask(call, token).await,
         (&Method::POST, ["unsubscribe", token]) => links::unsubscribe(call, token).await,

@@ -1,0 +1,116 @@
+use serde_json::json;
+
+use super::*;
+use crate::{
+    db::testing::TempDir,
+    notify::expand::house::{House, object, to},
+};
+
+impl House {
+    async fn why(&self, body: Json) -> Json {
+        let told = self.notify.explain(&object(body.clone()), 200, None).await;
+        serde_json::to_value(told.unwrap_or_else(|error| panic!("{body}: {error}"))).unwrap()
+    }
+
+    fn users_id(&self) -> String {
+        self.notify.rooms.schema.find("users").unwrap().id.to_string()
+    }
+}
+
+#[tokio::test]
+async fn it_tells_who_would_get_it_when_and_why_not() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(3, "ann").await;
+    let users = house.users_id();
+    let sql = "UPDATE users SET email = 'ann@x.co' WHERE id = 'ann000000'";
+    house.db.write(move |tx| tx.execute(sql, [])).await.unwrap();
+    let preferences = [
+        json!({"recordRef": "ann000000", "zone": "Asia/Tokyo", "quietFrom": "16:00", "quietTo": "20:00"}),
+        json!({"recordRef": "ann000001", "zone": "America/New_York", "channels": {"orders": {"inbox": false}}}),
+    ];
+    for mut row in preferences {
+        row["collectionRef"] = json!(users);
+        house.create("_preferences", row).await;
+    }
+    house.create("_suppressions", json!({"address": "zoe@x.co", "reason": "bounce"})).await;
+    let body = json!({
+        "to": [{"collection": "users"}, "users/ann000001", "zoe@x.co", "users/nobody"], "title": "x", "category": "orders",
+        "channels": ["inbox", {"channel": "email", "after": "10m"}, {"channel": "push", "after": "10m"}],
+    });
+    let told = house.why(body).await;
+    let totals = json!({
+        "recipients": 4, "judged": 4, "complete": true, "skipped": 1, "why": ["users/nobody: there is no such account"],
+        "verdicts": {"send": 2, "wait": 1, "skipped": 5, "suppressed": 2},
+    });
+    assert_eq!(told["totals"], totals);
+    assert_eq!(told["next"], Json::Null);
+    let of = |index: usize| {
+        let deliveries = told["items"][index]["deliveries"].as_array().unwrap().iter();
+        let text = |would: &Json, name: &str| would[name].as_str().unwrap_or("-").to_owned();
+        deliveries
+            .map(|would| {
+                let reason = text(would, "reason");
+                let code = reason.split(':').next().unwrap_or_default().to_owned();
+                format!("{} {} {} {code}", text(would, "channel"), text(would, "local"), text(would, "verdict"))
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told["items"][0]["address"], "ann@x.co");
+    assert_eq!(told["items"][0]["zone"], "Asia/Tokyo");
+    assert_eq!(
+        of(0),
+        [
+            "inbox 2027-01-15T17:00 send ",
+            "email 2027-01-15T17:10 wait quiet_hours",
+            "push 2027-01-15T17:10 drop no_device"
+        ]
+    );
+    assert_eq!(told["items"][0]["deliveries"][1]["until"], "2027-01-15 11:00:00.000Z");
+    assert_eq!(of(1)[0], "inbox 2027-01-15T03:00 drop opted_out");
+    assert_eq!(of(2)[0], "inbox 2027-01-15T08:00 send ");
+    assert_eq!(of(3), ["email 2027-01-15T08:10 drop suppressed"]);
+    assert_eq!(house.count("1").await, 0);
+    assert_eq!(house.texts("SELECT count(*) FROM _notifications").await, ["0"]);
+}
+
+#[tokio::test]
+async fn wall_times_are_those_of_each_recipient() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(2, "ann").await;
+    let row = json!({"collectionRef": house.users_id(), "recordRef": "ann000001", "zone": "Asia/Tokyo"});
+    house.create("_preferences", row).await;
+    let when = json!({"local": "09:00", "zone": "America/New_York"});
+    let told = house.why(json!({"to": [{"collection": "users"}], "title": "x", "when": when})).await;
+    let due = |index: usize| told["items"][index]["deliveries"][0]["due"].as_str().unwrap().to_owned();
+    assert_eq!(due(0), "2027-01-15 14:00:00.000Z");
+    assert_eq!(due(1), "2027-01-16 00:00:00.000Z");
+    for index in [0, 1] {
+        assert!(told["items"][index]["deliveries"][0]["local"].as_str().unwrap().ends_with("T09:00"));
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_large_audiences_are_only_counted() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(3000, "ann").await;
+    let body = object(to(json!([{"collection": "users", "filter": "name = 'ann'"}])));
+    let (mut after, mut found) = (None, Vec::new());
+    for _ in 0..3 {
+        let page = house.notify.explain(&body, 120, after.as_deref()).await.unwrap();
+        assert_eq!(page.items.len(), 120);
+        found.extend(page.items.into_iter().map(|item| item.record));
+        after = page.next;
+        assert!(after.is_some());
+    }
+    let expected: Vec<String> = (0..360).map(|index| format!("ann{index:06}")).collect();
+    assert_eq!(found, expected);
+    let page = house.notify.explain(&body, 1, None).await.unwrap();
+    assert!(page.totals.judged < page.totals.recipients || !page.totals.complete);
+    for wrong in ["", "x", "bm90aGluZw", &"A".repeat(9000)] {
+        let error = house.notify.explain(&body, 1, Some(wrong)).await.unwrap_err();
+        assert!(error.issues.contains("after"), "{wrong}");
+    }
+}
