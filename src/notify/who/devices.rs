@@ -1,15 +1,16 @@
 //! Devices: what pushes and webhooks reach, registered by whoever is signed in there.
 
-use std::sync::Arc;
-
 use rusqlite::params;
 use serde_json::{Map, Value as Json, json};
 
-use super::registration::{Kind, Registration};
+use super::{
+    Owner,
+    registration::{Kind, Registration},
+};
 use crate::{
     clock::Timestamp,
     db::{ReadTx, Row, Value, quote_ident},
-    error::{Error, Result},
+    error::{Error, Leaf, Result},
     identity::Caller,
     notify::{
         Notify,
@@ -17,18 +18,10 @@ use crate::{
         how::{Device, webpush},
     },
     records::Bulk,
-    schema::Collection,
 };
 
 /// Devices of one account. One more, and the one that was seen longest ago goes.
 pub const MOST: usize = 50;
-
-/// The account that a device is of.
-#[derive(Clone)]
-pub struct Owner {
-    pub collection: Arc<Collection>,
-    pub record: Arc<str>,
-}
 
 /// A registered device, as its owner is told.
 #[derive(Debug)]
@@ -55,7 +48,7 @@ impl Notify {
     /// Registers a device for whoever asks, or for another account if a superuser does. A device that is known already is
     /// updated; it moves to this account if it was another's. Nobody is told secrets again.
     pub async fn register_device(&self, caller: &Caller, body: &Map<String, Json>) -> Result<Registered> {
-        let owner = self.owner(caller, body).await?;
+        let owner = self.owner_of_device(caller, body).await?;
         let allow_private = self.rooms.settings.current().notify.allow_private;
         let asked = Registration::parse(body, allow_private)?;
         let (records, may_take) = (self.rooms.records.clone(), caller.is_superuser());
@@ -67,36 +60,27 @@ impl Notify {
     }
 
     /// Whose device it will be.
-    async fn owner(&self, caller: &Caller, body: &Map<String, Json>) -> Result<Owner> {
-        let Some(account) = caller.record() else { return Err(Error::unauthorized("Sign in to register a device.")) };
-        let Some(named) = body.get("user").filter(|user| !user.is_null()) else {
-            let collection = self.rooms.schema.find(&account.collection_id)?;
-            return Ok(Owner { collection, record: account.id.clone() });
+    async fn owner_of_device(&self, caller: &Caller, body: &Map<String, Json>) -> Result<Owner> {
+        let Some(own) = caller.record() else { return Err(Error::unauthorized("Sign in to register a device.")) };
+        let own = Owner { collection: own.collection_id.to_string(), record: own.id.to_string() };
+        let Some(named) = body.get("user").filter(|user| !user.is_null()) else { return Ok(own) };
+        let named = match named.as_str() {
+            Some(name) => self.account(name).await?,
+            None => None,
         };
-        let wrong =
-            |words: &'static str| Error::field("user", crate::error::Leaf::new("validation_invalid_user", words));
-        let (collection, record) = named
-            .as_str()
-            .and_then(|text| text.split_once('/'))
-            .ok_or_else(|| wrong("Must be a collection and an id, as in users/RECORD_ID."))?;
-        let collection = self.rooms.schema.catalog().find(collection).filter(|found| found.is_auth()).cloned();
-        let own = collection.as_ref().is_some_and(|collection| caller.is(&collection.id, record));
-        if !caller.is_superuser() && !own {
-            return Err(Error::forbidden("Only superusers may register devices for others."));
-        }
-        let collection = collection.ok_or_else(|| wrong("There are no such accounts."))?;
-        match self.rooms.records.load(&collection, record).await? {
-            Some(_) => Ok(Owner { collection, record: record.into() }),
-            None => Err(wrong("There is no such account.")),
+        match named {
+            Some(named) if caller.is_superuser() || named == own => Ok(named),
+            _ if !caller.is_superuser() => Err(Error::forbidden("Only superusers may register devices for others.")),
+            _ => Err(Error::field("user", Leaf::new("validation_missing_record", "There is no such account."))),
         }
     }
 }
 
 /// Decides on the writer: two registrations of one device follow each other.
 fn store(bulk: &mut Bulk<'_, '_>, owner: &Owner, asked: &Registration, may_take: bool, now: Timestamp) -> Result<Json> {
-    let collection = bulk.catalog().by_id(&owner.collection.id).cloned().ok_or_else(Error::not_found)?;
+    let collection = bulk.catalog().by_id(&owner.collection).cloned().ok_or_else(Error::not_found)?;
     let sql = format!("SELECT 1 FROM {} WHERE id = ?1", quote_ident(&collection.name));
-    if bulk.tx().query_one(&sql, [&*owner.record], |_| Ok(()))?.is_none() {
+    if bulk.tx().query_one(&sql, [&owner.record], |_| Ok(()))?.is_none() {
         return Err(Error::not_found());
     }
     let known = known(bulk.tx(), asked)?;
@@ -154,7 +138,7 @@ struct Known {
 
 impl Known {
     fn is_of(&self, owner: &Owner) -> bool {
-        self.collection == *owner.collection.id && self.record == *owner.record
+        self.collection == owner.collection && self.record == owner.record
     }
 }
 

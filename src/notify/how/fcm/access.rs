@@ -17,7 +17,7 @@ use crate::{
     settings::Settings,
 };
 
-/// Where tokens are to be had, unless the settings say otherwise.
+/// Where tokens are to be had, unless the settings or the service account say otherwise.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -62,7 +62,7 @@ impl Setup {
             return Err("the service account in the settings has a malformed project_id".to_owned());
         }
         let token_url = match settings.token_url.as_str() {
-            "" => TOKEN_URL.to_owned(),
+            "" => text("token_uri").unwrap_or_else(|_| TOKEN_URL.to_owned()),
             url => url.to_owned(),
         };
         Ok(Self {

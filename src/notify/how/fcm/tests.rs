@@ -26,7 +26,7 @@ fn account() -> String {
     let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&*KEY).unwrap();
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()));
     json!({"type": "service_account", "project_id": "proj-1", "private_key_id": "kid1", "private_key": pem,
-        "client_email": "x@proj-1.iam.gserviceaccount.com"})
+        "client_email": "x@proj-1.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token"})
     .to_string()
 }
 
@@ -61,8 +61,15 @@ struct Sender {
 
 impl Sender {
     async fn new(google: &Provider, account: &str) -> Self {
-        let fcm = json!({"serviceAccount": account, "baseURL": google.url("/"), "tokenURL": google.url("/token")});
+        let fcm = json!({"baseURL": google.url("/"), "tokenURL": google.url("/token")});
         let (settings, db, _dir) = store(json!({"notify": {"fcm": fcm}})).await;
+        // Past the checks of the settings: older ones may hold anything.
+        let account = account.to_owned();
+        let put = move |settings: &mut settings::Settings| {
+            settings.notify.fcm.service_account.clone_from(&account);
+            true
+        };
+        settings.change(put).await.unwrap();
         let clock = Clock::manual(NOW);
         let capture = Capture::new(&Mail::new(settings.clone(), clock.clone(), false), &clock, false);
         let fcm = Fcm::new(settings, clock, Arc::new(Outgoing::default()), capture);
@@ -167,6 +174,7 @@ async fn without_access_nobody_is_sent_anything() {
     let nobody = google(ok).await;
     for (account, words) in [
         (String::new(), "not set up"),
+        ("{".to_owned(), "no JSON"),
         ("{}".to_owned(), "no project_id"),
         (account().replace("proj-1\"", "../x\""), "malformed"),
         (json!({"project_id": "p", "client_email": "e", "private_key": "k"}).to_string(), "no RSA key"),

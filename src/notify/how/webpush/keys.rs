@@ -67,8 +67,11 @@ mod tests {
         let first = all[0].as_ref().unwrap().clone();
         assert!(all.into_iter().all(|found| found.unwrap() == first));
         assert!(Pair::of_private(&first.private) == Some(first.clone()));
-        let patch = |text: &str| store.patch(serde_json::from_str(text).unwrap());
-        patch(r#"{"notify":{"webPush":{"publicKey":""}}}"#).await.unwrap();
+        let forget = |settings: &mut settings::Settings| {
+            settings.notify.web_push.public_key.clear();
+            true
+        };
+        store.change(forget).await.unwrap();
         assert!(pair(&store).await.unwrap() == first, "the public key follows from the private one");
         db.close().await;
     }

@@ -105,7 +105,7 @@ async fn who_may_register_for_whom() {
     assert_eq!(house.register("ann", fcm("users/bobbobbobbobbob")).await.unwrap_err().kind, Kind::Forbidden);
     for user in ["users/nobodynobodyno", "bob", "posts/x", "_topics/x"] {
         let error = house.register("root", fcm(user)).await.unwrap_err();
-        assert_eq!(error.issues.leaves(), [("user".to_owned(), "validation_invalid_user")], "{user}");
+        assert_eq!(error.issues.leaves(), [("user".to_owned(), "validation_missing_record")], "{user}");
     }
     let guest = house.app.notify.register_device(&Caller::Guest, &Map::new()).await;
     assert_eq!(guest.unwrap_err().kind, Kind::Unauthorized);
