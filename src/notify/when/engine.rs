@@ -12,6 +12,8 @@ use crate::{clock::Timestamp, error::Result, jobs::Alarm, notify::Rooms};
 /// After a failure it is tried again after this, and after twice as long each time.
 const AGAIN: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
+/// Failures in a row after which what fails is left out.
+const CAREFUL_AFTER: u32 = 5;
 
 /// Schedules at work, between [`Engine::start`] and [`Engine::stop`].
 pub(crate) struct Engine {
@@ -92,9 +94,9 @@ impl Engine {
 }
 
 async fn follow(rooms: Arc<Rooms>, ear: Arc<Ear>, alarm: Arc<Alarm>, mut stopped: watch::Receiver<bool>) {
-    let mut patience = AGAIN;
+    let mut failures = 0;
     loop {
-        let work = follow_until_failure(&rooms, &ear, &alarm, &mut patience, stopped.clone());
+        let work = follow_until_failure(&rooms, &ear, &alarm, &mut failures, stopped.clone());
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => tracing::warn!(%error, "changes cannot be followed now"),
@@ -103,9 +105,9 @@ async fn follow(rooms: Arc<Rooms>, ear: Arc<Ear>, alarm: Arc<Alarm>, mut stopped
         // Whatever was decided and not written is decided again, from the stored position.
         tokio::select! {
             () = told(&mut stopped) => return,
-            () = tokio::time::sleep(patience) => {}
+            () = tokio::time::sleep((AGAIN * 2u32.saturating_pow(failures)).min(LONGEST)) => {}
         }
-        patience = (patience * 2).min(LONGEST);
+        failures += 1;
     }
 }
 
@@ -113,13 +115,19 @@ async fn follow_until_failure(
     rooms: &Arc<Rooms>,
     ear: &Arc<Ear>,
     alarm: &Arc<Alarm>,
-    patience: &mut Duration,
+    failures: &mut u32,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<()> {
     let mut schema = rooms.schema.watch();
-    let mut follower = Follower::open(rooms.clone(), ear.clone(), alarm.clone()).await?;
+    let careful = *failures >= CAREFUL_AFTER;
+    let mut follower = Follower::open(rooms.clone(), ear.clone(), alarm.clone(), careful).await?;
     follower.catch_up().await?;
     ear.done();
+    if careful {
+        // What was in the way is passed.
+        follower.trust();
+    }
+    *failures = 0;
     loop {
         tokio::select! {
             () = told(&mut stopped) => return follower.save().await,
@@ -131,7 +139,6 @@ async fn follow_until_failure(
             }
         }
         ear.done();
-        *patience = AGAIN;
     }
 }
 

@@ -20,14 +20,14 @@ use super::{
 use crate::{
     clock::Timestamp,
     db::{Change, Db, Kind, ReadTx, Row, WriteTx},
-    error::{Error, Result},
+    error::{Error, Kind as ErrorKind, Result},
     jobs::Alarm,
     notify::{
         Rooms,
         collections::{NOTIFICATIONS, SCHEDULES},
         whether::Reason,
     },
-    records::{Bulk, State, Story},
+    records::{Bulk, Records, State, Story},
     rules::{Request, Verdict},
     schema::{Catalog, Collection, field::value::moment},
 };
@@ -55,6 +55,8 @@ pub(super) struct Follower {
     schedules: Schedules,
     catalog: Arc<Catalog>,
     decisions: Decisions,
+    /// What cannot be done is left out.
+    careful: bool,
 }
 
 /// What the next transaction writes.
@@ -85,7 +87,9 @@ struct Stretch {
 impl Follower {
     /// Takes up the stored position; the beginning of the log in a directory that has none, whatever was changed while
     /// this was not yet there.
-    pub async fn open(rooms: Arc<Rooms>, ear: Arc<Ear>, alarm: Arc<Alarm>) -> Result<Self> {
+    ///
+    /// `careful`: it has failed so often that something must be left out.
+    pub async fn open(rooms: Arc<Rooms>, ear: Arc<Ear>, alarm: Arc<Alarm>, careful: bool) -> Result<Self> {
         let position = rooms.db.write(|tx| match stored(tx)? {
             Some(position) => Ok(position),
             None => {
@@ -107,10 +111,16 @@ impl Follower {
             schedules: Schedules::default(),
             catalog,
             decisions: Decisions::default(),
+            careful,
         };
         follower.ear.saved(position);
         follower.load().await?;
         Ok(follower)
+    }
+
+    /// From now on nothing is left out.
+    pub fn trust(&mut self) {
+        self.careful = false;
     }
 
     /// Deals with news.
@@ -256,7 +266,12 @@ impl Follower {
             if self.decisions.rows >= ROWS || self.may_call_off(change) && self.decided_about(change) {
                 self.commit().await?;
             }
-            self.decide_one(&catalog, collection, change, *at).await?;
+            let decided = self.decide_one(&catalog, collection, change, *at).await;
+            if self.careful {
+                passed_over(decided)?
+            } else {
+                decided?
+            }
             self.position = *seq;
         }
         Ok(true)
@@ -387,15 +402,20 @@ impl Follower {
             _ => None,
         });
         let next = next.min();
-        let (rooms, saved, position) = (self.rooms.clone(), self.saved, self.position);
+        let (rooms, saved, position, careful) = (self.rooms.clone(), self.saved, self.position, self.careful);
         let work = move |tx: &mut WriteTx<'_>| {
             if stored(tx)? != Some(saved) {
                 return Err(Error::internal(anyhow::anyhow!("somebody else has moved the position in the log")));
             }
             store(tx, position)?;
-            let now = tx.now();
+            if careful {
+                return decisions.steps.iter().try_for_each(|step| {
+                    let write = |tx: &mut WriteTx<'_>| step.write(&mut rooms.records.bulk(tx), &rooms.records);
+                    passed_over(tx.savepoint(write))
+                });
+            }
             let mut bulk = rooms.records.bulk(tx);
-            decisions.steps.iter().try_for_each(|step| step.write(&mut bulk, now))
+            decisions.steps.iter().try_for_each(|step| step.write(&mut bulk, &rooms.records))
         };
         self.rooms.db.write(work).await?;
         self.saved = self.position;
@@ -424,13 +444,24 @@ impl Decisions {
 }
 
 impl Step {
-    fn write(&self, bulk: &mut Bulk<'_, '_>, now: Timestamp) -> Result<()> {
+    fn write(&self, bulk: &mut Bulk<'_, '_>, records: &Records) -> Result<()> {
         match self {
             // Under a key that was used before it is the same notification.
             Self::Notify(columns) => bulk.insert_new(NOTIFICATIONS, columns).map(drop),
-            Self::Withdraw { notification, reason } => withdraw(bulk, notification, reason, now),
+            Self::Withdraw { notification, reason } => withdraw(bulk, records, notification, reason),
             Self::Mark(mark) => mark.write(bulk),
         }
+    }
+}
+
+/// What fails again and again is told and left out: nobody waits behind it for ever. What passes by itself is waited for.
+fn passed_over(outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(error) if !matches!(error.kind, ErrorKind::Busy | ErrorKind::StorageFull) => {
+            tracing::error!(%error, "what a schedule decided about a change cannot be done, and is left out");
+            Ok(())
+        }
+        outcome => outcome,
     }
 }
 

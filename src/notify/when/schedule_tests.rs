@@ -1,9 +1,10 @@
 //! Schedules over a real directory, with a clock that the tests move: what notifies, how often, and what calls it off.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json, json};
 
+use super::follower::Follower;
 use crate::{
     app::{App, Config},
     clock::{Clock, Timestamp},
@@ -119,6 +120,7 @@ impl House {
 
     /// Ends the process as a kill does, as far as the database can tell: nothing is stored at the end.
     async fn reopen(&mut self, retention: u64) {
+        // Only schedules are at work here; what they send stays as it was made.
         self.app.notify.schedules.abandon().await;
         self.app.db.close().await;
         self.app = open(&self.dir, &self.clock, retention);
@@ -143,7 +145,7 @@ fn to(sent: &[Json]) -> Vec<String> {
 #[tokio::test]
 async fn changes_notify_whom_their_record_names() {
     let house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let mut users = Vec::new();
     for name in ["ann", "bob"] {
         let values =
@@ -174,7 +176,7 @@ async fn changes_notify_whom_their_record_names() {
 #[tokio::test]
 async fn updates_and_deletes_are_judged_as_they_were() {
     let house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let becomes = "status = 'shipped' && @request.body.status:changed = true";
     house.schedule(json!({"action": "update", "condition": becomes})).await;
     house.schedule(json!({"action": "delete", "condition": "total > 10"})).await;
@@ -197,7 +199,7 @@ async fn updates_and_deletes_are_judged_as_they_were() {
 #[tokio::test]
 async fn a_day_after_an_order_unless_it_was_paid() {
     let house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     house.schedule(json!({"delay": "24h", "unless": "paid = true"})).await;
     let mut orders = Vec::new();
     for name in ["paid", "unpaid", "gone"] {
@@ -225,11 +227,68 @@ async fn a_day_after_an_order_unless_it_was_paid() {
     assert_eq!(told[2], (true, "source_gone".to_owned()));
 }
 
+/// With everything at work: who paid hears nothing, who did not hears of it a day later.
+#[tokio::test]
+async fn what_was_not_called_off_goes_out_when_it_is_due() {
+    let house = House::new().await;
+    house.app.notify.start();
+    house.schedule(json!({"delay": "24h", "unless": "paid = true"})).await;
+    let mut orders = Vec::new();
+    for name in ["paid", "unpaid", "late", "gone"] {
+        orders.push(house.create("orders", json!({"mail": format!("{name}@example.com")})).await);
+    }
+    let deliveries = || async {
+        for _ in 0..2000 {
+            if house.app.notify.is_idle().await.unwrap() && house.app.notify.is_idle().await.unwrap() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let read = house.app.db.read(|tx| {
+            let sql = "SELECT address, state FROM _deliveries ORDER BY rowid";
+            tx.query_all(sql, [], |row| {
+                Ok(format!("{} {}", row.get::<_, String>(0)?.replace("@example.com", ""), row.get::<_, String>(1)?))
+            })
+        });
+        read.await.unwrap()
+    };
+    assert_eq!(deliveries().await, ["paid scheduled", "unpaid scheduled", "late scheduled", "gone scheduled"]);
+    house.pass(HOUR).await;
+    house.update("orders", &orders[0], json!({"paid": true})).await;
+    house.delete("orders", &orders[3]).await;
+    assert_eq!(deliveries().await, ["paid cancelled", "unpaid scheduled", "late scheduled", "gone cancelled"]);
+    house.pass(23 * HOUR).await;
+    house.app.notify.idle().await.unwrap();
+    assert_eq!(deliveries().await, ["paid cancelled", "unpaid sent", "late sent", "gone cancelled"]);
+    house.update("orders", &orders[2], json!({"paid": true})).await;
+    assert_eq!(deliveries().await, ["paid cancelled", "unpaid sent", "late sent", "gone cancelled"]);
+    house.app.notify.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_left_out_at_last() {
+    let house = House::new().await;
+    house.schedule(json!({})).await;
+    for name in ["a", "b"] {
+        house.create("orders", json!({"mail": format!("{name}@example.com")})).await;
+    }
+    let rename = |sql: &'static str| house.app.db.write_alone(move |tx| tx.execute_batch(sql));
+    rename("ALTER TABLE _notifications RENAME COLUMN title TO gone").await.unwrap();
+    let open = |careful| Follower::open(house.app.notify.rooms.clone(), Arc::default(), Arc::default(), careful);
+    assert!(open(false).await.unwrap().catch_up().await.is_err());
+    let mut follower = open(true).await.unwrap();
+    follower.catch_up().await.unwrap();
+    rename("ALTER TABLE _notifications RENAME COLUMN gone TO title").await.unwrap();
+    house.create("orders", json!({"mail": "c@example.com"})).await;
+    follower.catch_up().await.unwrap();
+    assert_eq!(to(&house.sent().await), ["[\"c@example.com\"]"]);
+}
+
 #[tokio::test]
 async fn each_change_decides_once_whenever_the_process_ends() {
     let mut house = House::new().await;
     house.schedule(json!({})).await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let mut made = 0;
     for round in 0..8 {
         for _ in 0..7 {
@@ -246,7 +305,7 @@ async fn each_change_decides_once_whenever_the_process_ends() {
             house.create("orders", json!({"mail": format!("m{made}@example.com")})).await;
             made += 1;
         }
-        house.app.notify.start();
+        house.app.notify.schedules.start();
     }
     let expected: Vec<String> = (0..made).map(|number| format!("[\"m{number}@example.com\"]")).collect();
     assert_eq!(to(&house.sent().await), expected);
@@ -255,7 +314,7 @@ async fn each_change_decides_once_whenever_the_process_ends() {
 #[tokio::test]
 async fn schedules_count_from_the_next_change_on() {
     let mut house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     house.create("orders", json!({"mail": "before@example.com"})).await;
     let schedule = house.schedule(json!({})).await;
     house.create("orders", json!({"mail": "a@example.com"})).await;
@@ -272,7 +331,7 @@ async fn schedules_count_from_the_next_change_on() {
     house.create("orders", json!({"mail": "d@example.com"})).await;
     house.delete("_schedules", &schedule).await;
     house.create("orders", json!({"mail": "no@example.com"})).await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let expected = ["a", "b", "c", "d"].map(|name| format!("[\"{name}@example.com\"]"));
     assert_eq!(to(&house.sent().await), expected);
 }
@@ -280,7 +339,7 @@ async fn schedules_count_from_the_next_change_on() {
 #[tokio::test]
 async fn a_schedule_that_makes_no_sense_says_why_and_is_in_nobodys_way() {
     let house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let body = |to: Json| json!({"to": to, "title": "t"});
     let cases = [
         (json!({"condition": "nothing = 1"}), "condition"),
@@ -344,7 +403,7 @@ async fn a_schedule_that_makes_no_sense_says_why_and_is_in_nobodys_way() {
 #[tokio::test]
 async fn what_the_log_has_forgotten_is_passed_over() {
     let mut house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     house.schedule(json!({})).await;
     house.create("orders", json!({"mail": "a@example.com"})).await;
     house.settle().await;
@@ -360,7 +419,7 @@ async fn what_the_log_has_forgotten_is_passed_over() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     house.settle().await;
     house.create("orders", json!({"mail": "b@example.com"})).await;
     let sent = to(&house.sent().await);
@@ -374,7 +433,7 @@ async fn what_the_log_has_forgotten_is_passed_over() {
 #[tokio::test]
 async fn recurring_schedules_send_once_for_each_of_their_times() {
     let house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let body = json!({"to": "a@example.com", "title": "t"});
     let id =
         house.schedule(json!({"kind": "cron", "cron": "0 9 * * *", "zone": "Asia/Tokyo", "notification": body})).await;
@@ -419,13 +478,13 @@ async fn missed_times_are_dealt_with_as_the_schedule_says() {
         ("skip", "0 * * * *", 1),
     ] {
         let mut house = House::new().await;
-        house.app.notify.start();
+        house.app.notify.schedules.start();
         let body = json!({"to": "a@example.com", "title": "t"});
         let id = house.schedule(json!({"kind": "cron", "cron": cron, "missed": missed, "notification": body})).await;
         house.settle().await;
         house.reopen(0).await;
         house.pass(4 * 24 * HOUR).await;
-        house.app.notify.start();
+        house.app.notify.schedules.start();
         let sent = house.sent().await;
         assert_eq!(sent.len(), expected, "{missed} {cron}");
         let next = house.view("_schedules", &id).await["next"].as_str().unwrap().to_owned();
@@ -434,33 +493,38 @@ async fn missed_times_are_dealt_with_as_the_schedule_says() {
     }
 }
 
-/// Each local 02:30 and 09:00 of a year, in zones that do what zones do.
+/// Each local 02:30 and 09:00 of a year, in zones that do what zones do: once a day, when the clocks show it first or have
+/// skipped it.
 #[tokio::test]
 async fn a_year_of_clock_changes() {
     let house = House::new().await;
-    house.app.notify.start();
+    house.app.notify.schedules.start();
     let body = json!({"to": "a@example.com", "title": "t"});
-    let mut ids = Vec::new();
-    for zone in ["Australia/Lord_Howe", "America/Santiago", "Africa/Casablanca"] {
-        let values = json!({"kind": "cron", "cron": "30 2 * * *", "zone": zone, "missed": "all", "notification": body});
-        ids.push((zone, house.schedule(values).await));
+    let mut schedules = Vec::new();
+    for zone in super::tests::ZONES {
+        for (cron, time) in [("30 2 * * *", "02:30"), ("0 9 * * *", "09:00")] {
+            let values = json!({"kind": "cron", "cron": cron, "zone": zone, "missed": "all", "notification": body});
+            schedules.push((zone, time, house.schedule(values).await));
+        }
     }
     house.settle().await;
     for _ in 0..73 {
         house.pass(5 * 24 * HOUR).await;
         house.settle().await;
     }
-    let sent = house.sent().await;
-    for (zone, id) in ids {
-        let planned: Vec<_> = sent
-            .iter()
-            .filter(|sent| sent["schedule"] == id.as_str())
-            .map(|sent| super::instant(sent["data"]["schedule"]["planned"].as_str().unwrap()).unwrap())
-            .collect();
+    let planned = house.app.db.read(|tx| {
+        let sql = "SELECT schedule, json_extract(data, '$.schedule.planned') FROM _notifications ORDER BY rowid";
+        tx.query_all(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+    });
+    let planned = planned.await.unwrap();
+    assert_eq!(planned.len(), 365 * schedules.len());
+    for (zone, time, id) in schedules {
+        let planned: Vec<_> =
+            planned.iter().filter(|(of, _)| *of == id).map(|(_, at)| super::instant(at).unwrap()).collect();
         assert_eq!(planned.len(), 365, "{zone}");
-        let date = super::wall::shown(&super::zone::find(zone).unwrap(), START).date();
-        for (planned, date) in planned.iter().zip(date.series(jiff::Span::new().days(1)).skip(1)) {
-            let wall = format!("{date}T02:30");
+        let first = super::wall::shown(&super::zone::find(zone).unwrap(), planned[0]).date();
+        for (planned, date) in planned.iter().zip(first.series(jiff::Span::new().days(1))) {
+            let wall = format!("{date}T{time}");
             assert_eq!(super::wall_to_instant(&wall, zone), Some(*planned), "{wall} in {zone}");
         }
     }
