@@ -245,23 +245,23 @@ async fn what_was_not_called_off_goes_out_when_it_is_due() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let read = house.app.db.read(|tx| {
-            let sql = "SELECT address, state FROM _deliveries ORDER BY rowid";
+            let sql = "SELECT address, state FROM _deliveries ORDER BY address";
             tx.query_all(sql, [], |row| {
                 Ok(format!("{} {}", row.get::<_, String>(0)?.replace("@example.com", ""), row.get::<_, String>(1)?))
             })
         });
         read.await.unwrap()
     };
-    assert_eq!(deliveries().await, ["paid scheduled", "unpaid scheduled", "late scheduled", "gone scheduled"]);
+    assert_eq!(deliveries().await, ["gone scheduled", "late scheduled", "paid scheduled", "unpaid scheduled"]);
     house.pass(HOUR).await;
     house.update("orders", &orders[0], json!({"paid": true})).await;
     house.delete("orders", &orders[3]).await;
-    assert_eq!(deliveries().await, ["paid cancelled", "unpaid scheduled", "late scheduled", "gone cancelled"]);
+    assert_eq!(deliveries().await, ["gone cancelled", "late scheduled", "paid cancelled", "unpaid scheduled"]);
     house.pass(23 * HOUR).await;
     house.app.notify.idle().await.unwrap();
-    assert_eq!(deliveries().await, ["paid cancelled", "unpaid sent", "late sent", "gone cancelled"]);
+    assert_eq!(deliveries().await, ["gone cancelled", "late sent", "paid cancelled", "unpaid sent"]);
     house.update("orders", &orders[2], json!({"paid": true})).await;
-    assert_eq!(deliveries().await, ["paid cancelled", "unpaid sent", "late sent", "gone cancelled"]);
+    assert_eq!(deliveries().await, ["gone cancelled", "late sent", "paid cancelled", "unpaid sent"]);
     house.app.notify.stop().await;
 }
 
