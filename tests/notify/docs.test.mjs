@@ -39,7 +39,7 @@ test("the examples run one after the other", { timeout: 120_000 }, async () => {
     // The clock stands until the page moves it, so that what waits goes on waiting.
     await new AsyncFunction("pb", "ann", "console", "settle", script)(town.root, town.ann.pb, console, () => town.settle());
     for (const expected of [
-        " Order 42 has shipped ", "de Bestellung 42 ist unterwegs ", "true secret,url,resolve", "Good morning", "inbox sent",
+        " Order 42 has shipped ", "de Bestellung 42 ist unterwegs ", "true secret: true,url: true", "Good morning", "inbox sent", "wait 20",
     ]) {
         assert.ok(said.some((line) => line.includes(expected.trim())), `${expected}\n${said.join("\n")}`);
     }
@@ -91,6 +91,8 @@ test("a browser that registers like the page says is a device, and its worker sh
     const devices = await town.ann.pb.collection("_devices").getFullList({ filter: "kind = 'webpush'" });
     assert.deepEqual(devices.map(({ id, label }) => [id, label]), [[device.id, "Made Up/1.0"]]);
 
+    // The examples may have left it in her quiet hours.
+    await town.expect(200, "PATCH", "/api/notify/preferences", { quietFrom: "", quietTo: "" }, town.ann.token);
     await town.post("send", { to: [town.ann.to], channels: ["push"], title: "Ding", body: "dong", link: "/orders/1", collapse: "bell" });
     await town.settle();
     const [kept] = await town.mailbox("&channel=webpush");

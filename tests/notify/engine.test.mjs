@@ -297,6 +297,56 @@ test("a test message goes to one, at once, whatever the hour", async () => {
     }
 });
 
+test("what explain says is what then happens", async () => {
+    await town.jump({ local: "23:30", zone: "Europe/Berlin" });
+    await prefer(town.ann, { quietFrom: "22:00", quietTo: "07:00", channels: { promo: { email: false } } });
+    await prefer(town.ben, { quietFrom: "06:00", quietTo: "09:00", quietMode: "skip" });
+    await town.root.collection("_suppressions").create({ address: "gone@example.com", reason: "bounce" });
+    const everybody = { to: [{ collection: "users" }, "zoe@example.com", "gone@example.com", "users/nobody000000000"], title: "x" };
+    for (const more of [
+        {}, { channels: ["email"] }, { channels: ["email"], category: "promo" }, { channels: ["email"], priority: "critical" },
+        { channels: ["push", "email", "webhook"] }, { channels: ["email"], expires: "30m" }, { channels: ["inbox", "email"], quiet: "skip" },
+        { when: { local: "09:00" }, channels: ["email"] }, { category: "promo", channels: ["inbox", "email"], cap: { count: 1, window: "30d" } },
+        { unless: { collection: "orders", record: "nothing", filter: "paid = true" } },
+    ]) {
+        const body = { ...everybody, ...more };
+        const explained = await town.expect(200, "POST", "/api/notify/explain?limit=100", body);
+        const { id } = await town.post("send", body);
+        await town.settle();
+        // What is due later is looked at when it is due.
+        const now = await town.now();
+        const told = explained.items.flatMap(({ record, address, deliveries }) => deliveries.map(({ channel, due, verdict, state, until, reason }) => {
+            const later = (until ?? due) > now && verdict !== "drop";
+            const expected = verdict === "drop" && due <= now ? state : later || due > now ? "scheduled" : "sent";
+            return [record || address, channel, expected, until ?? due, due > now ? "" : reason.split(":")[0]].join(" ");
+        }));
+        const found = (await town.deliveries(id)).map((row) => [
+            row.recordRef || row.address, row.channel, row.state, row.due, row.due > now && !row.reason ? "" : row.reason.split(":")[0],
+        ].join(" "));
+        assert.deepEqual(found.sort(), told.sort(), JSON.stringify(more));
+        assert.ok(found.length > 0);
+        await town.post("cancel", { id });
+    }
+    await prefer(town.ann, { quietFrom: "", quietTo: "", channels: { promo: null } });
+    await prefer(town.ben, { quietFrom: "", quietTo: "" });
+    assert.equal((await town.ask("POST", "/api/notify/explain", everybody, town.ann.token)).status, 403);
+});
+
+test("a timeline tells how it came", async () => {
+    const id = await send({ to: [town.ann.to], channels: ["inbox", { channel: "email", after: "10m", unless: "seen" }], title: "story" });
+    await town.advance("10m");
+    const { notification, counts, deliveries } = await town.expect(200, "GET", `/api/notify/notifications/${id}`);
+    assert.deepEqual([notification.id, notification.title, counts], [id, "story", { sent: 2 }]);
+    for (const { trail } of deliveries) {
+        assert.equal(trail.at(-1).state, "sent");
+        assert.ok(trail.every(({ at }) => /Z$/.test(at)));
+    }
+    assert.equal((await town.ask("GET", `/api/notify/notifications/${id}`, undefined, town.ann.token)).status, 403);
+    assert.equal((await town.ask("GET", "/api/notify/notifications/nothing")).status, 404);
+    const stats = await town.expect(200, "GET", "/api/notify/stats");
+    assert.ok(stats.states.sent > 10 && stats.channels.inbox.total > 10);
+});
+
 test("what makes no sense is refused by field, and nothing of it is sent", async () => {
     const before = (await town.root.collection("_notifications").getList(1, 1)).totalItems;
     const ok = { to: [town.ann.to], title: "x" };
