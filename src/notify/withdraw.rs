@@ -53,7 +53,6 @@ fn text(text: &str) -> Value {
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::notify::{how::Transports, testing::House, who::Recipient};
 
     /// Whoever unsubscribes leaves digests to those that stay, and closes what was all theirs.

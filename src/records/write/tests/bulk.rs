@@ -192,7 +192,7 @@ async fn what_fails_leaves_no_trace_and_judgements_see_quiet_writes() {
     // Once the log has gone on, a snapshot that knows that knows the rest.
     house.in_bulk(|bulk| bulk.insert("_topics", &[("key", text("news"))])).await.unwrap();
     let now = house.db.announced();
-    let later = house.db.write(move |tx| Ok(tx.changed_since(now, &[deliveries.clone()])));
+    let later = house.db.write(move |tx| Ok(tx.changed_since(now, std::slice::from_ref(&deliveries))));
     assert!(!later.await.unwrap());
 }
 
