@@ -132,7 +132,7 @@ impl Notify {
     pub fn start(&self) {
         self.expand.start();
         self.dispatch.start();
-        tokio::spawn(self.reads.clone().tell(self.rooms.db.clone(), self.rooms.records.clone()));
+        self.reads.start(&self.rooms.db, &self.rooms.records);
         self.schedules.start();
         *self.waking.lock() = Some(tokio::spawn(self.clone().wake_snoozed()).abort_handle());
     }
@@ -144,6 +144,7 @@ impl Notify {
 
     /// Begins nothing more and waits a moment for what is on its way.
     pub async fn stop(&self) {
+        self.reads.stop();
         if let Some(waking) = self.waking.lock().take() {
             // A write that it has queued happens.
             waking.abort();

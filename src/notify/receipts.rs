@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     Notify,
@@ -128,6 +128,8 @@ fn note(records: &Records, tx: &mut WriteTx<'_>, delivery: &str, event: Event) -
 /// Hears which items of inboxes are read, through whatever door.
 pub struct Reads {
     heard: Mutex<Option<mpsc::Receiver<String>>>,
+    /// Of the task that tells.
+    telling: Mutex<Option<AbortHandle>>,
 }
 
 impl Reads {
@@ -141,12 +143,25 @@ impl Reads {
                 read.for_each(|delivery| drop(told.try_send(delivery)));
             });
         }
-        Self { heard: Mutex::new(Some(heard)) }
+        Self { heard: Mutex::new(Some(heard)), telling: Mutex::default() }
     }
 
-    /// Tells the deliveries, until the listener is gone. Only the first call gets to do it.
-    pub async fn tell(self: Arc<Self>, db: Db, records: Records) {
-        let Some(mut heard) = self.heard.lock().take() else { return };
+    /// Tells the deliveries from now on, as a task of the current runtime. Once.
+    pub fn start(&self, db: &Db, records: &Records) {
+        if let Some(heard) = self.heard.lock().take() {
+            let task = tokio::spawn(Self::tell(heard, db.clone(), records.clone()));
+            *self.telling.lock() = Some(task.abort_handle());
+        }
+    }
+
+    /// Tells no more.
+    pub fn stop(&self) {
+        if let Some(task) = self.telling.lock().take() {
+            task.abort();
+        }
+    }
+
+    async fn tell(mut heard: mpsc::Receiver<String>, db: Db, records: Records) {
         let mut deliveries = Vec::new();
         while heard.recv_many(&mut deliveries, READS_AT_ONCE).await > 0 {
             let (these, records) = (std::mem::take(&mut deliveries), records.clone());

@@ -135,8 +135,7 @@ async fn an_item_that_is_read_was_opened_and_a_link_that_was_followed_reads_it()
             "delivery": delivery, "title": "t"});
         house.save(None, INBOX, values).await
     };
-    let reads = house.app.notify.reads.clone();
-    let telling = tokio::spawn(reads.tell(house.app.db.clone(), house.app.records.clone()));
+    house.app.notify.reads.start(&house.app.db, &house.app.records);
     let inboxed = house.delivery(&ann, "n1", "inbox", "sent").await;
     let lies = item("n1", &inboxed).await;
     house.save(Some(&lies), INBOX, json!({"archived": "2027-01-01 00:00:00.000Z"})).await;
@@ -158,7 +157,7 @@ async fn an_item_that_is_read_was_opened_and_a_link_that_was_followed_reads_it()
     while house.dates(&inboxed).await == "---" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    telling.abort();
+    house.app.notify.reads.stop();
     house.app.db.close().await;
 }
 
