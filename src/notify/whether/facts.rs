@@ -20,6 +20,7 @@ use crate::{
         deliveries::Delivery,
         how::Device,
         intent::{Already, Intent, Unless},
+        suppression,
         what::{Texts, Variants},
         who::Recipient,
     },
@@ -121,7 +122,7 @@ pub(in crate::notify) const DEVICES: &str = "
     SELECT id, kind, token, secrets FROM _devices
     WHERE recordRef = ?1 AND collectionRef = ?2 ORDER BY rowid LIMIT ?3";
 
-pub(in crate::notify) const SUPPRESSION: &str = "SELECT reason FROM _suppressions WHERE address = ?1";
+pub(in crate::notify) const SUPPRESSION: &str = "SELECT reason, note FROM _suppressions WHERE address = ?1";
 
 /// The other deliveries of a notification to the same recipient, and when they were noticed.
 pub(in crate::notify) const SIBLINGS: &str = "
@@ -239,8 +240,10 @@ impl<'a, 'c> Reader<'a, 'c> {
         if delivery.channel == Channel::Email
             && let Some(address) = facts.address()
         {
-            let address = address.to_lowercase();
-            facts.suppressed = self.tx.query_one(SUPPRESSION, [address], |row| row.get(0))?;
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+            let found = self.tx.query_one(SUPPRESSION, [suppression::key(address)], read)?;
+            let stops = |(reason, note): &(String, String)| suppression::stops(reason, note, &delivery.category);
+            facts.suppressed = found.filter(stops).map(|(reason, _)| reason);
         }
         if let Some(intent) = known {
             let step = intent.channels.get(delivery.step);
