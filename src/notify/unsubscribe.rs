@@ -11,20 +11,18 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, json};
 
 use super::{
-    Channel, Notify, State,
-    collections::PREFERENCES,
-    suppression,
-    whether::{Profile, Reason, profile::Stored},
-    who::Recipient,
+    Channel, Notify, State, suppression,
+    whether::{Profile, Reason, Stored, profile::ANY},
+    who::{Owner, Recipient},
     withdraw::withdraw,
 };
 use crate::{
     clock::Timestamp,
-    db::{ReadTx, Value, WriteTx, quote_ident},
-    error::{Error, Result},
+    db::{ReadTx, WriteTx, quote_ident},
+    error::{Error, Kind, Result},
     records::Records,
 };
 
@@ -34,7 +32,7 @@ const SPAN: Duration = Duration::from_secs(3600);
 /// Links that are counted at the same time; then all counts begin anew.
 const COUNTED: usize = 10_000;
 /// Deliveries that are called back in one transaction.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 200;
 
 /// Counts what links change, so that none is a way to keep the writer busy.
 #[derive(Default)]
@@ -73,9 +71,10 @@ impl Notify {
     /// Ends the mails of a category to a recipient, those that wait included. Again changes nothing.
     pub async fn unsubscribe(&self, recipient: &Recipient, category: &str) -> Result<()> {
         self.change(recipient, category, false).await?;
+        let Recipient::Address(address) = recipient else { return Ok(()) };
         loop {
-            let (records, recipient, category) = (self.rooms.records.clone(), recipient.clone(), category.to_owned());
-            let called_back = self.rooms.db.write(move |tx| call_back(&records, tx, &recipient, &category)).await?;
+            let (records, address, category) = (self.rooms.records.clone(), address.clone(), category.to_owned());
+            let called_back = self.rooms.db.write(move |tx| call_back(&records, tx, &address, &category)).await?;
             if called_back < AT_ONCE {
                 return Ok(());
             }
@@ -92,17 +91,43 @@ impl Notify {
             return Ok(());
         }
         self.unsubscribing.admit(recipient, category, self.rooms.clock.now())?;
-        let (records, recipient, category) = (self.rooms.records.clone(), recipient.clone(), category.to_owned());
-        let write = move |tx: &mut WriteTx<'_>| match (&recipient, wanted) {
-            (Recipient::Account { collection, record }, _) => {
-                set_preference(&records, tx, collection, record, &category, wanted)
+        match recipient {
+            Recipient::Account { collection, record } => {
+                let owner = Owner { collection: collection.to_string(), record: record.to_string() };
+                self.answer_for(owner, category, wanted).await
             }
-            (Recipient::Address(address), false) => {
-                suppression::unsubscribe(&records, tx, address, &category).map(drop)
+            Recipient::Address(address) => {
+                let (records, address, category) = (self.rooms.records.clone(), address.clone(), category.to_owned());
+                let write = move |tx: &mut WriteTx<'_>| match wanted {
+                    true => suppression::resubscribe(&records, tx, &address, &category),
+                    false => suppression::unsubscribe(&records, tx, &address, &category),
+                };
+                self.rooms.db.write(write).await.map(drop)
             }
-            (Recipient::Address(address), true) => suppression::resubscribe(&records, tx, address, &category).map(drop),
+        }
+    }
+
+    /// Answers for the owner of an account, as they would. An account that is gone has no preferences.
+    async fn answer_for(&self, owner: Owner, category: &str, wanted: bool) -> Result<()> {
+        let Ok(accounts) = self.rooms.schema.find(&owner.collection) else { return Ok(()) };
+        if !accounts.is_auth() {
+            return Ok(());
+        }
+        let (sql, id) = (format!("SELECT 1 FROM {} WHERE id = ?1", quote_ident(&accounts.name)), owner.record.clone());
+        if self.rooms.db.read(move |tx| tx.query_one(&sql, [&id], |_| Ok(()))).await?.is_none() {
+            return Ok(());
+        }
+        let patch = |category: &str| {
+            let answer = json!({ category: { Channel::Email.as_str(): wanted } });
+            Map::from_iter([("channels".to_owned(), answer)])
         };
-        self.rooms.db.write(write).await
+        match self.change_preferences(owner.clone(), &patch(category)).await {
+            // There are only so many categories with an answer: who leaves that many wants none.
+            Err(error) if error.kind == Kind::Invalid && !wanted => {
+                self.change_preferences(owner, &patch(ANY)).await.map(drop)
+            }
+            changed => changed.map(drop),
+        }
     }
 }
 
@@ -110,7 +135,9 @@ impl Notify {
 fn is_out(tx: &ReadTx<'_>, recipient: &Recipient, category: &str) -> Result<bool> {
     match recipient {
         Recipient::Account { collection, record } => {
-            let channels = preference(tx, collection, record)?.map(|(_, channels)| channels).unwrap_or_default();
+            let sql = "SELECT CAST(channels AS TEXT) FROM _preferences WHERE collectionRef = ?1 AND recordRef = ?2";
+            let found = tx.query_one(sql, [collection, record], |row| row.get::<_, Option<String>>(0))?;
+            let channels = found.flatten().unwrap_or_default();
             let stored = Stored { channels: &channels, ..Stored::default() };
             Ok(!Profile::parse(&stored).wants(category, Channel::Email))
         }
@@ -123,81 +150,17 @@ fn is_out(tx: &ReadTx<'_>, recipient: &Recipient, category: &str) -> Result<bool
     }
 }
 
-/// Id and channels of an account's preferences.
-fn preference(tx: &ReadTx<'_>, collection: &str, record: &str) -> Result<Option<(String, String)>> {
-    let sql = "SELECT id, CAST(channels AS TEXT) FROM _preferences WHERE collectionRef = ?1 AND recordRef = ?2";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()));
-    tx.query_one(sql, [collection, record], read)
-}
-
-/// Writes one answer into an account's preferences, beside the others. An account that is gone has none.
-fn set_preference(
-    records: &Records,
-    tx: &mut WriteTx<'_>,
-    collection: &str,
-    record: &str,
-    category: &str,
-    wanted: bool,
-) -> Result<()> {
-    let mut bulk = records.bulk(tx);
-    let Some(accounts) = bulk.catalog().find(collection).filter(|found| found.is_auth()).cloned() else {
-        return Ok(());
-    };
-    let sql = format!("SELECT 1 FROM {} WHERE id = ?1", quote_ident(&accounts.name));
-    if bulk.tx().query_one(&sql, [record], |_| Ok(()))?.is_none() {
-        return Ok(());
-    }
-    let known = preference(bulk.tx(), collection, record)?;
-    let channels = known.as_ref().map_or("", |(_, channels)| channels);
-    let channels = Value::Text(with_answer(channels, category, wanted));
-    match known {
-        Some((id, _)) => bulk.update(PREFERENCES, &id, &[("channels", channels)]).map(drop),
-        None => {
-            let text = |text: &str| Value::Text(text.to_owned());
-            let columns = [("collectionRef", text(collection)), ("recordRef", text(record)), ("channels", channels)];
-            bulk.insert(PREFERENCES, &columns).map(drop)
-        }
-    }
-}
-
-/// The answers with this one in its place. What makes no sense counts as not said.
-fn with_answer(channels: &str, category: &str, wanted: bool) -> String {
-    let mut answers = match serde_json::from_str(channels) {
-        Ok(Json::Object(answers)) => answers,
-        _ => Map::new(),
-    };
-    let of_category = answers.entry(category).or_insert_with(|| Json::Object(Map::new()));
-    if !of_category.is_object() {
-        *of_category = Json::Object(Map::new());
-    }
-    of_category[Channel::Email.as_str()] = wanted.into();
-    Json::Object(answers).to_string()
-}
-
-/// Ends what waits to be mailed, some of it: how many.
-fn call_back(records: &Records, tx: &mut WriteTx<'_>, recipient: &Recipient, category: &str) -> Result<usize> {
-    let (collection, record, address) = recipient.columns();
+/// Ends what waits to be mailed to a bare address, some of it: how many.
+fn call_back(records: &Records, tx: &mut WriteTx<'_>, address: &str, category: &str) -> Result<usize> {
+    let sql = "
+        SELECT id FROM _deliveries
+        WHERE address = ?1 AND address != '' AND state IN ('scheduled', 'batched')
+          AND channel = 'email' AND category = ?2 LIMIT ?3";
     let most = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-    let id = |row: &rusqlite::Row<'_>| row.get(0);
-    let found: Vec<String> = match recipient {
-        Recipient::Account { .. } => {
-            let sql = "
-                SELECT id FROM _deliveries
-                WHERE recordRef = ?1 AND collectionRef = ?2 AND state IN ('scheduled', 'batched')
-                  AND channel = 'email' AND category = ?3 LIMIT ?4";
-            tx.query_all(sql, (record, collection, category, most), id)?
-        }
-        Recipient::Address(_) => {
-            let sql = "
-                SELECT id FROM _deliveries
-                WHERE address = ?1 AND address != '' AND state IN ('scheduled', 'batched')
-                  AND channel = 'email' AND category = ?2 LIMIT ?3";
-            tx.query_all(sql, (address, category, most), id)?
-        }
-    };
-    let reason = Reason::new("opted_out", "They unsubscribed.").to_string();
+    let found: Vec<String> = tx.query_all(sql, (address, category, most), |row| row.get(0))?;
+    let reason = Reason::new("opted_out", "They unsubscribed while it was pending.").to_string();
     for id in &found {
-        withdraw(tx, records, id, State::Suppressed, &reason)?;
+        withdraw(tx, records, id, State::Cancelled, &reason)?;
     }
     Ok(found.len())
 }
@@ -205,22 +168,6 @@ fn call_back(records: &Records, tx: &mut WriteTx<'_>, recipient: &Recipient, cat
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_takes_its_place_beside_the_others() {
-        for (channels, expected) in [
-            ("", r#"{"orders":{"email":false}}"#),
-            ("null", r#"{"orders":{"email":false}}"#),
-            ("[1]", r#"{"orders":{"email":false}}"#),
-            (r#"{"orders":1}"#, r#"{"orders":{"email":false}}"#),
-            (
-                r#"{"*":{"push":false},"orders":{"push":true,"email":true}}"#,
-                r#"{"*":{"push":false},"orders":{"push":true,"email":false}}"#,
-            ),
-        ] {
-            assert_eq!(with_answer(channels, "orders", false), expected, "{channels}");
-        }
-    }
 
     #[test]
     fn a_link_changes_only_so_much() {

@@ -127,7 +127,7 @@ describe("mails", () => {
         const [preferences] = await pb.collection("_preferences").getFullList({ filter: `recordRef = "${eve.id}"` });
         assert.deepEqual(preferences.channels, { news: { email: false } });
         const ended = await delivery(pb, waits);
-        assert.deepEqual([ended.state, ended.reason.split(":")[0]], ["suppressed", "opted_out"]);
+        assert.deepEqual([ended.state, ended.reason.split(":")[0]], ["cancelled", "opted_out"]);
         assert.equal((await delivery(pb, other, () => true)).state, "scheduled");
         assert.equal((await delivery(pb, await send({ title: "two" }))).state, "suppressed");
         assert.equal((await delivery(pb, await send({ title: "three", category: "orders" }))).state, "sent");
