@@ -94,6 +94,13 @@ pub(super) struct Lease {
     pub take_over: bool,
 }
 
+/// What a claim brought.
+pub(super) struct Claimed {
+    pub deliveries: Vec<Delivery>,
+    /// So many of them, the first, had been claimed before.
+    pub lapsed: usize,
+}
+
 impl Delivery {
     /// A row of [`select!`].
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
@@ -177,12 +184,13 @@ pub(super) fn claim(
     lease: Lease,
     limit: usize,
     held: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Delivery>> {
+) -> Result<Claimed> {
     let now = tx.now();
     let until = if lease.take_over { END_OF_TIME.to_owned() } else { now.to_string() };
     let lapsed = tx.query_all(LAPSED, (until, channel.as_str(), limit as i64), Delivery::read)?;
     let (renewed, mut claimed): (Vec<_>, Vec<_>) = lapsed.into_iter().partition(|delivery| held(&delivery.id));
-    claimed.extend(due(tx, channel, now, limit.saturating_sub(claimed.len()))?);
+    let lapsed = claimed.len();
+    claimed.extend(due(tx, channel, now, limit.saturating_sub(lapsed))?);
     let mut bulk = records.bulk(tx);
     let ends = Value::Text(lease.until.to_string());
     for delivery in renewed {
@@ -195,7 +203,7 @@ pub(super) fn claim(
         bulk.update(DELIVERIES, &delivery.id, &[("state", state), ("attempts", attempts), ("lease", ends.clone())])?;
         delivery.state = State::Sending;
     }
-    Ok(claimed)
+    Ok(Claimed { deliveries: claimed, lapsed })
 }
 
 /// When a channel has something to do next: the earliest that is due, or the end of a lease.

@@ -188,7 +188,10 @@ fn rate(settings: &Settings, channel: Channel) -> u32 {
 }
 
 /// Writes these in one transaction.
-async fn settle(desk: &Arc<Desk>, settlements: Vec<Settlement>) -> Result<()> {
+async fn settle(desk: &Arc<Desk>, settlements: Arc<[Settlement]>) -> Result<()> {
+    if settlements.is_empty() {
+        return Ok(());
+    }
     let records = desk.rooms.records.clone();
     let settled = desk.rooms.db.write(move |tx| settle::apply(tx, &records, &settlements)).await?;
     desk.note(&settled);
@@ -205,7 +208,7 @@ async fn settler(
     let mut batch = Vec::with_capacity(WRITTEN_AT_ONCE);
     while unsettled.recv_many(&mut batch, WRITTEN_AT_ONCE).await > 0 {
         let ids = batch.iter().map(|(serial, settlement)| (*serial, settlement.delivery.id.clone())).collect();
-        let settlements: Vec<Settlement> = batch.drain(..).map(|(_, settlement)| settlement).collect();
+        let settlements: Arc<[Settlement]> = batch.drain(..).map(|(_, settlement)| settlement).collect();
         let begun = Instant::now();
         let mut pause = Duration::from_millis(20);
         while let Err(error) = settle(&desk, settlements.clone()).await {

@@ -22,7 +22,8 @@ pub fn withdraw(tx: &mut WriteTx<'_>, records: &Records, id: &str, state: State,
     let trail = delivery.trail_with(tx.now(), state, reason).to_string();
     let columns = [("state", text(state.as_str())), ("reason", text(reason)), ("trail", text(&trail))];
     records.bulk(tx).update(DELIVERIES, id, &columns)?;
-    if delivery.state == State::Scheduled && !delivery.digest.is_empty() {
+    // Also after its key was given to a newer one: it leads whatever names it.
+    if delivery.state == State::Scheduled {
         hand_over(tx, records, &delivery)?;
     }
     settle::close_finished(tx, records, [&*delivery.notification])?;

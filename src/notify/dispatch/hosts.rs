@@ -138,9 +138,13 @@ impl<J> Hosts<J> {
         Some((handed_back, opens))
     }
 
-    /// Hands back what waits for hosts that hang. For when there is no room left to wait in.
+    /// Hands back what waits for hosts that hang. For when there is no room left to wait in. Nothing where there is only
+    /// one host: then nobody else is kept waiting.
     pub fn give_up_hanging(&mut self, now: Timestamp, tick: Instant) -> Vec<Deferred<J>> {
         let mut all = Vec::new();
+        if !self.shared {
+            return all;
+        }
         for host in self.hosts.values_mut() {
             let hangs = host.busy > 0 && tick.saturating_duration_since(host.moved) >= HANGS;
             if hangs && !host.queue.is_empty() {
@@ -157,7 +161,7 @@ impl<J> Hosts<J> {
 
     /// When [`Hosts::give_up_hanging`] might find something, at the earliest.
     pub fn hangs_at(&self) -> Option<Instant> {
-        let suspects = self.hosts.values().filter(|host| host.busy > 0 && !host.queue.is_empty());
+        let suspects = self.hosts.values().filter(|host| self.shared && host.busy > 0 && !host.queue.is_empty());
         suspects.map(|host| host.moved + HANGS).min()
     }
 
@@ -230,6 +234,7 @@ mod tests {
             alone.add("", job, NOW).unwrap();
         }
         assert_eq!(start_all(&mut alone, NOW)[""], 8);
+        assert!(alone.give_up_hanging(NOW, Instant::now() + HANGS).is_empty() && alone.hangs_at().is_none());
     }
 
     #[test]

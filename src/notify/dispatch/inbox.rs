@@ -59,9 +59,15 @@ async fn deliver(desk: &Arc<Desk>) -> Result<usize> {
     let found = desk.rooms.db.read(move |tx| deliveries::due(tx, Channel::Inbox, now, BATCH)).await?;
     let size = found.len();
     let prepared = prepare_all(desk, found.into_iter().map(Arc::new).collect()).await;
-    let settlements: Vec<Settlement> = prepared.into_iter().map(settlement).collect();
-    for part in settlements.chunks(WRITTEN_AT_ONCE) {
-        super::settle(desk, part.to_vec()).await?;
+    let mut settlements = prepared.into_iter().map(settlement);
+    let mut part = || -> Arc<[Settlement]> { settlements.by_ref().take(WRITTEN_AT_ONCE).collect() };
+    loop {
+        // While one is committed the next waits behind it already, and what others write comes in between.
+        let (one, other) = (part(), part());
+        if one.is_empty() {
+            break;
+        }
+        tokio::try_join!(super::settle(desk, one), super::settle(desk, other))?;
     }
     desk.moved();
     Ok(size)

@@ -65,6 +65,8 @@ struct Looked {
     prepared: Vec<Prepared>,
     /// There may be more that is due.
     full: bool,
+    /// There may be more that the process before has left.
+    took_over: bool,
     next: Option<Timestamp>,
 }
 
@@ -158,6 +160,7 @@ impl Lane {
                 looked = async { preparing.as_mut().expect("it is there").await }, if preparing.is_some() => {
                     preparing = None;
                     look |= looked.full;
+                    self.take_over &= looked.took_over;
                     if let Some(next) = looked.next {
                         alarm.set(next);
                     }
@@ -189,27 +192,28 @@ impl Lane {
     fn look(&mut self, limit: usize) -> Preparing {
         let (desk, channel) = (self.desk.clone(), self.channel);
         let held: Arc<HashSet<String>> = Arc::new(self.held.keys().cloned().collect());
-        let take_over = std::mem::take(&mut self.take_over);
+        let take_over = self.take_over;
         Box::pin(async move {
             let records = desk.rooms.records.clone();
             let claim = desk.rooms.db.write(move |tx| {
                 let lease = Lease { until: tx.now().plus(LEASE), take_over };
                 let claimed = deliveries::claim(tx, &records, channel, lease, limit, &|id| held.contains(id))?;
-                let next = if claimed.len() < limit { deliveries::next(tx, channel)? } else { None };
+                let full = claimed.deliveries.len() >= limit;
+                let next = if full { None } else { deliveries::next(tx, channel)? };
                 Ok((claimed, next))
             });
             match claim.await {
                 Ok((claimed, next)) => {
-                    let full = claimed.len() >= limit;
-                    let claimed = claimed.into_iter().map(Arc::new).collect();
+                    let (full, took_over) = (claimed.deliveries.len() >= limit, claimed.lapsed > 0);
+                    let claimed = claimed.deliveries.into_iter().map(Arc::new).collect();
                     let prepared = prepare_all(&desk, claimed).await;
                     desk.moved();
-                    Looked { prepared, full, next }
+                    Looked { prepared, full, took_over, next }
                 }
                 Err(error) => {
                     tracing::warn!(%error, channel = channel.as_str(), "deliveries cannot be claimed now");
                     let next = Some(desk.rooms.clock.now().plus(LOOK_AGAIN));
-                    Looked { prepared: Vec::new(), full: false, next }
+                    Looked { prepared: Vec::new(), full: false, took_over: true, next }
                 }
             }
         })

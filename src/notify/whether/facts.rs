@@ -2,6 +2,7 @@
 //! of such as are only planned.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -164,7 +165,12 @@ pub struct Reader<'a, 'c> {
     profiles: HashMap<Who, Arc<Profile>>,
     devices: HashMap<Who, Vec<Arc<Device>>>,
     templates: HashMap<String, Option<Arc<Variants>>>,
+    /// By collection.
+    columns: RefCell<HashMap<Arc<str>, Columns>>,
 }
+
+/// All columns of a collection, and `SELECT … FROM` with them.
+type Columns = (Arc<[Arc<str>]>, Arc<str>);
 
 /// What is known of a notification.
 #[derive(Clone)]
@@ -196,6 +202,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             profiles: HashMap::new(),
             devices: HashMap::new(),
             templates: HashMap::new(),
+            columns: RefCell::default(),
         }
     }
 
@@ -465,6 +472,16 @@ impl<'a, 'c> Reader<'a, 'c> {
         self.select(collection, "WHERE `id` = ?1", [id])
     }
 
+    fn columns(&self, collection: &Collection) -> Columns {
+        let mut known = self.columns.borrow_mut();
+        let make = || -> Columns {
+            let names: Vec<String> = collection.fields.iter().map(|field| quote_ident(&field.name)).collect();
+            let select = format!("SELECT {} FROM {}", names.join(", "), quote_ident(&collection.name));
+            (collection.fields.iter().map(|field| Arc::from(field.name.as_str())).collect(), select.into())
+        };
+        known.entry(collection.id.clone()).or_insert_with(make).clone()
+    }
+
     /// All columns of a collection's row.
     fn select<const N: usize>(
         &self,
@@ -472,9 +489,8 @@ impl<'a, 'c> Reader<'a, 'c> {
         condition: &str,
         values: [&str; N],
     ) -> Result<Option<Row>> {
-        let columns: Arc<[Arc<str>]> = collection.fields.iter().map(|field| Arc::from(field.name.as_str())).collect();
-        let names: Vec<String> = columns.iter().map(|name| quote_ident(name)).collect();
-        let sql = format!("SELECT {} FROM {} {condition} LIMIT 1", names.join(", "), quote_ident(&collection.name));
+        let (columns, select) = self.columns(collection);
+        let sql = format!("{select} {condition} LIMIT 1");
         self.tx.query_one(&sql, params_from_iter(values), |row| Row::read(&columns, row))
     }
 }

@@ -3,6 +3,8 @@
 pub mod facts;
 pub mod judge;
 pub mod profile;
+#[cfg(test)]
+mod tests;
 
 pub use self::profile::{Profile, QuietHours, QuietMode, Stored};
 
