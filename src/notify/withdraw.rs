@@ -71,7 +71,7 @@ mod tests {
         let who = Recipient::Account { collection: house.users.as_str().into(), record: ann.as_str().into() };
         house.notify.unsubscribe(&who, "news").await.unwrap();
         for (table, id, columns, expected) in [
-            ("_deliveries", &leader, "state || ' ' || digestOf", "suppressed "),
+            ("_deliveries", &leader, "state || ' ' || digestOf", "cancelled "),
             ("_deliveries", &item, "state || ' ' || digest || ' ' || digestOf", "scheduled k "),
             ("_deliveries", &item, "due", &*later),
             ("_notifications", &news, "state", "done"),
