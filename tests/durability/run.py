@@ -10,6 +10,8 @@
     broken   the disk fails to write and to sync: no corruption, nothing acknowledged lost
     jobs     SIGKILL while mails are asked for and sent, and again while the rest is taken up: each that was
              acknowledged goes out, and none twice from one process
+    notifications  SIGKILL while notifications are asked for, expanded and sent: each decision is made once, and
+             each call is made, under the same id if it is made again
 
 The executable is $CONCH_BIN (default: target/release/conch). Needs Python 3.9 and a C compiler, on Linux.
 """
@@ -28,6 +30,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import book as keeping  # noqa: E402
 from book import Book  # noqa: E402
+from notifications import notifications  # noqa: E402
 from post import Post  # noqa: E402
 from server import BINARY, ROOT, Gone, Server, temporary_directory  # noqa: E402
 from storm import MARK, Storm, path, record_id  # noqa: E402
@@ -298,7 +301,8 @@ def check_mails(mails, acknowledged, deaths):
         assert len(lives) == len(set(lives)), f"{what} at {sent}, deaths at {deaths}"
 
 
-PROOFS = {"kill": kill, "uploads": uploads, "order": order, "full": full, "broken": broken, "jobs": jobs}
+PROOFS = {"kill": kill, "uploads": uploads, "order": order, "full": full, "broken": broken, "jobs": jobs,
+          "notifications": notifications}
 
 
 def main():
