@@ -1,4 +1,4 @@
-//! What others answered: bounded, whole, with the time for which they want to be left alone.
+//! What others answered: bounded, with the time for which they want to be left alone.
 
 use std::time::Duration;
 
@@ -8,29 +8,39 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use super::{
-    client::describe,
-    failure::{Failure, Hop},
-};
+use super::client::describe;
 use crate::clock::Timestamp;
 
 /// The longest time that we let ourselves be sent away for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A whole answer.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// False when the body went on, or broke off.
+    pub whole: bool,
 }
 
 impl Answer {
-    /// Reads at most `most` bytes of body; more is a failure.
-    pub async fn read(response: Response, most: usize) -> Result<Self, Failure> {
+    /// Reads at most `most` bytes of body. The status says what became of the request, so a body that is too long or does not
+    /// come to an end is no failure.
+    pub async fn read(mut response: Response, most: usize) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = bounded(response, most).await.map_err(|why| Failure::new(Hop::Answer, why))?;
-        Ok(Self { status, headers, body })
+        let (mut body, mut whole) = (Vec::new(), false);
+        while let Ok(chunk) = response.chunk().await {
+            let Some(chunk) = chunk else {
+                whole = true;
+                break;
+            };
+            body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]);
+            if body.len() == most {
+                break;
+            }
+        }
+        Self { status, headers, body, whole }
     }
 
     /// How long they want to be left alone.
@@ -120,8 +130,12 @@ mod tests {
 
     #[test]
     fn what_they_said_is_one_short_line() {
-        let answer =
-            |body: &[u8]| Answer { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: body.to_vec() };
+        let answer = |body: &[u8]| Answer {
+            status: StatusCode::BAD_REQUEST,
+            headers: HeaderMap::new(),
+            body: body.to_vec(),
+            whole: true,
+        };
         assert_eq!(answer(b"").said(), "400 Bad Request");
         assert_eq!(answer(b"a\n\tb\0c \xff").said(), "400 Bad Request: a b c \u{fffd}");
         assert!(answer(&[b'x'; 60_000]).said().len() < 400);

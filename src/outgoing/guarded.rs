@@ -30,7 +30,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Sends what `with` makes of a POST to `url`, and reads the answer whole. `allow_private`: this machine and private
+    /// Sends what `with` makes of a POST to `url`, and reads the answer. `allow_private`: this machine and private
     /// networks may be connected to.
     pub async fn post(
         &self,
@@ -43,7 +43,7 @@ impl Outgoing {
         let client = self.client(allow_private, allows).await;
         let client = client.map_err(|error| Failure::new(Hop::Connect, format!("{error:#}")))?;
         let response = with(client.post(parsed)).send().await?;
-        Answer::read(response, MAX_ANSWER).await
+        Ok(Answer::read(response, MAX_ANSWER).await)
     }
 
     /// Whether a URL says plainly where it leads, and that we do not go there. What its name resolves to is looked at when it is
@@ -142,8 +142,11 @@ mod tests {
         assert_eq!(got.status.as_u16(), 307);
         let body = "x".repeat(MAX_ANSWER + 1);
         let port = server(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}")).await;
-        let got = outgoing.post(&format!("http://127.0.0.1:{port}/"), true, |request| request).await;
-        assert_eq!(hop(got), Hop::Answer);
+        let got = outgoing.post(&format!("http://127.0.0.1:{port}/"), true, |request| request).await.unwrap();
+        assert_eq!((got.status.as_u16(), got.body.len(), got.whole), (200, MAX_ANSWER, false));
+        let port = server("HTTP/1.1 201 Created\r\ncontent-length: 5\r\n\r\nab".to_owned()).await;
+        let got = outgoing.post(&format!("http://127.0.0.1:{port}/"), true, |request| request).await.unwrap();
+        assert_eq!((got.status.as_u16(), got.body, got.whole), (201, b"ab".to_vec(), false));
     }
 
     #[tokio::test]

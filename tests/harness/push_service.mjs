@@ -18,6 +18,11 @@ async function listen(answer) {
         const { status = 201, headers = {}, body = "", hang = false } = await answer(request, requests.filter(({ path }) => path === request.path).length) ?? {};
         if (hang) return;
         outgoing.writeHead(status, headers);
+        if (headers["content-length"] > body.length) {
+            outgoing.write(body);
+            setTimeout(() => outgoing.destroy(), 50);
+            return;
+        }
         outgoing.end(typeof body === "string" ? body : JSON.stringify(body));
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -304,7 +304,10 @@ mod tests {
         let answer = |status: u16, retry: Option<&'static str>| {
             let header = retry.map(|text| (HeaderName::from_static("retry-after"), HeaderValue::from_static(text)));
             let headers = HeaderMap::from_iter(header);
-            judge(&Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Vec::new() }, Timestamp(0))
+            judge(
+                &Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Vec::new(), whole: true },
+                Timestamp(0),
+            )
         };
         for status in [200, 201, 204, 299] {
             assert_eq!(answer(status, None), Outcome::Sent { receipt: None });

@@ -165,7 +165,8 @@ async fn ask(setup: &Setup, outgoing: &Outgoing, now: Timestamp) -> Result<(Arc<
                 let life = json.get("expires_in").and_then(Json::as_u64).unwrap_or(0);
                 return Ok((token.into(), Duration::from_secs(life)));
             }
-            Outcome::Refused("no access token: the answer has none".to_owned())
+            let why = "no access token: the answer has none".to_owned();
+            if answer.whole { Outcome::Refused(why) } else { Outcome::Later { why, retry_after: None } }
         }
         Outcome::Refused(why) => Outcome::Refused(format!("no access token: {why}")),
         Outcome::Later { why, retry_after } => Outcome::Later { why: format!("no access token: {why}"), retry_after },
