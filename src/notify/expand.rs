@@ -20,8 +20,12 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::batch::Work;
-use super::{Bells, Priority, Rooms, collections::NOTIFICATIONS, who::audience};
-use crate::{clock::Timestamp, db::ReadTx, error::Result};
+use super::{Bells, Priority, Rooms, collections::NOTIFICATIONS, stored, who::audience};
+use crate::{
+    clock::Timestamp,
+    db::ReadTx,
+    error::{Error, Kind, Result},
+};
 
 /// Intents that take their turn together.
 const SLOTS: usize = 16;
@@ -34,6 +38,8 @@ const SMALL_BATCH: usize = 25;
 /// An intent that failed for a reason that may pass is tried again after this, and twice as long each time.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(300);
+/// One whose audience cannot be read (a filter takes too long) is given up after so many tries.
+const TRIES: u32 = 6;
 
 /// How often somebody who waits for the end of all work looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -162,6 +168,9 @@ impl Expander {
         for list in [&mut open.critical, &mut open.normal, &mut open.low] {
             list.retain(|id| self.waiting.get(id).is_none_or(|(_, time)| *time <= now));
         }
+        // Whoever was ended by somebody else meanwhile is forgotten.
+        let is_open = |id: &String| [&open.critical, &open.normal, &open.low].into_iter().any(|list| list.contains(id));
+        self.waiting.retain(|id, (_, time)| *time > now || is_open(id));
         let chosen = choose(open);
         let share = (ROUND / chosen.len().max(1)).clamp(SMALL_BATCH, audience::BATCH);
         let turns = join_all(chosen.iter().map(|id| self.turn(id, share))).await;
@@ -170,15 +179,28 @@ impl Expander {
                 Ok(()) => {
                     self.waiting.remove(id);
                 }
-                Err(error) => {
-                    let (failures, time) = self.waiting.entry(id.clone()).or_insert((0, now));
-                    let pause = AGAIN.saturating_mul(1 << (*failures).min(16)).min(AGAIN_AT_MOST);
-                    (*failures, *time) = (*failures + 1, now.plus(pause));
-                    tracing::warn!(%error, notification = %id, "a notification could not be expanded, it is tried again");
-                }
+                Err(error) => self.put_off(id, error, now).await,
             }
         }
         Ok(chosen.len())
+    }
+
+    /// Tries an intent again later, unless trying has no point.
+    async fn put_off(&mut self, id: &str, error: Error, now: Timestamp) {
+        let (failures, time) = self.waiting.entry(id.to_owned()).or_insert((0, now));
+        *failures += 1;
+        *time = now.plus(AGAIN.saturating_mul(1 << (*failures - 1).min(16)).min(AGAIN_AT_MOST));
+        if error.kind != Kind::Invalid || *failures < TRIES {
+            tracing::warn!(%error, notification = %id, "a notification could not be expanded, it is tried again");
+            return;
+        }
+        tracing::error!(%error, notification = %id, "a notification cannot be expanded");
+        let (rooms, id) = (self.rooms.clone(), id.to_owned());
+        let why = stored::reason("failed", &error.message);
+        let failed = self.rooms.db.write(move |tx| stored::fail(tx, &rooms.records, &id, &why)).await;
+        if let Err(error) = failed {
+            tracing::warn!(%error, "that could not be noted");
+        }
     }
 
     /// Nothing had to be put off.
@@ -204,7 +226,7 @@ fn open(tx: &ReadTx<'_>, limit: usize) -> Result<Open> {
     // Word for word the condition of the index.
     let sql = format!(
         "SELECT id FROM {NOTIFICATIONS} WHERE `state` IN ('', 'new', 'expanding') AND priority = ?1 \
-         ORDER BY updated, id LIMIT ?2"
+         ORDER BY updated, rowid LIMIT ?2"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let of = |priority: &str| tx.query_all(&sql, (priority, limit), |row| row.get(0));

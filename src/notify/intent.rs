@@ -197,7 +197,7 @@ impl Intent {
             ("data", json(Json::Object(self.data.clone()))),
             ("category", text(&self.category)),
             ("priority", text(self.priority.as_str())),
-            ("channels", json(self.channels.iter().map(Step::to_json).collect())),
+            ("channels", json(self.channels.iter().map(|step| step.to_json()).collect())),
             ("when", json(when_json(&self.when))),
             ("expires", text(&self.expires.map(Expiry::to_text).unwrap_or_default())),
             ("quiet", text(self.quiet.map(Quiet::as_str).unwrap_or_default())),
@@ -237,7 +237,7 @@ impl std::fmt::Display for To {
 }
 
 impl Step {
-    fn to_json(&self) -> Json {
+    fn to_json(self) -> Json {
         let mut step = Map::new();
         step.insert("channel".to_owned(), self.channel.as_str().into());
         if !self.after.is_zero() {
@@ -284,7 +284,7 @@ impl Unless {
 pub fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-    let exact = units.into_iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let exact = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     let (unit, letter) = exact.unwrap_or((1, 's'));
     format!("{}{letter}", seconds / unit)
 }

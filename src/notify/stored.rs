@@ -137,6 +137,18 @@ pub fn add(tx: &mut WriteTx<'_>, records: &Records, intent: &Intent, origin: Ori
     Ok(Added { id, stage: Stage::New, duplicate: false })
 }
 
+/// Gives an intent up that is still open.
+pub fn fail(tx: &mut WriteTx<'_>, records: &Records, id: &str, why: &str) -> Result<()> {
+    let sql = format!("SELECT state FROM {NOTIFICATIONS} WHERE id = ?1");
+    let state: Option<String> = tx.query_one(&sql, [id], |row| row.get(0))?;
+    if state.and_then(|state| Stage::parse(&state)).is_some_and(Stage::is_open) {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let columns = [("state", text(Stage::Failed.as_str())), ("reason", text(why))];
+        records.bulk(tx).update(NOTIFICATIONS, id, &columns)?;
+    }
+    Ok(())
+}
+
 /// A reason as it is stored: bounded.
 pub fn reason(code: &str, words: &str) -> String {
     format!("{code}: {words}").chars().take(MAX_REASON).collect()

@@ -303,3 +303,25 @@ async fn the_loop_wakes_when_an_intent_commits_and_stops_when_told() {
     assert_eq!(house.standing(&late).await, "active 1 ");
     house.notify.expand.stop().await;
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_tried_again_and_given_up_in_the_end() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(1, "ann").await;
+    let (busy, slow) =
+        (house.add(to(json!(["users/ann000000"]))).await, house.add(to(json!(["users/ann000000"]))).await);
+    let mut expander = house.expander();
+    for _ in 0..20 {
+        let now = house.clock.now();
+        expander.put_off(&busy, Error::busy(Duration::ZERO), now).await;
+        expander.put_off(&slow, Error::invalid("The query took too long."), now).await;
+    }
+    assert_eq!(house.standing(&busy).await, "new 0 ");
+    assert_eq!(house.standing(&slow).await, "failed 0 failed: The query took too long.");
+    assert_eq!(expander.round().await.unwrap(), 0, "not before its time");
+    house.clock.set(house.clock.now().plus(AGAIN_AT_MOST));
+    assert_eq!(expander.round().await.unwrap(), 1);
+    assert!(house.standing(&busy).await.starts_with("active 1"));
+    assert!(expander.waiting.is_empty(), "who was given up is forgotten");
+}
