@@ -40,12 +40,21 @@ pub(super) fn letter(
     scene.items = Scene::value(&Json::Array(all));
     scene.data = Scene::value(&Json::Object(data.clone()));
     scene.user = facts.account.as_ref().map(shown).unwrap_or_default();
-    scene.record = facts.source.as_ref().map(shown).unwrap_or_default();
+    scene.record = match &facts.source {
+        Some(record) => shown(record),
+        // What was deleted, as it was.
+        None => data.get("record").filter(|_| facts.set_off).map(Scene::value).unwrap_or_default(),
+    };
     scene.app = Scene::value(&json!({"name": settings.meta.app_name, "url": settings.meta.app_url}));
     scene.category = facts.delivery.category.as_str().into();
     scene.now = now;
     scene.zone = crate::notify::when::zone::find(&facts.zone).ok();
     scene.locale = locale;
     let said = template.compiled()?.render(&scene)?;
+    let mut data = data;
+    if facts.set_off {
+        // Templates choose what of it is told. Whoever hears of it may not be one of those who may see it.
+        data.remove("record");
+    }
     Ok(Letter { title: said.title, body: said.body, html: said.html, link: said.link, data, ..Letter::default() })
 }

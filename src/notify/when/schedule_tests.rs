@@ -265,6 +265,47 @@ async fn what_was_not_called_off_goes_out_when_it_is_due() {
     house.app.notify.stop().await;
 }
 
+/// Templates know the record, also one that is gone. What devices and inboxes get besides the texts does not hold it:
+/// whoever is told may not be one of those who may see it.
+#[tokio::test]
+async fn what_is_told_of_a_record_is_what_the_texts_say() {
+    let house = House::new().await;
+    house.app.notify.start();
+    let body =
+        json!({"to": {"field": "buyer"}, "title": "{{ record.total }} {{ data.record.total }} {{ data.action }}"});
+    house.schedule(json!({"notification": body})).await;
+    house.schedule(json!({"action": "delete", "notification": body})).await;
+    let values = json!({"email": "ann@example.com", "password": "1234567890", "passwordConfirm": "1234567890"});
+    let ann = house.create("users", values).await;
+    let order = house.create("orders", json!({"total": 50, "buyer": [ann]})).await;
+    let items = |count: usize| {
+        let db = house.app.db.clone();
+        async move {
+            for _ in 0..1000 {
+                let read = db.read(|tx| {
+                    let sql = "SELECT title, data FROM _inbox ORDER BY rowid";
+                    tx.query_all(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+                });
+                let items = read.await.unwrap();
+                if items.len() == count {
+                    return items;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            panic!("no {count} items");
+        }
+    };
+    items(1).await;
+    house.delete("orders", &order).await;
+    let items = items(2).await;
+    for ((title, data), expected) in items.iter().zip(["50 50 create", "50 50 delete"]) {
+        let data: Json = serde_json::from_str(data).unwrap();
+        assert_eq!((title.as_str(), data.get("record")), (expected, None));
+        assert_eq!(data["schedule"]["name"], "s");
+    }
+    house.app.notify.stop().await;
+}
+
 #[tokio::test]
 async fn what_cannot_be_done_is_left_out_at_last() {
     let house = House::new().await;

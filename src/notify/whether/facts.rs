@@ -40,8 +40,10 @@ const MAX_DEVICES: usize = 100;
 pub struct Facts {
     pub delivery: Arc<Delivery>,
     pub intent: Intended,
-    /// The record that set it off.
+    /// The record that set it off, as it is now.
     pub source: Option<Arc<Record>>,
+    /// A change of a record set it off: `record` of its data is what that was then, for templates only.
+    pub set_off: bool,
     /// `None` for a bare address, and for an account that is gone.
     pub account: Option<Arc<Record>>,
     pub profile: Arc<Profile>,
@@ -178,11 +180,12 @@ struct Known {
     intent: Intended,
     condition: Condition,
     source: Option<Arc<Record>>,
+    set_off: bool,
 }
 
 impl Known {
     fn not(intent: Intended) -> Self {
-        Self { intent, condition: Condition::None, source: None }
+        Self { intent, condition: Condition::None, source: None, set_off: false }
     }
 }
 
@@ -209,7 +212,7 @@ impl<'a, 'c> Reader<'a, 'c> {
     /// What deliveries with a blank `notification` belong to: an intent that is not stored.
     pub fn plan_for(&mut self, intent: Arc<Intent>) {
         let condition = intent.unless.as_ref().map_or(Condition::None, |unless| self.condition(unless));
-        self.intents.insert(String::new(), Known { intent: Intended::There(intent), condition, source: None });
+        self.intents.insert(String::new(), Known { condition, ..Known::not(Intended::There(intent)) });
     }
 
     /// The facts of these, in their order. Those in the batch that are on their way do not count for each other's caps:
@@ -220,7 +223,7 @@ impl<'a, 'c> Reader<'a, 'c> {
     }
 
     fn of(&mut self, delivery: &Arc<Delivery>, batch: &HashSet<&str>) -> Result<Facts> {
-        let Known { intent, condition, source } = self.intent(&delivery.notification)?;
+        let Known { intent, condition, source, set_off } = self.intent(&delivery.notification)?;
         let known = match &intent {
             Intended::There(intent) => Some(intent.clone()),
             _ => None,
@@ -240,6 +243,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             superseded: self.is_superseded(delivery)?,
             intent,
             source,
+            set_off,
             condition,
             account,
             profile,
@@ -287,7 +291,8 @@ impl<'a, 'c> Reader<'a, 'c> {
             None => self.unless_of_schedule(row)?,
         };
         let condition = unless.map_or(Condition::None, |unless| self.condition(&unless));
-        Ok(Known { intent: Intended::There(Arc::new(intent)), condition, source: self.source(row)? })
+        let set_off = row.text("sourceRecord").is_some_and(|record| !record.is_empty());
+        Ok(Known { intent: Intended::There(Arc::new(intent)), condition, source: self.source(row)?, set_off })
     }
 
     fn source(&self, row: &Row) -> Result<Option<Arc<Record>>> {

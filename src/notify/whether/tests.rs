@@ -64,6 +64,7 @@ fn facts(send: &Json) -> Facts {
         }),
         intent: Intended::There(intent),
         source: None,
+        set_off: false,
         account: Some(Arc::new(Record { collection, row: Row { columns, values } })),
         profile: Arc::default(),
         zone: "Asia/Tokyo".into(),
