@@ -104,6 +104,7 @@ pub struct Touched {
     pub collection: Arc<str>,
     /// Record id.
     pub record: String,
+    pub actor: Option<Actor>,
 }
 
 /// What one group committed, in commit order, with both images: for live readers.

@@ -161,8 +161,8 @@ impl<'c> WriteTx<'c> {
 
     /// Tells of a write to a record that does not enter the log: judgements and caches that have seen the record, or
     /// the collection, before it are stale, and nobody else hears of it.
-    pub fn note_quietly(&mut self, collection: Arc<str>, record: String) {
-        self.group.push_quiet(Touched { collection, record });
+    pub fn note_quietly(&mut self, touched: Touched) {
+        self.group.push_quiet(touched);
     }
 
     /// True when a change of one of these collections (ids) was committed, or made earlier in this group, after `seq`.

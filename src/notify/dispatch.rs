@@ -33,11 +33,13 @@ use tokio::{
 };
 
 use super::{
-    Bells, Channel, Links, Rooms, deliveries,
+    Bells, Channel, Links, Rooms,
+    collections::DELIVERIES,
+    deliveries,
     how::Transports,
     settle::{self, Settled, Settlement},
 };
-use crate::{error::Result, settings::Settings};
+use crate::{clock::Timestamp, error::Result, settings::Settings};
 
 /// Mails on their way at once.
 const EMAIL_SLOTS: usize = 8;
@@ -98,7 +100,19 @@ impl Desk {
 }
 
 impl Dispatch {
+    /// Listens to commits, so it is made once per database.
     pub fn new(rooms: Arc<Rooms>, bells: Arc<Bells>, links: Links, transports: Transports) -> Self {
+        let deliveries = rooms.schema.catalog().by_name(DELIVERIES).map(|deliveries| deliveries.id.clone());
+        let listening = bells.clone();
+        // The house rings for what it writes itself. What somebody else changes of a delivery may make it due.
+        rooms.db.on_commit(move |commit| {
+            let told = commit.changes.iter().map(|(_, change)| (&change.collection, &change.actor));
+            let quiet = commit.quiet.iter().map(|(_, touched)| (&touched.collection, &touched.actor));
+            let mut by_hand = told.chain(quiet).filter(|(_, actor)| actor.is_some());
+            if by_hand.any(|(collection, _)| Some(collection) == deliveries.as_ref()) {
+                Channel::ALL.into_iter().for_each(|channel| listening.lane(channel).set(Timestamp(0)));
+            }
+        });
         let (moved, lateness) = (watch::Sender::new(0), Mutex::default());
         Self { desk: Arc::new(Desk { rooms, bells, links, transports, moved, lateness }), started: Mutex::default() }
     }

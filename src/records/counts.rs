@@ -253,7 +253,7 @@ mod tests {
             assert_eq!(counts.progress.read().serves(counted, asked, &reads), serves, "{counted} {asked} {reads:?}");
         }
         // Quietly, while the log stood at 13: a snapshot with that number may or may not have it, one with 14 has.
-        let quiet = vec![(14, Touched { collection: "a".into(), record: "r".to_owned() })];
+        let quiet = vec![(14, Touched { collection: "a".into(), record: "r".to_owned(), actor: None })];
         counts.note(&Commit { quiet, ..commit(&[]) });
         let serves = |counted, asked, id: &str| counts.progress.read().serves(counted, asked, &[id.into()]);
         assert!(!serves(13, 13, "a") && !serves(12, 13, "a") && serves(13, 13, "b"));

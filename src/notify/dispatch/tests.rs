@@ -68,6 +68,15 @@ async fn what_is_due_goes_out_and_the_notification_is_done() {
     house.clock.set(tomorrow);
     house.idle().await;
     assert_eq!(house.state(&future).await, "sent");
+
+    // Whoever sets a date by hand is heard, although the log is not told of it.
+    let later = tomorrow.plus(Duration::from_secs(86_400));
+    let third = house.notification(json!({})).await;
+    let future = house.delivery(&third, &user, "inbox", json!({"due": later.to_string()})).await;
+    house.idle().await;
+    house.update_by_hand(DELIVERIES, &future, json!({"due": tomorrow.to_string()})).await;
+    house.idle().await;
+    assert_eq!(house.state(&future).await, "sent");
     house.notify.stop().await;
 }
 

@@ -14,7 +14,7 @@ use super::{
     unique,
 };
 use crate::{
-    db::{Actor, Change, Kind, Row, Value, WriteTx},
+    db::{Actor, Change, Kind, Row, Touched, Value, WriteTx},
     error::{Error, Result},
     files::Key,
     jobs::Jobs,
@@ -167,7 +167,8 @@ impl<'a, 'c> Apply<'a, 'c> {
         let record = old.or(new).map(|row| plan.id_of(row).to_owned()).unwrap_or_default();
         let heard = plan.heard(old.map(|row| &**row), new.map(|row| &**row));
         if heard == Heard::Nothing {
-            self.tx.note_quietly(plan.collection.id.clone(), record);
+            let (collection, actor) = (plan.collection.id.clone(), self.actor.clone());
+            self.tx.note_quietly(Touched { collection, record, actor });
             return Ok(true);
         }
         let image = |row: &Arc<Row>| image::of(plan, row);
