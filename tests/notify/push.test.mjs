@@ -2,6 +2,7 @@
 // Chromium; what becomes of dead, busy, lying and forbidden endpoints; how devices register and are tried out.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -14,7 +15,7 @@ before(async () => {
     dir = temporaryDirectory();
     [conch, service, fcm] = await Promise.all([startConchOn(dir), startPushService(), startFcm()]);
     pb = admin(conch);
-    await pb.settings.update({ notify: { allowPrivate: true, webPush: { subject: "mailto:push@example.com" }, fcm: fcm.settings } });
+    await pb.settings.update({ meta: { appURL: conch.url }, notify: { allowPrivate: true, webPush: { subject: "mailto:push@example.com" }, fcm: fcm.settings } });
 });
 
 after(async () => {
@@ -188,13 +189,10 @@ describe("browsers", () => {
 describe("a service worker in Chromium", () => {
     let browser, pages;
     before(async () => {
-        const worker = `
-            addEventListener("push", (event) => {
-                const { title, tag, link, ...options } = event.data.json();
-                event.waitUntil(registration.showNotification(title, { body: options.body, tag: tag ?? options.id, data: { link, ...options } }));
-            });`;
+        // The one of the documentation, word for word.
+        const [, worker] = /```js worker\n([\s\S]*?)```/.exec(readFileSync(new URL("../../docs/notifications.md", import.meta.url), "utf8"));
         pages = createServer((request, answer) => {
-            const script = request.url === "/worker.js";
+            const script = request.url === "/sw.js";
             answer.setHeader("content-type", script ? "text/javascript" : "text/html");
             answer.end(script ? worker : "<!doctype html><title>App</title>");
         });
@@ -209,9 +207,10 @@ describe("a service worker in Chromium", () => {
         pages?.close();
     });
 
-    test("shows what was sent", async () => {
+    test("shows what was sent, and says so", async () => {
         const { who, browser: subscriber } = await withBrowser("/shown");
-        assert.equal((await delivery(await notify({ to: [who.name], title: "Ihre Bestellung", body: "ist da", collapse: "order-1" }))).state, "sent");
+        const sent = await notify({ to: [who.name], title: "Ihre Bestellung", body: "ist da", collapse: "order-1" });
+        assert.equal((await delivery(sent)).state, "sent");
         // Chromium's own push service is out of reach: what came to ours is handed in where that would hand it in.
         const data = JSON.stringify(subscriber.open(service.to("/shown")[0]));
 
@@ -224,7 +223,7 @@ describe("a service worker in Chromium", () => {
         await tools.send("ServiceWorker.enable");
         await page.goto(origin);
         await page.evaluate(async () => {
-            await navigator.serviceWorker.register("/worker.js");
+            await navigator.serviceWorker.register("/sw.js");
             await navigator.serviceWorker.ready;
         });
         const { registrationId } = await registered;
@@ -238,6 +237,7 @@ describe("a service worker in Chromium", () => {
             }
         });
         assert.deepEqual(shown, { title: "Ihre Bestellung", body: "ist da", tag: "order-1" });
+        await delivery(sent, ({ deliveredAt }) => deliveredAt);
         await context.close();
     });
 });
