@@ -347,7 +347,7 @@ describe("webhooks", () => {
         const { url, seen } = await listening();
         const plain = await hooked(url);
         const secure = await hooked(url.replace("http:", "https:"));
-        const broken = await hooked(url, "whsec_short");
+        const broken = await hooked(`${url}/broken`, "whsec_short");
         await pb.settings.update({ notify: { allowPrivate: false } });
         try {
             const ends = await Promise.all([plain, secure, broken].map(async ({ send }) => delivery(pb, await send())));

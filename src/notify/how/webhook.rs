@@ -62,6 +62,10 @@ impl Webhook {
         if let Err(why) = may_be_told(&device.token, allow_private) {
             return Tried::refused(STEPS, "url", why);
         }
+        // Asked again when it leaves. What is kept instead would not have been refused here either.
+        if let Err(failure) = Outgoing::check(&device.token, allow_private) {
+            return Tried::unanswered(STEPS, failure);
+        }
         if let Some(kept) = self.capture.keep(|| hook.to_request(letter, device, ticket)) {
             return Tried { steps: STEPS, ..Tried::of(kept) };
         }
