@@ -67,7 +67,7 @@ impl Work {
             }
         };
         let audience = Audience { tx, catalog, to: &intent.to };
-        let limit = share.min(MAX_DELIVERIES / intent.channels.len()).max(1);
+        let limit = share.min(MAX_DELIVERIES / intent.channels.len().max(1)).max(1);
         let batch = audience.batch(&Cursor::parse(&stored.cursor), limit)?;
         let (mut next, mut recipients) = (batch.next, Vec::with_capacity(batch.recipients.len()));
         for recipient in batch.recipients {
