@@ -9,6 +9,7 @@ use crate::{
     notify::{
         how::Letter,
         what::{Broken, Scene},
+        when::zone,
         whether::facts::{Facts, Record},
     },
     records::Records,
@@ -35,21 +36,24 @@ pub(super) fn letter(
         .filter_map(|of| of.intent().map(|intent| Json::Object(template.with_defaults(&intent.data))))
         .collect();
     let shown = |record: &Arc<Record>| Scene::rendered(&records.visible(&record.collection, &record.row));
-    let mut scene = Scene::default();
-    scene.count = all.len();
-    scene.items = Scene::value(&Json::Array(all));
-    scene.data = Scene::value(&Json::Object(data.clone()));
-    scene.user = facts.account.as_ref().map(shown).unwrap_or_default();
-    scene.record = match &facts.source {
+    let record = match &facts.source {
         Some(record) => shown(record),
         // What was deleted, as it was.
         None => data.get("record").filter(|_| facts.set_off).map(Scene::value).unwrap_or_default(),
     };
-    scene.app = Scene::value(&json!({"name": settings.meta.app_name, "url": settings.meta.app_url}));
-    scene.category = facts.delivery.category.as_str().into();
-    scene.now = now;
-    scene.zone = crate::notify::when::zone::find(&facts.zone).ok();
-    scene.locale = locale;
+    let scene = Scene {
+        count: all.len(),
+        items: Scene::value(&Json::Array(all)),
+        data: Scene::value(&Json::Object(data.clone())),
+        user: facts.account.as_ref().map(shown).unwrap_or_default(),
+        record,
+        app: Scene::value(&json!({"name": settings.meta.app_name, "url": settings.meta.app_url})),
+        category: facts.delivery.category.as_str().into(),
+        link: None,
+        now,
+        zone: zone::find(&facts.zone).ok(),
+        locale,
+    };
     let said = template.compiled()?.render(&scene)?;
     let mut data = data;
     if facts.set_off {

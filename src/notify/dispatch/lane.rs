@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    error::{Error, Result},
+    error::Error,
     notify::{
         Channel, State,
         deliveries::{self, Delivery, Lease},
@@ -58,6 +58,8 @@ const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of what a provider says that are kept.
 const MAX_WORDS: usize = 300;
 
+/// A task that sent a piece, and the piece's host.
+type Joined = Result<(task::Id, (Piece, Box<str>, Outcome)), task::JoinError>;
 type Preparing = Pin<Box<dyn Future<Output = Looked> + Send>>;
 
 /// What a look at the queue brought.
@@ -309,7 +311,7 @@ impl Lane {
         self.begun.insert(begun.id(), (of, at));
     }
 
-    fn ended(&mut self, ended: Result<(task::Id, (Piece, Box<str>, Outcome)), task::JoinError>) {
+    fn ended(&mut self, ended: Joined) {
         let (piece, host, outcome) = match ended {
             Ok((id, ended)) => {
                 self.begun.remove(&id);

@@ -257,7 +257,11 @@ async fn a_digest_tells_all_of_it_once() {
         } else {
             // Whoever adds deliveries rings.
             let bells = house.notify.bells.clone();
-            house.app.db.write(move |tx| Ok(bells.due_at(tx, START))).await.unwrap();
+            let ring = house.app.db.write(move |tx| {
+                bells.due_at(tx, START);
+                Ok(())
+            });
+            ring.await.unwrap();
         }
         house.idle().await;
         for ((notification, delivery), state) in

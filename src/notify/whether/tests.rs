@@ -99,13 +99,15 @@ fn told(verdict: &Verdict) -> String {
 const QUIET: Stored<'_> =
     Stored { zone: "Asia/Tokyo", quiet_from: "16:00", quiet_to: "18:00", quiet_mode: "", locale: "", channels: "" };
 
+/// Members of a send, what is different, and the verdict.
+type Case<'a> = (Json, Box<dyn Fn(&mut Facts) + 'a>, &'a str);
 type Change = fn(&mut Facts);
 
 #[test]
 fn every_reason_has_its_verdict() {
     let no_news = r#"{"news": {"email": false}}"#;
     let nothing = r#"{"*": {"*": false}}"#;
-    let cases: Vec<(Json, Box<dyn Fn(&mut Facts)>, &str)> = vec![
+    let cases: Vec<Case> = vec![
         (json!({}), Box::new(|_| {}), "send"),
         // Its sender does not want it any more.
         (json!({}), Box::new(|f| f.intent = Intended::Gone), "cancelled cancelled"),
