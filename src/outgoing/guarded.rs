@@ -39,17 +39,17 @@ impl Outgoing {
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Failure> {
         let allows = allowed(allow_private);
-        let parsed = admitted(url, allows)?;
+        let parsed = admitted(url, allow_private)?;
         let client = self.client(allow_private, allows).await;
         let client = client.map_err(|error| Failure::new(Hop::Connect, format!("{error:#}")))?;
         let response = with(client.post(parsed)).send().await?;
         Ok(Answer::read(response, MAX_ANSWER).await)
     }
 
-    /// Whether a URL says plainly where it leads, and that we do not go there. What its name resolves to is looked at when it is
-    /// connected to.
+    /// Whether a URL says plainly that we do not go there: no HTTP, a forbidden address, or (unless `allow_private`) no TLS.
+    /// What its name resolves to is looked at when it is connected to.
     pub fn check(url: &str, allow_private: bool) -> Result<(), Failure> {
-        admitted(url, allowed(allow_private)).map(drop)
+        admitted(url, allow_private).map(drop)
     }
 
     async fn client(&self, allow_private: bool, allows: Allows) -> anyhow::Result<&Client> {
@@ -69,13 +69,14 @@ fn allowed(allow_private: bool) -> Allows {
     if allow_private { is_near_or_public } else { is_public }
 }
 
-fn admitted(url: &str, allows: Allows) -> Result<Url, Failure> {
+fn admitted(url: &str, allow_private: bool) -> Result<Url, Failure> {
     let url = Url::parse(url).map_err(|error| Failure::new(Hop::Url, format!("no URL: {error}")))?;
     let hop = if matches!(url.scheme(), "http" | "https") && url.has_host() { Hop::Address } else { Hop::Url };
-    match admit(&url, allows) {
-        Ok(()) => Ok(url),
-        Err(why) => Err(Failure::new(hop, why)),
+    admit(&url, allowed(allow_private)).map_err(|why| Failure::new(hop, why))?;
+    if url.scheme() == "http" && !allow_private {
+        return Err(Failure::new(Hop::Url, "only https is sent to over the internet"));
     }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -121,7 +122,8 @@ mod tests {
             ("ftp://example.com/".to_owned(), true, Hop::Url),
             ("data:,x".to_owned(), true, Hop::Url),
             (format!("http://127.0.0.1:{port}/"), false, Hop::Address),
-            (format!("http://localhost:{port}/"), false, Hop::Address),
+            (format!("https://localhost:{port}/"), false, Hop::Address),
+            ("http://example.com/".to_owned(), false, Hop::Url),
             (format!("http://[::ffff:127.0.0.1]:{port}/"), true, Hop::Address),
             (format!("http://2852039166:{port}/"), true, Hop::Address),
             ("http://nobody.invalid/".to_owned(), true, Hop::Resolve),

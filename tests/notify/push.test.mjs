@@ -375,7 +375,7 @@ describe("devices", () => {
 
     test("in private networks are refused unless they are allowed, also when they get there by name", async () => {
         const { who, device } = await withBrowser("/private");
-        const named = await register(who, { kind: "webpush", subscription: { ...new Browser(service, "/named").subscription, endpoint: service.origin.replace("127.0.0.1", "localhost") } });
+        const named = await register(who, { kind: "webpush", subscription: { ...new Browser(service, "/named").subscription, endpoint: service.origin.replace("http://127.0.0.1", "https://localhost") } });
         await pb.settings.update({ notify: { allowPrivate: false } });
         try {
             for (const known of [device, named]) {
