@@ -73,7 +73,7 @@ impl Notify {
             Some(Json::Array(entries)) => entries.first().filter(|_| entries.len() == 1),
             other => other,
         };
-        if !one.and_then(Json::as_str).is_some_and(|to| !to.starts_with("topic:")) {
+        if one.and_then(Json::as_str).is_none_or(|to| to.starts_with("topic:")) {
             let message = "Must be one account, users/ID, or one e-mail address.";
             return Err(Error::field("to", Leaf::new("validation_invalid_value", message)));
         }

@@ -208,6 +208,18 @@ test("whoever opts out is not told, not even what was pending; whoever moves is 
     await town.post("cancel", { id: wall.id });
 });
 
+test("an opt-out reaches all that is pending, however much that is", async () => {
+    const to = [town.cem.to];
+    const ids = await Promise.all(Array.from({ length: 450 }, (_, n) => town.post("send", { to, title: `n${n}`, category: "flood", when: { after: "3h" } })));
+    await town.settle();
+    await prefer(town.cem, { channels: { flood: { "*": false } } });
+    await town.settle();
+    const left = await town.root.collection("_deliveries").getList(1, 1, { filter: "category = 'flood' && state != 'cancelled'" });
+    assert.equal(left.totalItems, 0);
+    assert.equal((await town.notification(ids[449].id)).state, "done");
+    await prefer(town.cem, { channels: { flood: null } });
+});
+
 test("what is pending is called back by id, key, user and topic", async () => {
     const soon = { title: "soon", when: { after: "5h" } };
     const byId = await town.post("send", { to: [town.ann.to, town.ben.to], ...soon });

@@ -1,9 +1,9 @@
 //! Compiling and rendering, in a sandbox.
 //!
 //! A template cannot include or import, knows no macros and no files, and an unknown name is blank. What it may cost is
-//! bounded: [`FUEL`] instructions, [`MAX_DEPTH`] levels, [`MAX_OUTPUT`] bytes. Filters that make much of little are not
-//! there; the language's own `~` and `*` are, so a text that is written to fill the memory can still be large while it
-//! renders. Only superusers write templates.
+//! bounded: [`FUEL`] instructions, [`MAX_DEPTH`] levels, [`MAX_OUTPUT`] bytes. Filters that make much of little and loops
+//! that call themselves are not there; the language's own `~` and `*` are, so a text that is written to fill the memory can
+//! still be large while it renders. Only superusers write templates.
 
 use std::{
     cell::Cell,
@@ -71,6 +71,10 @@ impl Compiled {
             if !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
                 return Ok(Part::Plain(source.to_owned()));
             }
+            if let Some(line) = recursion(source) {
+                let words = "A loop that calls itself can grow without end.".to_owned();
+                return Err(Broken { field, line: Some(line), words });
+            }
             environment.add_template_owned(field, source.to_owned()).map_err(|error| broken(field, &error))?;
             Ok(Part::Template)
         };
@@ -114,6 +118,23 @@ impl Compiled {
             Err(error) => Err(broken(field, &error)),
         }
     }
+}
+
+/// The line of the first loop that calls itself, `{% for … recursive %}`: what it sets in each level, the next one has, so
+/// forty levels would be enough to double a text forty times.
+fn recursion(source: &str) -> Option<usize> {
+    let mut rest = 0;
+    while let Some(at) = source[rest..].find("recursive") {
+        let (start, end) = (rest + at, rest + at + "recursive".len());
+        let after = source[end..].trim_start();
+        let tag = source[..start].rfind("{%").map(|tag| &source[tag + 2..start]).filter(|tag| !tag.contains("%}"));
+        let tag = tag.map(|tag| tag.trim_start_matches(['-', '+']).trim_start());
+        if after.trim_start_matches(['-', '+']).starts_with("%}") && tag.is_some_and(|tag| tag.starts_with("for")) {
+            return Some(source[..start].matches('\n').count() + 1);
+        }
+        rest = end;
+    }
+    None
 }
 
 /// An environment without templates, which is cheap to clone.
