@@ -13,7 +13,7 @@ use super::{
     collections::{DELIVERIES, INBOX},
 };
 use crate::{
-    db::{Change, Db, ReadTx, Value, WriteTx},
+    db::{Change, Db, Kind, ReadTx, Value, WriteTx},
     error::Result,
     records::Records,
     schema::Schema,
@@ -23,8 +23,11 @@ use crate::{
 const MAX_READS: usize = 20_000;
 /// Deliveries that are told at once.
 const READS_AT_ONCE: usize = 500;
-/// After a failure nothing is told for a while.
+/// After a failure nothing is told for a while, and then the same again, so often.
 const PAUSE: Duration = Duration::from_secs(1);
+const TRIES: usize = 10;
+/// A process that was killed may have left the last moments untold: so many changes are looked through by the next one.
+const LOOK_BACK: usize = 10_000;
 
 /// What can be told of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +130,8 @@ fn note(records: &Records, tx: &mut WriteTx<'_>, delivery: &str, event: Event) -
 
 /// Hears which items of inboxes are read, through whatever door.
 pub struct Reads {
+    /// Id of `_inbox`.
+    inbox: Option<Arc<str>>,
     heard: Mutex<Option<mpsc::Receiver<String>>>,
     /// Of the task that tells.
     telling: Mutex<Option<AbortHandle>>,
@@ -136,20 +141,22 @@ impl Reads {
     /// Listens from now on. The writer never waits for it.
     pub fn listen(db: &Db, schema: &Schema) -> Self {
         let (told, heard) = mpsc::channel(MAX_READS);
-        if let Some(columns) = Columns::of(schema) {
+        let columns = Columns::of(schema);
+        let inbox = columns.as_ref().map(|columns| columns.collection.clone());
+        if let Some(columns) = columns {
             db.on_commit(move |commit| {
                 let read = commit.changes.iter().filter_map(|(_, change)| columns.newly_read(change));
                 // When too much waits, the date is missing: nothing depends on it.
                 read.for_each(|delivery| drop(told.try_send(delivery)));
             });
         }
-        Self { heard: Mutex::new(Some(heard)), telling: Mutex::default() }
+        Self { inbox, heard: Mutex::new(Some(heard)), telling: Mutex::default() }
     }
 
     /// Tells the deliveries from now on, as a task of the current runtime. Once.
     pub fn start(&self, db: &Db, records: &Records) {
         if let Some(heard) = self.heard.lock().take() {
-            let task = tokio::spawn(Self::tell(heard, db.clone(), records.clone()));
+            let task = tokio::spawn(Self::tell(self.inbox.clone(), heard, db.clone(), records.clone()));
             *self.telling.lock() = Some(task.abort_handle());
         }
     }
@@ -161,18 +168,51 @@ impl Reads {
         }
     }
 
-    async fn tell(mut heard: mpsc::Receiver<String>, db: Db, records: Records) {
-        let mut deliveries = Vec::new();
-        while heard.recv_many(&mut deliveries, READS_AT_ONCE).await > 0 {
-            let (these, records) = (std::mem::take(&mut deliveries), records.clone());
-            let written =
-                db.write(move |tx| these.iter().try_for_each(|delivery| note(&records, tx, delivery, Event::Opened)));
-            if let Err(error) = written.await {
-                tracing::warn!(%error, "deliveries were not told that they were read");
-                tokio::time::sleep(PAUSE).await;
+    async fn tell(inbox: Option<Arc<str>>, mut heard: mpsc::Receiver<String>, db: Db, records: Records) {
+        if let Some(inbox) = inbox {
+            match db.read(move |tx| missed(tx, &inbox)).await {
+                Ok(missed) => tell_these(&db, &records, missed).await,
+                Err(error) => tracing::warn!(%error, "it is not known which items of inboxes were read at the end"),
             }
         }
+        let mut deliveries = Vec::new();
+        while heard.recv_many(&mut deliveries, READS_AT_ONCE).await > 0 {
+            tell_these(&db, &records, std::mem::take(&mut deliveries)).await;
+        }
     }
+}
+
+/// Sets the dates of these deliveries.
+async fn tell_these(db: &Db, records: &Records, deliveries: Vec<String>) {
+    for these in deliveries.chunks(READS_AT_ONCE) {
+        for _ in 0..TRIES {
+            let (these, records) = (these.to_vec(), records.clone());
+            let write = move |tx: &mut WriteTx<'_>| {
+                these.iter().try_for_each(|delivery| note(&records, tx, delivery, Event::Opened))
+            };
+            match db.write(write).await {
+                Ok(()) => break,
+                Err(error) => tracing::warn!(%error, "deliveries cannot be told now that they were read"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Deliveries of items that were read lately and were not told of it.
+fn missed(tx: &ReadTx<'_>, inbox: &str) -> Result<Vec<String>> {
+    let from = tx.seq()?.saturating_sub(LOOK_BACK as u64);
+    let mut found = Vec::new();
+    for entry in Db::read_after(tx, from, LOOK_BACK)?.entries {
+        if entry.collection != inbox || entry.kind != Kind::Update {
+            continue;
+        }
+        let sql = "
+            SELECT d.id FROM _inbox i JOIN _deliveries d ON d.id = i.delivery
+            WHERE i.id = ?1 AND i.read != '' AND d.openedAt = ''";
+        found.extend(tx.query_one(sql, [&entry.record], |row| row.get::<_, String>(0))?);
+    }
+    Ok(found)
 }
 
 /// What the images of changes call the columns of `_inbox`.

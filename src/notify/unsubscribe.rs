@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde_json::{Map, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::{
     Channel, Notify, State, suppression,
@@ -124,7 +124,15 @@ impl Notify {
         match self.change_preferences(owner.clone(), &patch(category)).await {
             // There are only so many categories with an answer: who leaves that many wants none.
             Err(error) if error.kind == Kind::Invalid && !wanted => {
-                self.change_preferences(owner, &patch(ANY)).await.map(drop)
+                let mut patch = patch(ANY);
+                let known = self.preferences(owner.clone()).await?;
+                for (category, answers) in known["channels"].as_object().into_iter().flatten() {
+                    // Answered by the one for all.
+                    if category != ANY && *answers == json!({ Channel::Email.as_str(): false }) {
+                        patch["channels"][category] = Json::Null;
+                    }
+                }
+                self.change_preferences(owner, &patch).await.map(drop)
             }
             changed => changed.map(drop),
         }

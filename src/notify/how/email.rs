@@ -22,6 +22,8 @@ use crate::{
 const WAY_OUT: &str = "unsubscribe:";
 /// Links of one mail that tell when they are followed.
 const MAX_TRACKED: usize = 200;
+/// The beginning of a text that stands for a missing title, in bytes.
+const MAX_SUBJECT: usize = 100;
 /// What a mail server said, in bytes.
 const MAX_SAID: usize = 500;
 /// Schemes that no link of a mail needs.
@@ -130,7 +132,18 @@ pub fn compose(letter: &Letter, address: &str, ticket: &Ticket, signer: &Signer)
     }
     let html = mail::wrap(mail::before_end(html, &end));
     let marks = Marks { id: ticket.delivery.clone(), thread: thread(letter, ticket), unsubscribe: way_out };
-    Message { to: address.to_owned(), subject: letter.title.clone(), html, text, template: None, marks }
+    Message { to: address.to_owned(), subject: subject(letter, &text), html, text, template: None, marks }
+}
+
+/// The title, or how the text begins: nobody opens a mail without a subject.
+fn subject(letter: &Letter, text: &str) -> String {
+    match letter.title.trim() {
+        "" => {
+            let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            line[..line.floor_char_boundary(MAX_SUBJECT)].trim().to_owned()
+        }
+        title => title.to_owned(),
+    }
 }
 
 /// Names the conversation of a collapse key with this recipient; nobody learns the key from it.
@@ -252,6 +265,7 @@ mod tests {
         assert_eq!(own.text, "x y (https://x.y)\n");
         let both = composed(&letter("s", "text", "<html><body><p>x</p></body></html>"));
         assert_eq!((both.text.as_str(), both.html.as_str()), ("text\n", "<html><body><p>x</p></body></html>"));
+        assert_eq!(composed(&letter(" ", "", "<p></p><p>Hi <b>you</b></p>")).subject, "Hi you");
         let named = composed(&Letter { link: "https://x.y".to_owned(), ..letter("s", "at https://x.y today", "") });
         assert_eq!(named.text, "at https://x.y today\n");
     }

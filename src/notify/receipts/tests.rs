@@ -135,7 +135,17 @@ async fn an_item_that_is_read_was_opened_and_a_link_that_was_followed_reads_it()
             "delivery": delivery, "title": "t"});
         house.save(None, INBOX, values).await
     };
+    // Read while nobody told: as if the process had been killed then.
+    let untold = house.delivery(&ann, "n0", "inbox", "sent").await;
+    let lay = item("n0", &untold).await;
+    house.save(Some(&lay), INBOX, json!({"read": "2027-01-01 00:00:00.000Z"})).await;
+    drop(house.app.notify.reads.heard.lock().replace(mpsc::channel(10).1));
     house.app.notify.reads.start(&house.app.db, &house.app.records);
+    while house.dates(&untold).await == "---" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let reads = Reads::listen(&house.app.db, &house.app.schema);
+    reads.start(&house.app.db, &house.app.records);
     let inboxed = house.delivery(&ann, "n1", "inbox", "sent").await;
     let lies = item("n1", &inboxed).await;
     house.save(Some(&lies), INBOX, json!({"archived": "2027-01-01 00:00:00.000Z"})).await;
@@ -157,7 +167,7 @@ async fn an_item_that_is_read_was_opened_and_a_link_that_was_followed_reads_it()
     while house.dates(&inboxed).await == "---" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    house.app.notify.reads.stop();
+    reads.stop();
     house.app.db.close().await;
 }
 
@@ -190,6 +200,14 @@ async fn an_account_that_goes_out_is_not_mailed_what_waits() {
     }
     notify.resubscribe(&ann, "orders").await.unwrap();
     assert!(!notify.is_unsubscribed(&ann, "orders").await.unwrap());
+    // Who has answered for as many categories as there may be, and leaves one more, has left.
+    let all: Map<String, Json> = (0..100).map(|number| (format!("c{number}"), json!({"email": false}))).collect();
+    let filter = move |tx: &ReadTx<'_>| tx.query_one("SELECT id FROM _preferences", [], |row| row.get::<_, String>(0));
+    let preferences = house.app.db.read(filter).await.unwrap().unwrap();
+    house.save(Some(&preferences), "_preferences", json!({"channels": all})).await;
+    assert!(!notify.is_unsubscribed(&ann, "more").await.unwrap());
+    notify.unsubscribe(&ann, "more").await.unwrap();
+    assert!(notify.is_unsubscribed(&ann, "more").await.unwrap());
     // Who is gone has no preferences, and is told the same.
     let gone = Recipient::Account { collection: house.users.as_str().into(), record: "nobody".into() };
     notify.unsubscribe(&gone, "orders").await.unwrap();
