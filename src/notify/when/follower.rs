@@ -85,17 +85,21 @@ struct Stretch {
 }
 
 impl Follower {
-    /// Takes up the stored position; the beginning of the log in a directory that has none, whatever was changed while
-    /// this was not yet there.
+    /// Takes up the stored position. A directory that has none stands at its newest change if it has no schedules, and
+    /// else at the beginning of its log: they were made while this was not yet there.
     ///
     /// `careful`: it has failed so often that something must be left out.
     pub async fn open(rooms: Arc<Rooms>, ear: Arc<Ear>, alarm: Arc<Alarm>, careful: bool) -> Result<Self> {
         let position = rooms.db.write(|tx| match stored(tx)? {
             Some(position) => Ok(position),
             None => {
-                let sql = "SELECT min(seq) FROM __conch_log";
-                let oldest: Option<i64> = tx.query_one(sql, [], |row| row.get(0))?.flatten();
-                let position = oldest.and_then(|oldest| u64::try_from(oldest - 1).ok()).unwrap_or(0);
+                let any = tx.query_one("SELECT 1 FROM _schedules LIMIT 1", [], |_| Ok(()))?.is_some();
+                let oldest =
+                    || tx.query_one("SELECT min(seq) FROM __conch_log", [], |row| row.get::<_, Option<i64>>(0));
+                let position = match any {
+                    true => oldest()?.flatten().and_then(|oldest| u64::try_from(oldest - 1).ok()).unwrap_or(0),
+                    false => tx.seq()?,
+                };
                 store(tx, position)?;
                 Ok(position)
             }
