@@ -7,8 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     Desk, WRITTEN_AT_ONCE,
-    lane::{prepare_all, ticket},
-    prepare::Prepared,
+    prepare::{Prepared, prepare_all, ticket},
 };
 use crate::{
     clock::Timestamp,

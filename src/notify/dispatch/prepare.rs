@@ -3,16 +3,17 @@
 use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Map;
+use tokio::task;
 
-use super::{Desk, compose};
+use super::{Desk, compose, conclude::failed_here};
 use crate::{
     clock::Timestamp,
     db::ReadTx,
-    error::Result,
+    error::{Error, Result},
     notify::{
         Channel, State,
         deliveries::{self, Delivery},
-        how::{Letter, Target},
+        how::{Letter, Target, Ticket},
         settle::{Ending, Settlement, reached_any},
         token::Signer,
         whether::{
@@ -45,12 +46,7 @@ pub(super) struct Outgoing {
 }
 
 /// Judges these and renders those that go out.
-pub(super) fn prepare(
-    desk: &Desk,
-    tx: &ReadTx<'_>,
-    signer: &Signer,
-    deliveries: &[Arc<Delivery>],
-) -> Result<Vec<Prepared>> {
+fn prepare(desk: &Desk, tx: &ReadTx<'_>, signer: &Signer, deliveries: &[Arc<Delivery>]) -> Result<Vec<Prepared>> {
     let settings = desk.rooms.settings.current();
     let catalog = desk.rooms.schema.catalog();
     let mut reader = Reader::new(tx, catalog, &settings.notify.default_zone);
@@ -157,5 +153,43 @@ fn targets(facts: &Facts) -> Vec<Target> {
             let open = |id: &str| done.get(id).is_none_or(|device| device["state"] == "later");
             facts.devices.iter().filter(|device| open(&device.id)).cloned().map(Target::Device).collect()
         }
+    }
+}
+
+/// Judges and renders a batch on the blocking pool. When that fails each is tried by itself, so that none spoils the
+/// others.
+pub(super) async fn prepare_all(desk: &Arc<Desk>, claimed: Vec<Arc<Delivery>>) -> Vec<Prepared> {
+    if claimed.is_empty() {
+        return Vec::new();
+    }
+    let failed = |claimed: &[Arc<Delivery>], error: &Error| -> Vec<Prepared> {
+        let now = desk.rooms.clock.now();
+        claimed.iter().map(|delivery| Prepared::Decided(failed_here(delivery, error, now))).collect()
+    };
+    let signer = match desk.links.signer().await {
+        Ok(signer) => signer,
+        Err(error) => return failed(&claimed, &error),
+    };
+    let (desk, kept) = (desk.clone(), claimed.clone());
+    let prepared = task::spawn_blocking(move || {
+        let in_one = |batch: &[Arc<Delivery>]| desk.rooms.db.read_blocking(|tx| prepare(&desk, tx, &signer, batch));
+        in_one(&claimed).unwrap_or_else(|_| {
+            let each = claimed.iter().flat_map(|delivery| match in_one(std::slice::from_ref(delivery)) {
+                Ok(prepared) => prepared,
+                Err(error) => vec![Prepared::Decided(failed_here(delivery, &error, desk.rooms.clock.now()))],
+            });
+            each.collect()
+        })
+    });
+    prepared.await.unwrap_or_else(|error| failed(&kept, &Error::internal(error)))
+}
+
+/// What names this sending towards others.
+pub(super) fn ticket(delivery: &Delivery) -> Ticket {
+    Ticket {
+        delivery: delivery.id.clone(),
+        notification: delivery.notification.clone(),
+        recipient: delivery.recipient.clone(),
+        attempt: delivery.attempts,
     }
 }
