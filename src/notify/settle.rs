@@ -141,11 +141,11 @@ fn holds(tx: &WriteTx<'_>, settlement: &Settlement) -> Result<bool> {
 
 fn one(tx: &mut WriteTx<'_>, records: &Records, settlement: &Settlement, settled: &mut Settled) -> Result<()> {
     let (now, delivery) = (tx.now(), &settlement.delivery);
-    let digest_goes_on = matches!(settlement.ending, Ending::Later { .. })
+    let key_is_taken = matches!(settlement.ending, Ending::Later { .. })
         && !delivery.digest.is_empty()
         && deliveries::digest_is_taken(tx, delivery)?;
     let mut columns = columns(delivery, &settlement.ending, &settlement.detail, now);
-    if digest_goes_on {
+    if key_is_taken {
         columns.push(("digest", text("")));
     }
     let mut bulk = records.bulk(tx);
