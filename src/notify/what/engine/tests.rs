@@ -144,24 +144,3 @@ fn long_titles_are_cut_between_characters() {
     let cut = one_line(&"ä".repeat(MAX_TITLE));
     assert!(cut.len() <= MAX_TITLE && cut.ends_with("ä…"), "{}", cut.len());
 }
-
-/// Run by hand: how many messages of a usual sort are rendered in a second.
-#[test]
-#[ignore]
-fn speed() {
-    let texts = Texts {
-        title: "Order {{ data.number }} shipped".to_owned(),
-        body: "Hello {{ user.name }},\n{% for item in data.items %}- {{ item }}\n{% endfor %}at {{ now | datetime }}"
-            .to_owned(),
-        html: "<p>Hello {{ user.name }}</p><ul>{% for item in data.items %}<li>{{ item }}</li>{% endfor %}</ul>"
-            .to_owned(),
-        link: "{{ app.url }}/orders/{{ data.number }}".to_owned(),
-    };
-    let compiled = Compiled::new(&texts).unwrap();
-    let scene = scene(json!({"number": 42, "items": ["a", "b", "c"]}));
-    let started = Instant::now();
-    for _ in 0..10_000 {
-        compiled.render(&scene).unwrap();
-    }
-    println!("{:?} each", started.elapsed() / 10_000);
-}
