@@ -1,6 +1,9 @@
 //! When the write-ahead log is copied back into the database, so that it stays small under any load.
 //!
-//! The writer does it between groups. A checkpoint copies up to the oldest snapshot in use; under a stream of
+//! Most of it is copied beside the writer (`copier.rs`). To begin the log anew is the writer's, between groups; when it is
+//! worth that, what is left is copied beside it first, so that little keeps it from committing.
+//!
+//! A checkpoint copies up to the oldest snapshot in use; under a stream of
 //! overlapping reads that is never the end of the log, so the log would never begin anew. Therefore the writer waits for
 //! the readers of old snapshots: a moment while the log is small, longer and at intervals once it is not (a slow read
 //! holds it up until its timeout). New readers wait for nobody meanwhile.
@@ -16,11 +19,15 @@ use std::{
 
 use rusqlite::{Connection, Result};
 
-use super::connect::BUSY;
+use super::{connect::BUSY, copier::Copier};
 
 /// New pages that are worth a checkpoint: 16 MiB. The longer the wait, the more pages were written again meanwhile and
 /// are copied once.
 const STEP: i32 = 4000;
+/// New pages that are worth copying beside the writer: 4 MiB.
+const AHEAD: i32 = 1000;
+/// Pages that the writer may copy itself.
+const NEAR: i32 = 200;
 /// Pages from which on the writer waits longer: 32 MiB.
 const ESCALATE: i32 = 8000;
 /// How long the writer waits for the readers of old snapshots: point reads and short lists are over by then.
@@ -42,6 +49,11 @@ pub(super) struct Checkpointer {
     copied: i32,
     /// The number of pages at which to try again.
     next: i32,
+    /// The number of pages when the copier last began.
+    ordered: i32,
+    /// It has copied what was left when the log was long enough to begin anew.
+    closed_in: bool,
+    copier: Copier,
     not_before: Instant,
     /// What the busy handler goes by, in milliseconds: long for another program's write lock, short for readers.
     patience: Arc<AtomicU64>,
@@ -66,20 +78,40 @@ impl Checkpointer {
             thread::sleep(NAP);
             millis(since.elapsed()) < limit.load(Relaxed)
         }))?;
-        Ok(Self { pages, seen: 0, copied: 0, next: STEP, not_before: Instant::now(), patience })
+        let copier = Copier::new(connection)?;
+        let not_before = Instant::now();
+        Ok(Self { pages, seen: 0, copied: 0, next: STEP, ordered: 0, closed_in: false, copier, not_before, patience })
     }
 
     pub(super) fn after_commit(&mut self, connection: &Connection) {
         let pages = self.pages.load(Relaxed);
         // Everything was copied and SQLite has begun the log anew.
         if pages < self.seen {
-            (self.copied, self.next) = (0, STEP);
+            (self.copied, self.next, self.ordered, self.closed_in) = (0, STEP, 0, false);
         }
         self.seen = pages;
-        if pages < self.next || Instant::now() < self.not_before {
+        match self.copier.result() {
+            // One of the log before would be too large: it only decides who copies.
+            Some(Ok(copied)) => self.copied = copied.max(self.copied).min(pages),
+            Some(Err(error)) => self.failed(&error),
+            None => {}
+        }
+        if Instant::now() < self.not_before || self.copier.is_busy() {
+            return;
+        }
+        let left = pages - self.copied;
+        if pages < self.next {
+            if left >= AHEAD && pages - self.ordered >= AHEAD {
+                self.order(pages);
+            }
             return;
         }
         let long = pages >= ESCALATE;
+        if !long && !self.closed_in && left > NEAR && self.order(pages) {
+            self.closed_in = true;
+            return;
+        }
+        self.closed_in = false;
         // The more the log has grown over that, the longer, but never so long that a slow read stops the writer.
         let patience = if long { PATIENCE * (pages / ESCALATE).clamp(1, 4).unsigned_abs() } else { MOMENT };
         self.run(connection, "PRAGMA wal_checkpoint(RESTART)", patience);
@@ -88,6 +120,12 @@ impl Checkpointer {
         }
         // What a reader held back may be free a little later.
         self.next = pages.saturating_add(if self.copied < pages { STEP / 4 } else { STEP });
+    }
+
+    /// Has what there is copied beside the writer, if that is possible.
+    fn order(&mut self, pages: i32) -> bool {
+        self.ordered = pages;
+        self.copier.start()
     }
 
     /// Nobody has written for a while.
@@ -99,17 +137,24 @@ impl Checkpointer {
 
     /// Copies what no reader holds back.
     pub(super) fn copy_back(&mut self, connection: &Connection) {
+        // One at a time: the other would be refused.
+        if self.copier.is_busy() {
+            return;
+        }
         self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", MOMENT);
     }
 
     /// Copies everything and empties the log's file, as far as the last readers allow.
     pub(super) fn finish(&mut self, connection: &Connection) {
+        self.copier.close();
         self.run(connection, "PRAGMA wal_checkpoint(TRUNCATE)", PATIENCE);
     }
 
     fn run(&mut self, connection: &Connection, sql: &str, patience: Duration) {
         self.patience.store(millis(patience), Relaxed);
         match checkpoint(connection, sql) {
+            // Refused to another program's checkpoint: nothing is known.
+            Ok(copied) if copied < 0 => {}
             Ok(copied) => self.copied = copied,
             Err(error) => self.failed(&error),
         }

@@ -12,13 +12,14 @@
 //! | `reader`, `lane`, `budget` | the lanes of readers, who gets how much of the slow one, how long a read may take |
 //! | `tx` | what code may do inside a transaction |
 //! | `log`, `image`, `ledger` | the change log, its before-images, what changed when |
-//! | `checkpoint` | when the write-ahead log is copied back |
+//! | `checkpoint`, `copier` | when the write-ahead log is copied back, and most of it beside the writer |
 //! | `statistics` | what the query planner knows of the tables |
 //! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
 
 mod budget;
 mod checkpoint;
 mod connect;
+mod copier;
 mod functions;
 mod group;
 mod image;
