@@ -100,28 +100,45 @@ pub fn close_finished<'n>(
             done.push(notification);
         }
     }
-    let mut bulk = records.bulk(tx);
     for notification in done {
-        bulk.update(NOTIFICATIONS, notification, &[("state", text("done"))])?;
+        // As many as a digest carries: more than one bulk may write.
+        records.bulk(tx).update(NOTIFICATIONS, notification, &[("state", text("done"))])?;
     }
     Ok(())
 }
 
-/// A digest whose first does not go out goes on without it: the oldest of the rest becomes the first, due now.
-pub fn leave_digest(tx: &mut WriteTx<'_>, records: &Records, leader: &str) -> Result<Option<(Channel, Timestamp)>> {
-    let rest = deliveries::items(tx, leader)?;
-    let Some((first, others)) = rest.split_first() else { return Ok(None) };
+/// A digest whose first does not go out goes on without it: the oldest of the rest becomes the first, due now. Under its
+/// key another digest may have begun since.
+fn leave_digest(tx: &mut WriteTx<'_>, records: &Records, leader: &str) -> Result<Option<(Channel, Timestamp)>> {
     let now = tx.now();
-    let mut bulk = records.bulk(tx);
-    let due = text(&now.to_string());
-    let state = text(State::Scheduled.as_str());
-    // Under its key another digest may have begun since.
-    let columns = [("state", state), ("digestOf", text("")), ("digest", text("")), ("due", due)];
-    bulk.update(DELIVERIES, &first.id, &columns)?;
-    for other in others {
-        bulk.update(DELIVERIES, &other.id, &[("digestOf", text(&first.id))])?;
+    Ok(pass_on(tx, records, leader, "", now)?.map(|channel| (channel, now)))
+}
+
+/// Makes the oldest of what a digest carries its first, under this key and due then. What is more than one digest holds
+/// gets a first of its own.
+pub fn pass_on(
+    tx: &mut WriteTx<'_>,
+    records: &Records,
+    leader: &str,
+    digest: &str,
+    due: Timestamp,
+) -> Result<Option<Channel>> {
+    let (mut channel, mut digest) = (None, digest);
+    loop {
+        let rest = deliveries::items(tx, leader)?;
+        let Some((first, others)) = rest.split_first() else { return Ok(channel) };
+        let mut bulk = records.bulk(tx);
+        let state = text(State::Scheduled.as_str());
+        let due = text(&due.to_string());
+        let columns = [("state", state), ("digestOf", text("")), ("digest", text(digest)), ("due", due)];
+        bulk.update(DELIVERIES, &first.id, &columns)?;
+        for other in others {
+            bulk.update(DELIVERIES, &other.id, &[("digestOf", text(&first.id))])?;
+        }
+        channel = Some(first.channel);
+        // The key is that of one.
+        digest = "";
     }
-    Ok(Some((first.channel, now)))
 }
 
 fn text(text: &str) -> Value {
@@ -158,6 +175,8 @@ fn one(tx: &mut WriteTx<'_>, records: &Records, settlement: &Settlement, settled
     bulk.update(DELIVERIES, &delivery.id, &columns)?;
     let over = !matches!(settlement.ending, Ending::Later { .. });
     if over && !settlement.leaves_digest {
+        // A digest alone may fill what one may write.
+        let mut bulk = records.bulk(tx);
         for (item, own) in &settlement.items {
             let ending = own.as_ref().unwrap_or(&settlement.ending);
             let mut columns = self::columns(item, ending, &item.detail, now);

@@ -1,11 +1,6 @@
 //! Taking back what is still pending.
 
-use super::{
-    State,
-    collections::DELIVERIES,
-    deliveries::{self, Delivery},
-    settle,
-};
+use super::{State, collections::DELIVERIES, deliveries, settle};
 use crate::{
     db::{Value, WriteTx},
     error::Result,
@@ -24,26 +19,11 @@ pub fn withdraw(tx: &mut WriteTx<'_>, records: &Records, id: &str, state: State,
     records.bulk(tx).update(DELIVERIES, id, &columns)?;
     // Also after its key was given to a newer one: it leads whatever names it.
     if delivery.state == State::Scheduled {
-        hand_over(tx, records, &delivery)?;
+        // Under the same key, due when the whole was.
+        settle::pass_on(tx, records, id, &delivery.digest, delivery.due)?;
     }
     settle::close_finished(tx, records, [&*delivery.notification])?;
     Ok(true)
-}
-
-/// A digest that is still open goes on without its first: the oldest of the rest becomes that, under the same key, due when
-/// the whole was.
-fn hand_over(tx: &mut WriteTx<'_>, records: &Records, leader: &Delivery) -> Result<()> {
-    let rest = deliveries::items(tx, &leader.id)?;
-    let Some((first, others)) = rest.split_first() else { return Ok(()) };
-    let mut bulk = records.bulk(tx);
-    let (digest, due) = (text(&leader.digest), text(&leader.due.to_string()));
-    let state = text(State::Scheduled.as_str());
-    let columns = [("state", state), ("digestOf", text("")), ("digest", digest), ("due", due)];
-    bulk.update(DELIVERIES, &first.id, &columns)?;
-    for other in others {
-        bulk.update(DELIVERIES, &other.id, &[("digestOf", text(&first.id))])?;
-    }
-    Ok(())
 }
 
 fn text(text: &str) -> Value {

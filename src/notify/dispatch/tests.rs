@@ -299,6 +299,32 @@ async fn a_digest_goes_on_without_its_first() {
     house.notify.stop().await;
 }
 
+/// More than one message holds, and than one may write, goes on in the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_of_thousands_leaves_nobody_behind() {
+    let house = House::open(Provider::willing().everywhere());
+    let user = house.user().await;
+    let digest = json!({"key": "k", "window": "1h"});
+    let mut leader = String::new();
+    for n in 0..2100 {
+        let notification = house.notification(json!({"title": "{{ count }}", "digest": digest})).await;
+        let more = match n {
+            0 => json!({"digest": "k"}),
+            _ => json!({"state": "batched", "digest": "k", "digestOf": leader}),
+        };
+        let delivery = house.delivery(&notification, &user, "inbox", more).await;
+        if n == 0 {
+            leader = delivery;
+        }
+    }
+    house.notify.start();
+    house.idle().await;
+    assert_eq!(house.number("SELECT count(*) FROM _deliveries WHERE state != 'sent'").await, 0);
+    assert_eq!(house.number("SELECT count(*) FROM _notifications WHERE state != 'done'").await, 0);
+    assert_eq!(house.number("SELECT count(*) FROM _inbox").await, 3);
+    house.app.db.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_judge_sees_in_the_database() {
     let provider = Provider::willing();
