@@ -114,7 +114,9 @@ impl Act {
         match self {
             Self::Read => "read = ''",
             Self::Archive => "archived = ''",
-            Self::Snooze(_) => "id != ''",
+            // What was never put off is not fetched back.
+            Self::Snooze(None) => "snoozed != ''",
+            Self::Snooze(Some(_)) => "id != ''",
         }
     }
 

@@ -60,7 +60,8 @@ pub fn unsubscribe(records: &Records, tx: &mut WriteTx<'_>, address: &str, categ
         Some((_, reason, note)) if stops(&reason, &note, category) => return Ok(false),
         Some((id, _, note)) => {
             let all = note.lines().count() >= MAX_CATEGORIES;
-            let note = if all { String::new() } else { format!("{}\n{}", note.trim_end(), one_line(category)) };
+            let note =
+                if all { String::new() } else { format!("{}\n{}", note.trim_end_matches('\n'), one_line(category)) };
             change(records, tx, &id, UNSUBSCRIBED, &note)?;
         }
         None => add(records, tx, &address, UNSUBSCRIBED, &one_line(category))?,

@@ -73,6 +73,11 @@ impl Notify {
         self.change(recipient, category, false).await?;
         let Recipient::Address(address) = recipient else { return Ok(()) };
         loop {
+            let (looked, of) = (address.clone(), category.to_owned());
+            // A link can be followed for ever: the writer is asked only while there is something to do.
+            if self.rooms.db.read(move |tx| waiting(tx, &looked, &of)).await?.is_empty() {
+                return Ok(());
+            }
             let (records, address, category) = (self.rooms.records.clone(), address.clone(), category.to_owned());
             let called_back = self.rooms.db.write(move |tx| call_back(&records, tx, &address, &category)).await?;
             if called_back < AT_ONCE {
@@ -158,14 +163,19 @@ fn is_out(tx: &ReadTx<'_>, recipient: &Recipient, category: &str) -> Result<bool
     }
 }
 
-/// Ends what waits to be mailed to a bare address, some of it: how many.
-fn call_back(records: &Records, tx: &mut WriteTx<'_>, address: &str, category: &str) -> Result<usize> {
+/// What waits to be mailed to a bare address, some of it.
+fn waiting(tx: &ReadTx<'_>, address: &str, category: &str) -> Result<Vec<String>> {
     let sql = "
         SELECT id FROM _deliveries
         WHERE address = ?1 AND address != '' AND state IN ('scheduled', 'batched')
           AND channel = 'email' AND category = ?2 LIMIT ?3";
     let most = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-    let found: Vec<String> = tx.query_all(sql, (address, category, most), |row| row.get(0))?;
+    tx.query_all(sql, (address, category, most), |row| row.get(0))
+}
+
+/// Ends some of what waits: how many.
+fn call_back(records: &Records, tx: &mut WriteTx<'_>, address: &str, category: &str) -> Result<usize> {
+    let found = waiting(tx, address, category)?;
     let reason = Reason::new("opted_out", "They unsubscribed while it was pending.").to_string();
     for id in &found {
         withdraw(tx, records, id, State::Cancelled, &reason)?;

@@ -97,7 +97,7 @@ pub(super) fn read(body: &Map<String, Json>, now: Timestamp, scheduled: bool) ->
         html: form.text("html", MAX_HTML),
         link: form.text("link", MAX_LINK),
         data: form.read("data", Map::new(), data),
-        category: form.text("category", MAX_KEY),
+        category: form.text("category", MAX_KEY).trim().to_owned(),
         priority: form.choice("priority", Priority::parse, &Priority::ALL.map(Priority::as_str)).unwrap_or_default(),
         channels: form.read("channels", Vec::new(), steps),
         when: form.read("when", When::Now, |json| moment(json, now)),

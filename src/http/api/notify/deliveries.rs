@@ -8,8 +8,9 @@ use crate::{
 /// `GET /api/notify/stats`
 pub async fn stats(call: Call) -> Result<Reply> {
     call.require_superuser()?;
+    let params = call.query()?;
     let stats = call.app().notify.stats().await?;
-    picked_value(&stats, &call.query()?)
+    picked_value(&stats, &params)
 }
 
 /// `POST /api/notify/deliveries/{id}/retry`

@@ -16,8 +16,9 @@ use crate::{
 
 /// `GET /api/notify/vapid-key`: what browsers subscribe with.
 pub async fn vapid_key(call: Call) -> Result<Reply> {
+    let params = call.query()?;
     let key = call.app().notify.vapid_key().await?;
-    picked_value(&json!({ "publicKey": key }), &call.query()?)
+    picked_value(&json!({ "publicKey": key }), &params)
 }
 
 /// `POST /api/notify/devices`
@@ -30,6 +31,7 @@ pub async fn register(mut call: Call) -> Result<Reply> {
 
 /// `POST /api/notify/devices/{id}/test`: 200 whatever came of it.
 pub async fn test(call: Call, id: &str) -> Result<Reply> {
+    let params = call.query()?;
     let told = call.app().notify.try_device(&call.caller, id).await?;
-    picked_value(&told, &call.query()?)
+    picked_value(&told, &params)
 }

@@ -10,6 +10,7 @@ use crate::{
 /// `POST /api/notify/schedules/{id}/run`: sends now what a recurring schedule sends; its next time stays.
 pub async fn run(call: Call, id: &str) -> Result<Reply> {
     call.require_superuser()?;
+    let params = call.query()?;
     let notification = call.app().notify.run_schedule(id).await?;
-    picked_value(&json!({ "notification": notification }), &call.query()?)
+    picked_value(&json!({ "notification": notification }), &params)
 }
