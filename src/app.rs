@@ -13,6 +13,7 @@ use crate::{
         self, Jobs, Overlap,
         cron::{Cron, Missed},
     },
+    life::Life,
     mail::Mail,
     notify::{self, Notify},
     realtime::Hub,
@@ -68,6 +69,7 @@ impl Config {
 pub struct App {
     pub db: Db,
     pub clock: Clock,
+    pub life: Life,
     pub settings: settings::Store,
     pub schema: Schema,
     pub storage: Storage,
@@ -140,7 +142,8 @@ impl App {
         notify.take_cancellations(&runner);
         notify.take_preferences(&runner);
         notify.clean_up_hourly(&runner);
-        Ok(Self { db, clock, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
+        let life = Life::default();
+        Ok(Self { db, clock, life, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
     }
 }
 

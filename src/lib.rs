@@ -9,7 +9,7 @@
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
-//! - [`outgoing`]: connections to others. [`error`], [`clock`], [`random`], [`threads`], [`memory`], [`address`],
+//! - [`outgoing`]: connections to others. [`error`], [`clock`], [`life`], [`progress`], [`random`], [`threads`], [`memory`], [`address`],
 //!   [`entities`]: what everybody stands on.
 //!
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
@@ -27,10 +27,12 @@ pub mod files;
 pub mod http;
 pub mod identity;
 pub mod jobs;
+pub mod life;
 pub mod mail;
 pub mod memory;
 pub mod notify;
 pub mod outgoing;
+pub mod progress;
 pub mod random;
 pub mod realtime;
 pub mod records;

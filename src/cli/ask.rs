@@ -1,11 +1,14 @@
 //! What the command line can ask for: the same whether a running server does it or this process.
 
+use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
+use super::{Place, bar, control, in_words};
 use crate::{
     app::App,
     auth::Otp,
     error::{Error, Result},
+    progress::Progress,
 };
 
 /// What is to be done with which account: also the message to a running server.
@@ -21,8 +24,32 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// Does it; the answer is a sentence for people.
-    pub async fn perform(self, app: &App) -> Result<String> {
+    /// Has it done by whoever owns the directory: a server that runs on it, or else this process. What takes long shows a
+    /// bar on a terminal.
+    pub fn carry_out(self, place: Place) -> anyhow::Result<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            if let Some(answer) = control::ask(&place.dir, &self).await? {
+                return Ok(answer);
+            }
+            if self.needs_data() && !place.dir.join("data.db").exists() {
+                bail!("there is no data in {}: nothing to change", place.dir.display());
+            }
+            let app = App::open(place.config()).map_err(in_words)?;
+            let done = bar::with_bar(async |progress| self.perform(&app, &progress).await).await;
+            app.db.close().await;
+            done.map_err(in_words)
+        })
+    }
+
+    /// Whether it is about something that a new directory has not.
+    fn needs_data(&self) -> bool {
+        !matches!(self, Self::Create { .. } | Self::Upsert { .. })
+    }
+
+    /// Does it; the answer is a sentence for people. What takes long says how far it is. May be dropped at any await: whoever
+    /// asked has gone.
+    pub async fn perform(self, app: &App, _progress: &Progress) -> Result<String> {
         match self {
             Self::Create { email, password } => {
                 app.auth.create_superuser(&email, &password).await?;

@@ -1,13 +1,13 @@
 //! How the command line reaches a running server: a local socket in the data directory.
 //!
-//! One process owns the directory, so a second one asks instead of writing behind its back. One JSON line there, one JSON
-//! line back. Whoever may reach the socket may also write `data.db`: it is for the directory's owner alone.
+//! One process owns the directory, so a second one asks instead of writing behind its back. One JSON line there, and JSON lines back: steps while it takes, then the answer. Whoever may reach the socket may also write `data.db`: it is for the directory's owner alone.
 
 use std::{
     fs::{self, File, Permissions},
     io,
     os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -15,27 +15,37 @@ use std::{
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::Semaphore,
     time::timeout,
 };
 
-use super::ask::Ask;
-use crate::app::App;
+use super::{
+    ask::Ask,
+    bar::{self, Bar},
+};
+use crate::{
+    app::App,
+    progress::{Progress, Step},
+};
 
 const NAME: &str = ".conch.sock";
 /// The longest line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
-/// A connection has this long for everything.
+/// The other side has this long for its next line.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// While there is nothing to tell, the last step is repeated this often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// Connections that are served at the same time; more wait.
 const CONNECTIONS: usize = 8;
 
+/// A line of the server's.
 #[derive(Debug, Serialize, Deserialize)]
-struct Answer {
-    ok: bool,
-    message: String,
+#[serde(untagged)]
+enum Reply {
+    Answer { ok: bool, message: String },
+    Step(Step),
 }
 
 /// Asks the server that owns `dir`. `None` when there is none.
@@ -50,18 +60,29 @@ pub async fn ask(dir: &Path, ask: &Ask) -> anyhow::Result<Option<String>> {
         Err(error) => return Err(error).context("cannot ask the running server"),
     };
     let exchange = async {
-        let mut line = serde_json::to_vec(ask)?;
-        line.push(b'\n');
-        stream.write_all(&line).await?;
-        let mut reply = String::new();
-        BufReader::new(stream).take(MAX_LINE).read_line(&mut reply).await?;
-        Ok::<Answer, anyhow::Error>(serde_json::from_str(&reply)?)
+        write_line(&mut stream, ask).await?;
+        let mut replies = BufReader::new(stream);
+        let bar = Bar::new();
+        loop {
+            let mut line = String::new();
+            match timeout(PATIENCE, (&mut replies).take(MAX_LINE).read_line(&mut line)).await {
+                Ok(read) => read.context("the running server gave no answer")?,
+                Err(_) => bail!("the running server did not answer within {} seconds", PATIENCE.as_secs()),
+            };
+            match serde_json::from_str(&line).context("the running server gave no answer")? {
+                Reply::Step(step) => bar.show(&step),
+                Reply::Answer { ok: true, message } => return Ok(message),
+                Reply::Answer { ok: false, message } => bail!("{message}"),
+            }
+        }
     };
-    let answer = match timeout(PATIENCE, exchange).await {
-        Ok(answer) => answer.context("the running server gave no answer")?,
-        Err(_) => bail!("the running server did not answer within {} seconds", PATIENCE.as_secs()),
-    };
-    if answer.ok { Ok(Some(answer.message)) } else { bail!("{}", answer.message) }
+    exchange.await.map(Some)
+}
+
+async fn write_line(stream: &mut (impl AsyncWrite + Unpin), value: &impl Serialize) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(timeout(PATIENCE, stream.write_all(&line)).await??)
 }
 
 /// The socket of a running server; its file goes when this is dropped.
@@ -126,7 +147,7 @@ async fn accept(listener: UnixListener, app: App) {
         let app = app.clone();
         tokio::spawn(async move {
             let _place = place;
-            if let Ok(Err(error)) = timeout(PATIENCE, serve(stream, &app)).await {
+            if let Err(error) = serve(stream, &app).await {
                 tracing::debug!(%error, "a connection to the control socket failed");
             }
         });
@@ -142,19 +163,29 @@ fn is_owner(stream: &UnixStream) -> bool {
 
 async fn serve(mut stream: UnixStream, app: &App) -> anyhow::Result<()> {
     let (input, mut output) = stream.split();
-    let mut line = String::new();
-    BufReader::new(input).take(MAX_LINE).read_line(&mut line).await?;
-    let answer = match serde_json::from_str::<Ask>(&line) {
-        Ok(ask) => match ask.perform(app).await {
-            Ok(message) => Answer { ok: true, message },
-            Err(error) => Answer { ok: false, message: super::told(&error) },
-        },
-        Err(_) => Answer { ok: false, message: "The running server does not know this command.".into() },
+    let (mut line, mut input) = (String::new(), BufReader::new(input).take(MAX_LINE));
+    timeout(PATIENCE, input.read_line(&mut line)).await??;
+    let Ok(ask) = serde_json::from_str::<Ask>(&line) else {
+        let message = "The running server does not know this command.".into();
+        return write_line(&mut output, &Reply::Answer { ok: false, message }).await;
     };
-    let mut reply = serde_json::to_vec(&answer)?;
-    reply.push(b'\n');
-    output.write_all(&reply).await?;
-    Ok(())
+    let progress = Progress::default();
+    let mut steps = progress.watch();
+    let mut work = pin!(ask.perform(app, &progress));
+    let done = loop {
+        let step = tokio::select! {
+            done = &mut work => break done,
+            step = bar::next(&mut steps) => step,
+            () = tokio::time::sleep(SIGN_OF_LIFE) => steps.borrow().clone(),
+        };
+        // Whoever has gone does not want it any more.
+        write_line(&mut output, &Reply::Step(step)).await?;
+    };
+    let answer = match done {
+        Ok(message) => Reply::Answer { ok: true, message },
+        Err(error) => Reply::Answer { ok: false, message: super::told(&error) },
+    };
+    write_line(&mut output, &answer).await
 }
 
 #[cfg(test)]

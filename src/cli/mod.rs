@@ -4,6 +4,7 @@
 //! Main type: [`Cli`].
 
 mod ask;
+mod bar;
 mod control;
 mod import;
 mod log;

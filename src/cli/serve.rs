@@ -3,7 +3,9 @@
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::process::CommandExt,
     path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -23,6 +25,7 @@ use crate::{
     files::Effort,
     http::server,
     identity::Cost,
+    life::Ending,
     random,
 };
 
@@ -103,14 +106,18 @@ impl Serve {
 
         // The socket lives as long as the server does.
         let mut control = None;
-        server::run(app, listener, server::Options { origins: self.origins }, async |app| {
+        let ending = server::run(app, listener, server::Options { origins: self.origins }, async |app| {
             control = Some(Control::listen(app.clone())?);
             if temporary.is_some() {
                 announce_temporary(&app, &url).await
             } else {
                 announce(&app, &url, self.dev).await
             }
-        })
+        })?;
+        match ending {
+            Ending::Stop => Ok(()),
+            Ending::Restart => Err(again()),
+        }
     }
 
     fn config(&self, dir: &Path, encryption_key: Option<String>, password_cost: Cost) -> Config {
@@ -137,6 +144,13 @@ impl Serve {
         let workers = self.thumb_workers.map_or(default.workers, usize::from);
         Effort { workers, wait: Duration::from_secs(self.thumb_wait) }
     }
+}
+
+/// Becomes the same program with the same arguments, as the same process; returns only if that fails.
+fn again() -> anyhow::Error {
+    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    let error = Command::new(program).args(std::env::args_os().skip(1)).exec();
+    anyhow::Error::new(error).context("cannot start again")
 }
 
 /// Where a browser on this machine finds the server.

@@ -1,15 +1,14 @@
 //! `conch superuser …`: accounts that may do everything, without a browser.
 //!
-//! A running server is asked to do it (see [`super::control`]); otherwise the directory is opened here. Either way the
-//! record passes the same door as one that is created over HTTP.
+//! A running server is asked to do it (see [`Ask::carry_out`]). Either way the record passes the same door as one that is created over HTTP.
 
 use std::io::BufRead;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, builder::FalseyValueParser};
 
-use super::{Place, ask::Ask, control, in_words};
-use crate::{app::App, settings::network};
+use super::{Place, ask::Ask};
+use crate::settings::network;
 
 /// `conch superuser`
 #[derive(Debug, Args)]
@@ -75,22 +74,7 @@ impl Superuser {
             Action::Otp { email } => Ask::Otp { email },
             Action::Ips { list } => Ask::Ips { list },
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let done = runtime.block_on(async {
-            if let Some(answer) = control::ask(&place.dir, &ask).await? {
-                return Ok(answer);
-            }
-            if matches!(ask, Ask::Update { .. } | Ask::Delete { .. } | Ask::Otp { .. } | Ask::Ips { .. })
-                && !place.dir.join("data.db").exists()
-            {
-                bail!("there is no data in {}: nothing to change", place.dir.display());
-            }
-            let app = App::open(place.config()).map_err(in_words)?;
-            let done = ask.perform(&app).await;
-            app.db.close().await;
-            done.map_err(in_words)
-        })?;
-        println!("{done}");
+        println!("{}", ask.carry_out(place)?);
         Ok(())
     }
 }

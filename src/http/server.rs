@@ -7,7 +7,11 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Wire, middleware, socket};
-use crate::{app::App, records::Records};
+use crate::{
+    app::App,
+    life::{Ending, Life},
+    records::Records,
+};
 
 /// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -41,19 +45,20 @@ pub fn listen(address: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves on `listener` and runs jobs until SIGINT or SIGTERM, then finishes running requests and jobs and closes the
-/// database. `ready` runs once connections are accepted.
+/// Serves on `listener` and runs jobs until SIGINT or SIGTERM, or until [`App::life`] is ended; then finishes running
+/// requests and jobs, closes the database and tells what is to follow. `ready` runs once connections are accepted.
 pub fn run(
     app: App,
     listener: TcpListener,
     options: Options,
     ready: impl AsyncFnOnce(App) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ending> {
     raise_file_limit();
     System::new().block_on(async move {
-        let (worker_app, hub, asked) = (app.clone(), app.realtime.clone(), asked_to_stop()?);
+        listen_for_signals(app.life.clone())?;
+        let (worker_app, hub, life) = (app.clone(), app.realtime.clone(), app.life.clone());
         let stopping = async move {
-            asked.await;
+            life.ended().await;
             // Streams would go on for ever.
             hub.close();
         };
@@ -95,7 +100,8 @@ pub fn run(
         app.runner.stop().await;
         app.db.close().await;
         announced?;
-        served.context("the server failed")
+        served.context("the server failed")?;
+        Ok(app.life.ending().unwrap_or(Ending::Stop))
     })
 }
 
@@ -120,17 +126,19 @@ fn raise_file_limit() {
     }
 }
 
-/// Completes when the process is asked to stop. Listens from this call on, not from the first poll.
-fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+/// SIGINT and SIGTERM stop the process. Listens from this call on.
+fn listen_for_signals(life: Life) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    Ok(async move {
+    actix_web::rt::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         tracing::info!("stopping");
-    })
+        life.end(Ending::Stop);
+    });
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use parking_lot::RwLock;
 use rusqlite::params;
 use serde_json::{Map, Value as Json};
 
@@ -36,7 +37,12 @@ pub struct Store {
     db: Db,
     cipher: Option<Arc<Cipher>>,
     current: Arc<ArcSwap<Settings>>,
+    /// Written to when a room opens, read after each change.
+    listeners: Arc<RwLock<Vec<Listener>>>,
 }
+
+/// Is told what the settings were and what they are.
+type Listener = Box<dyn Fn(&Settings, &Settings) + Send + Sync>;
 
 impl Store {
     /// Loads the settings, creating the defaults. A wrong or missing cipher for encrypted settings fails, one for plain
@@ -64,12 +70,29 @@ impl Store {
         for (path, what) in validate::unavailable(&settings) {
             tracing::warn!(setting = path, "{what} is switched on in the settings, but is not available yet");
         }
-        Ok(Self { db, cipher, current: Arc::new(ArcSwap::from_pointee(settings)) })
+        Ok(Self { db, cipher, current: Arc::new(ArcSwap::from_pointee(settings)), listeners: Arc::default() })
     }
 
     /// The current snapshot; costs no lock.
     pub fn current(&self) -> Arc<Settings> {
         self.current.load_full()
+    }
+
+    /// Calls `listener` after each change that was committed, on the writer's thread: it must be quick, and neither block
+    /// nor write.
+    pub fn on_change(&self, listener: impl Fn(&Settings, &Settings) + Send + Sync + 'static) {
+        self.listeners.write().push(Box::new(listener));
+    }
+
+    /// Stores `next` and makes it the snapshot after the commit.
+    fn replace(&self, tx: &mut WriteTx<'_>, next: &Arc<Settings>) -> Result<()> {
+        save(tx, next, self.cipher.as_deref())?;
+        let (store, next) = (self.clone(), Arc::clone(next));
+        tx.after_commit(move || {
+            let before = store.current.swap(Arc::clone(&next));
+            store.listeners.read().iter().for_each(|listener| listener(&before, &next));
+        });
+        Ok(())
     }
 
     /// Deep merge, validation, store, swap after commit.
@@ -81,9 +104,7 @@ impl Store {
                 let current = store.current();
                 let next = Arc::new(merge::merged(&current, body.clone())?);
                 validate::check(&current, &next)?;
-                save(tx, &next, store.cipher.as_deref())?;
-                let (slot, swapped) = (store.current.clone(), next.clone());
-                tx.after_commit(move || slot.store(swapped));
+                store.replace(tx, &next)?;
                 Ok(next)
             })
             .await
@@ -102,9 +123,7 @@ impl Store {
                     return Ok(store.current());
                 }
                 let next = Arc::new(next);
-                save(tx, &next, store.cipher.as_deref())?;
-                let (slot, swapped) = (store.current.clone(), next.clone());
-                tx.after_commit(move || slot.store(swapped));
+                store.replace(tx, &next)?;
                 Ok(next)
             })
             .await
@@ -122,9 +141,7 @@ impl Store {
             }
         }
         if affected {
-            save(tx, &next, self.cipher.as_deref())?;
-            let slot = self.current.clone();
-            tx.after_commit(move || slot.store(Arc::new(next)));
+            self.replace(tx, &Arc::new(next))?;
         }
         Ok(())
     }
@@ -219,6 +236,22 @@ mod tests {
         let db = Db::open(dir.path(), options()).unwrap();
         let settings = Store::open(db.clone(), None).unwrap().current();
         assert_eq!((settings.meta.app_name.as_str(), settings.smtp.password.as_str()), ("A", "p"));
+        db.close().await;
+    }
+
+    #[actix_web::test]
+    async fn who_listens_is_told_what_was_and_what_is() {
+        let dir = TempDir::new();
+        let db = Db::open(dir.path(), options()).unwrap();
+        let store = Store::open(db.clone(), None).unwrap();
+        let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let heard = told.clone();
+        store.on_change(move |before, after| heard.lock().push((before.logs.max_days, after.logs.max_days)));
+        for days in [3, 9] {
+            store.patch(body(&format!(r#"{{"logs":{{"maxDays":{days}}}}}"#))).await.unwrap();
+        }
+        assert!(store.patch(body(r#"{"logs":{"maxDays":-1}}"#)).await.is_err());
+        assert_eq!(*told.lock(), [(5, 3), (3, 9)]);
         db.close().await;
     }
 
