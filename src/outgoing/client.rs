@@ -23,7 +23,7 @@ impl Lazy {
 
 /// A client that trusts whom the system trusts. A system that trusts nobody (a bare container) gets the authorities that
 /// Mozilla trusted when this was built.
-fn build(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
+pub(super) fn build(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
     match builder().build() {
         Err(error) if error.is_builder() => {
             tracing::warn!("the system has no certificates of authorities: using those that were built in");

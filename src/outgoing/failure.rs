@@ -85,7 +85,7 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The causes of an error, also those that I/O errors wrap, which are no sources of theirs.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| {
         let cause: &'a (dyn Error + 'static) = *cause;
         let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

@@ -2,9 +2,10 @@
 //! wait and how much we read.
 //!
 //! May touch nothing of the house but the time. Main types: [`Outgoing`] for addresses that strangers name (guarded,
-//! bounded, no redirects), [`Lazy`] and [`Guard`] for those who need a client of their own.
+//! bounded, no redirects), [`Lazy`] and [`Guard`] for those who need a client of their own, [`bucket`] for S3.
 
 mod answer;
+pub mod bucket;
 mod client;
 mod failure;
 mod guard;

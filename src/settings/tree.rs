@@ -6,6 +6,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
+use crate::outgoing::bucket;
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
@@ -59,6 +61,20 @@ pub struct S3 {
     /// Never leaves through the API.
     pub secret: String,
     pub force_path_style: bool,
+}
+
+impl S3 {
+    /// What it takes to reach the bucket, switched on or not.
+    pub fn params(&self) -> bucket::Params {
+        bucket::Params {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            bucket: self.bucket.clone(),
+            access_key: self.access_key.clone(),
+            secret: self.secret.clone(),
+            path_style: self.force_path_style,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
