@@ -6,8 +6,10 @@
 mod ask;
 mod bar;
 mod control;
+mod exec;
 mod import;
 mod log;
+mod seed;
 mod serve;
 mod superuser;
 mod temporary;
@@ -25,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   conch serve                                    a server for ./data on http://127.0.0.1:8090
   conch serve --temp                             an empty server on a free port that leaves nothing behind
+  conch exec -- npm test                         the same for as long as a command runs
   conch superuser upsert me@example.com --password-stdin
   conch import pocketbase ./pb_data --dir ./data
 
@@ -62,6 +65,8 @@ impl Place {
 enum Command {
     /// Start the server
     Serve(serve::Serve),
+    /// Run a command beside a temporary server, for tests
+    Exec(exec::Exec),
     /// Manage the accounts that may do everything
     Superuser(superuser::Superuser),
     /// Bring data from elsewhere
@@ -73,6 +78,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Serve(command) => command.run(cli.place),
+        Command::Exec(command) => return command.run(),
         Command::Superuser(command) => command.run(cli.place),
         Command::Import(command) => command.run(cli.place),
     };

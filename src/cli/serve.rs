@@ -4,12 +4,12 @@ use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 
 use super::{
@@ -80,6 +80,9 @@ pub struct Serve {
     /// them), the clock can be steered (/api/test/clock); --dir and --sync do not count
     #[arg(long, env = "CONCH_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
+    /// With --temp: settings, collections, accounts, records and files to begin with, out of a JSON file (docs/TESTING.md)
+    #[arg(long, env = "CONCH_SEED", value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -92,6 +95,9 @@ impl Serve {
     /// Serves until SIGINT or SIGTERM.
     pub fn run(self, place: Place) -> anyhow::Result<()> {
         log::start(if self.dev { log::Level::Verbose } else { log::Level::Normal });
+        if self.seed.is_some() && !self.temp {
+            bail!("--seed is for a temporary server: give --temp, too");
+        }
         let temporary = self.temp.then(Temporary::create).transpose().context("cannot create a temporary directory")?;
         if let Some(temporary) = &temporary {
             temporary::die_with_parent(temporary.path().to_owned());
@@ -109,7 +115,7 @@ impl Serve {
         let ending = server::run(app, listener, server::Options { origins: self.origins }, async |app| {
             control = Some(Control::listen(app.clone())?);
             if temporary.is_some() {
-                announce_temporary(&app, &url).await
+                announce_temporary(&app, &url, self.seed.as_deref()).await
             } else {
                 announce(&app, &url, self.dev).await
             }
@@ -180,9 +186,12 @@ async fn announce(app: &App, url: &str, keeps_mails: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn announce_temporary(app: &App, url: &str) -> anyhow::Result<()> {
+async fn announce_temporary(app: &App, url: &str, seed: Option<&Path>) -> anyhow::Result<()> {
     let password = random::string(random::ALPHANUMERIC, 20);
     app.auth.create_superuser(TEMPORARY_EMAIL, &password).await?;
+    if let Some(seed) = seed {
+        super::seed::plant(app, seed).await?;
+    }
     let ready = serde_json::json!({
         "event": "ready",
         "url": url,

@@ -9,7 +9,7 @@ pub fn collection(kind: CollectionType, name: &str, taken: impl Fn(&str) -> bool
     numbered(base, taken)
 }
 
-/// [`collection`] before anybody asked whether it is taken.
+/// The id that a collection of this type and name gets unless it is taken (`docs/wire/records-storage.md` §4).
 pub fn collection_base(kind: CollectionType, name: &str) -> String {
     format!("pbc_{}", crc32fast::hash(format!("{}{name}", kind.as_str()).as_bytes()))
 }

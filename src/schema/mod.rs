@@ -38,6 +38,7 @@ use arc_swap::ArcSwap;
 pub use catalog::Catalog;
 pub use collection::{Collection, CollectionType, LogPolicy};
 pub use field::{Field, FieldKind, FieldType, Modifier};
+pub use ids::collection_base as default_id;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;
 

@@ -1,4 +1,4 @@
-// Crons through the official SDK, the queue of jobs, and the clock of a temporary server (docs/jobs.md, docs/testing.md).
+// Crons through the official SDK, the queue of jobs, and the clock of a temporary server (docs/jobs.md, docs/TESTING.md).
 
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";

@@ -1,4 +1,4 @@
-//! `/api/test/…`: the clock of a temporary server in the hands of a test (`docs/testing.md`). For superusers of
+//! `/api/test/…`: the clock of a temporary server in the hands of a test (`docs/TESTING.md`). For superusers of
 //! `conch serve --temp`; elsewhere nothing is here.
 
 use std::time::{Duration, Instant};
