@@ -5,7 +5,7 @@
 //! - [`cli`]: the command line, one file per subcommand.
 //! - [`http`]: the wire, and nothing but the wire.
 //! - [`app`]: what requests and background tasks share, built once.
-//! - [`realtime`]: live readers of the change log. [`notify`]: scheduled notifications.
+//! - [`realtime`]: live readers of the change log. [`notify`]: scheduled notifications. [`backups`]: copies of everything.
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
@@ -18,6 +18,7 @@
 pub mod address;
 pub mod app;
 pub mod auth;
+pub mod backups;
 pub mod cli;
 pub mod clock;
 pub mod db;

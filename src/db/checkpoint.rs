@@ -7,11 +7,14 @@
 //! overlapping reads that is never the end of the log, so the log would never begin anew. Therefore the writer waits for
 //! the readers of old snapshots: a moment while the log is small, longer and at intervals once it is not (a slow read
 //! holds it up until its timeout). New readers wait for nobody meanwhile.
+//!
+//! While a copy of the database is made (`snapshot.rs`) there is no use in waiting, and nothing is tried. Afterwards what
+//! has piled up is copied beside the writer, however much it is.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -37,6 +40,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(250);
 /// An idle writer copies back this many pages.
 const IDLE: i32 = 64;
+/// So often what has piled up behind a copy is copied beside the writer before it sees to the rest itself.
+const CATCH_UPS: u32 = 16;
 /// Between two looks at a lock that is held.
 const NAP: Duration = Duration::from_micros(200);
 
@@ -53,6 +58,10 @@ pub(super) struct Checkpointer {
     ordered: i32,
     /// It has copied what was left when the log was long enough to begin anew.
     closed_in: bool,
+    /// How often the copier may still run before the log is begun anew, after a copy of the database.
+    catch_ups: u32,
+    /// Copies of the database that are being made.
+    held: Arc<AtomicU32>,
     copier: Copier,
     not_before: Instant,
     /// What the busy handler goes by, in milliseconds: long for another program's write lock, short for readers.
@@ -61,7 +70,7 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     /// Watches the writer's connection and takes over its busy handler.
-    pub(super) fn install(connection: &mut Connection) -> Result<Self> {
+    pub(super) fn install(connection: &mut Connection, held: Arc<AtomicU32>) -> Result<Self> {
         let pages = Arc::new(AtomicI32::new(0));
         let counted = Arc::clone(&pages);
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -80,26 +89,34 @@ impl Checkpointer {
         }))?;
         let copier = Copier::new(connection)?;
         let not_before = Instant::now();
-        Ok(Self { pages, seen: 0, copied: 0, next: STEP, ordered: 0, closed_in: false, copier, not_before, patience })
+        Ok(Self {
+            pages,
+            seen: 0,
+            copied: 0,
+            next: STEP,
+            ordered: 0,
+            closed_in: false,
+            catch_ups: 0,
+            held,
+            copier,
+            not_before,
+            patience,
+        })
     }
 
     pub(super) fn after_commit(&mut self, connection: &Connection) {
-        let pages = self.pages.load(Relaxed);
-        // Everything was copied and SQLite has begun the log anew.
-        if pages < self.seen {
-            (self.copied, self.next, self.ordered, self.closed_in) = (0, STEP, 0, false);
-        }
-        self.seen = pages;
-        match self.copier.result() {
-            // One of the log before would be too large: it only decides who copies.
-            Some(Ok(copied)) => self.copied = copied.max(self.copied).min(pages),
-            Some(Err(error)) => self.failed(&error),
-            None => {}
+        let pages = self.look();
+        if self.held.load(Relaxed) > 0 {
+            self.catch_ups = CATCH_UPS;
+            return;
         }
         if Instant::now() < self.not_before || self.copier.is_busy() {
             return;
         }
         let left = pages - self.copied;
+        if self.catch_up(pages) {
+            return;
+        }
         if pages < self.next {
             if left >= AHEAD && pages - self.ordered >= AHEAD {
                 self.order(pages);
@@ -122,6 +139,31 @@ impl Checkpointer {
         self.next = pages.saturating_add(if self.copied < pages { STEP / 4 } else { STEP });
     }
 
+    /// How many pages there are in the log, and what has become of them.
+    fn look(&mut self) -> i32 {
+        let pages = self.pages.load(Relaxed);
+        // Everything was copied and SQLite has begun the log anew.
+        if pages < self.seen {
+            (self.copied, self.next, self.ordered, self.closed_in) = (0, STEP, 0, false);
+        }
+        self.seen = pages;
+        match self.copier.result() {
+            // One of the log before would be too large: it only decides who copies.
+            Some(Ok(copied)) => self.copied = copied.max(self.copied).min(pages),
+            Some(Err(error)) => self.failed(&error),
+            None => {}
+        }
+        pages
+    }
+
+    /// Has what piled up behind a copy of the database copied beside the writer. False when there is no such thing, or it
+    /// is little enough.
+    fn catch_up(&mut self, pages: i32) -> bool {
+        let is_behind = self.catch_ups > 0 && pages - self.copied >= AHEAD;
+        self.catch_ups = if is_behind { self.catch_ups - 1 } else { 0 };
+        is_behind && self.order(pages)
+    }
+
     /// Has what there is copied beside the writer, if that is possible.
     fn order(&mut self, pages: i32) -> bool {
         self.ordered = pages;
@@ -130,7 +172,11 @@ impl Checkpointer {
 
     /// Nobody has written for a while.
     pub(super) fn when_idle(&mut self, connection: &Connection) {
-        if self.pages.load(Relaxed) - self.copied >= IDLE && Instant::now() >= self.not_before {
+        let pages = self.look();
+        if self.held.load(Relaxed) > 0 || pages - self.copied < IDLE || Instant::now() < self.not_before {
+            return;
+        }
+        if !self.copier.is_busy() && !self.catch_up(pages) {
             self.copy_back(connection);
         }
     }

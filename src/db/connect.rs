@@ -18,7 +18,7 @@ const WRITER_STATEMENTS: usize = 512;
 pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 /// The longest text or blob, and the longest row, in bytes: more than any field may hold, and what a view may ask for.
-const MAX_VALUE: i32 = 128 << 20;
+pub(super) const MAX_VALUE: i32 = 128 << 20;
 
 /// The writable connection.
 pub(super) fn writer(dir: &Path, durability: Durability, register: &[Register]) -> Result<Connection> {

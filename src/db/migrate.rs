@@ -7,9 +7,12 @@ use std::{
 };
 
 use include_dir::{Dir, include_dir};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::connect;
+use super::{
+    connect,
+    copy::{self, Owner},
+};
 use crate::{
     clock::Timestamp,
     error::{Error, Kind, Result},
@@ -20,17 +23,6 @@ static MIGRATIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/migrations
 
 /// The largest write-ahead log that is looked through before a directory is opened, in bytes.
 const MAX_LOG: u64 = 64 << 20;
-
-/// Whose database a `data.db` is, by its tables.
-#[derive(Debug, PartialEq, Eq)]
-enum Owner {
-    /// Nobody's: it is empty.
-    Nobody,
-    /// A program's that we do not know.
-    Stranger,
-    PocketBase,
-    Conch,
-}
 
 struct Migration {
     number: u32,
@@ -99,9 +91,7 @@ fn owner_of_main_file(dir: &Path) -> Option<Owner> {
     if !path.exists() {
         return Some(Owner::Nobody);
     }
-    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags).ok()?;
+    let connection = copy::immutable(&path).ok()?;
     owner(&connection).ok()
 }
 
@@ -125,7 +115,7 @@ fn not_adopted(dir: &Path) -> Error {
     ))
 }
 
-fn owner(connection: &Connection) -> Result<Owner> {
+pub(super) fn owner(connection: &Connection) -> Result<Owner> {
     let has = |table: &str| -> Result<bool> {
         let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
         Ok(connection.query_row(sql, [table], |_| Ok(())).optional()?.is_some())
@@ -154,8 +144,14 @@ fn refuse_collisions(connection: &Connection, dir: &Path) -> Result<()> {
     }
 }
 
-fn applied(connection: &Connection) -> Result<u32> {
+/// The number of the last migration that the database has had.
+pub(super) fn applied(connection: &Connection) -> Result<u32> {
     Ok(connection.query_row("SELECT coalesce(max(number), 0) FROM __conch_migrations", [], |row| row.get(0))?)
+}
+
+/// The number of the newest migration that is known here.
+pub(super) fn newest() -> Result<u32> {
+    Ok(known()?.last().map_or(0, |migration| migration.number))
 }
 
 /// The embedded migrations in order.

@@ -15,11 +15,13 @@
 //! | `checkpoint`, `copier` | when the write-ahead log is copied back, and most of it beside the writer |
 //! | `statistics` | what the query planner knows of the tables |
 //! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
+//! | `snapshot`, `copy` | copying a database of one moment; reading one that nobody writes |
 
 mod budget;
 mod checkpoint;
 mod connect;
 mod copier;
+mod copy;
 mod functions;
 mod group;
 mod image;
@@ -30,6 +32,7 @@ pub mod log;
 mod migrate;
 mod queue;
 mod reader;
+mod snapshot;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -46,7 +49,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
         mpsc,
     },
     thread::{self, JoinHandle},
@@ -55,11 +58,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 pub use connect::{Register, quote_ident};
+pub use copy::{Copy, Depth, Owner};
 pub use lane::Asker;
 pub use log::{Actor, Change, Commit, Kind, LogEntry, Touched};
 use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
 pub use rusqlite::types::Value;
+pub use snapshot::{Moment, copy_file};
 use tokio::sync::{oneshot, watch};
 pub use tx::{ReadTx, Row, WriteTx};
 
@@ -151,6 +156,8 @@ struct Shared {
     epoch_listeners: RwLock<Vec<Listener<Arc<str>>>>,
     /// Asks the writer to see to the planner's statistics and the write-ahead log.
     optimize: AtomicBool,
+    /// Copies of the database that are being made.
+    held: Arc<AtomicU32>,
 }
 
 impl Db {
@@ -179,6 +186,7 @@ impl Db {
             listeners: RwLock::default(),
             epoch_listeners: RwLock::default(),
             optimize: AtomicBool::new(false),
+            held: Arc::default(),
         });
         let queue = Arc::new(Queue::new(options.write_queue));
         let writer = Writer::new(connection, Arc::clone(&shared), Arc::clone(&queue), options.log_retention, lock)?;

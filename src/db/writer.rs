@@ -86,7 +86,7 @@ impl Writer {
         lock: DirectoryLock,
     ) -> Result<Self> {
         let meter = Meter::install(&mut connection, Arc::new(AtomicBool::new(false)))?;
-        let checkpointer = Checkpointer::install(&mut connection)?;
+        let checkpointer = Checkpointer::install(&mut connection, Arc::clone(&shared.held))?;
         let statistics = Statistics::new(&connection)?;
         let may_commit = Arc::new(AtomicBool::new(false));
         let allowed = Arc::clone(&may_commit);

@@ -18,6 +18,14 @@ pub(super) fn load(tx: &ReadTx<'_>, version: u64) -> Result<Catalog> {
     catalog(tx, version, collections)
 }
 
+impl Catalog {
+    /// The collections that a database has, whatever database that is: a copy, for instance. Fails when one cannot be
+    /// read.
+    pub fn stored(tx: &ReadTx<'_>) -> Result<Self> {
+        load(tx, 1)
+    }
+}
+
 /// A snapshot of these collections, with the SQL of the views as the database has it now.
 pub(super) fn catalog(tx: &ReadTx<'_>, version: u64, collections: Vec<Arc<Collection>>) -> Result<Catalog> {
     let any_view = collections.iter().any(|collection| collection.is_view());

@@ -1,0 +1,249 @@
+//! Whether what came out of an archive is a data directory that can be served.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{About, contents};
+use crate::{
+    db::{Copy, Depth, Owner},
+    error::{Error, Result},
+    progress::{Progress, Unit},
+    rules,
+    schema::Catalog,
+};
+
+/// So many problems, and so many missing files, are told one by one.
+const MOST: usize = 20;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// False for a database of PocketBase, which has to be adopted first: then only the database was looked at.
+    pub is_conch: bool,
+    /// The number of its newest migration, and that of this executable's: it may be older, never newer.
+    pub version: u32,
+    pub newest_version: u32,
+    /// Epoch and last number of its change log.
+    pub epoch: String,
+    pub seq: u64,
+    pub collections: usize,
+    /// Files that records name.
+    pub files: u64,
+    /// Those of them that are not there.
+    pub missing: u64,
+    /// What is wrong, in sentences for people, as far as there is room. Nothing: it can be served.
+    pub problems: Vec<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The report, or all that is wrong as one failure.
+    pub fn into_result(self) -> Result<Self> {
+        if self.is_sound() {
+            return Ok(self);
+        }
+        Err(Error::invalid(format!("This backup is not sound: {}", self.problems.join(" "))))
+    }
+
+    fn wrong(&mut self, what: impl Into<String>) {
+        if self.problems.len() < MOST {
+            self.problems.push(what.into());
+        }
+    }
+}
+
+/// Looks at an unpacked backup: the database page by page (at the `depth` that is wanted) and its log, the collections,
+/// and every file that a record names. `about`: what its archive said, which has to be true.
+///
+/// Nothing in `dir` changes, but that write-ahead logs are copied into their databases. Fails as invalid when there is no
+/// database, or one of another program or of a newer Conch. Blocks.
+pub fn verify(dir: &Path, about: Option<&About>, depth: Depth, progress: &Progress) -> Result<Report> {
+    let path = dir.join("data.db");
+    if !path.exists() {
+        return Err(Error::invalid("There is no data.db in it."));
+    }
+    progress.begin("Checking the database", 0, Unit::Items);
+    let copy = Copy::open(&path, &[rules::register])?;
+    let owner = copy.owner()?;
+    let mut report = Report {
+        is_conch: owner == Owner::Conch,
+        version: 0,
+        newest_version: 0,
+        epoch: String::new(),
+        seq: 0,
+        collections: 0,
+        files: 0,
+        missing: 0,
+        problems: copy.problems(depth)?.into_iter().map(|problem| format!("data.db: {problem}.")).collect(),
+    };
+    match owner {
+        Owner::Conch => look_inside(dir, &copy, about, &mut report, progress)?,
+        Owner::PocketBase => {}
+        Owner::Nobody => return Err(Error::invalid("Its database is empty.")),
+        Owner::Stranger => return Err(Error::invalid("Its database is of another program, not of Conch.")),
+    }
+    let logs = dir.join("auxiliary.db");
+    if logs.exists() {
+        match Copy::open(&logs, &[]).and_then(|copy| copy.problems(Depth::Quick)) {
+            Ok(problems) => problems.iter().for_each(|problem| report.wrong(format!("auxiliary.db: {problem}."))),
+            Err(error) => report.wrong(error.message),
+        }
+    }
+    Ok(report)
+}
+
+fn look_inside(dir: &Path, copy: &Copy, about: Option<&About>, report: &mut Report, progress: &Progress) -> Result<()> {
+    (report.version, report.newest_version) = copy.versions()?;
+    if report.version > report.newest_version {
+        return Err(Error::invalid(format!(
+            "It was made by a newer Conch (database version {}, this executable knows {}). Use that version or a newer one.",
+            report.version, report.newest_version
+        )));
+    }
+    // What cannot be read does not have to be compared.
+    if !report.problems.is_empty() {
+        return Ok(());
+    }
+    (report.epoch, report.seq) = copy.head()?;
+    if let Some(about) = about
+        && (&about.epoch, about.seq) != (&report.epoch, report.seq)
+    {
+        report.wrong(format!(
+            "Its log ends with change {} of {}, and the archive says {} of {}.",
+            report.seq, report.epoch, about.seq, about.epoch
+        ));
+    }
+    let catalog = match copy.read(Catalog::stored) {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            report.wrong(format!("Its collections cannot be read: {error}."));
+            return Ok(());
+        }
+    };
+    report.collections = catalog.all().len();
+    // One without `about` may have its files in a bucket: nobody can tell.
+    let is_whole = about.is_some_and(|about| !about.files_elsewhere);
+    let known = about.map_or(0, |about| about.missing);
+    progress.begin("Looking for files", about.map_or(0, |about| about.files), Unit::Items);
+    contents::each_file(copy, &catalog, |key| {
+        report.files += 1;
+        progress.advance(1);
+        if !dir.join("storage").join(key.as_str()).is_file() {
+            report.missing += 1;
+            if is_whole && report.missing <= MOST as u64 && known == 0 {
+                report.wrong(format!("storage/{} is missing.", key.as_str()));
+            }
+        }
+        Ok(())
+    })?;
+    if is_whole && report.missing > known {
+        report.wrong(format!(
+            "{} of {} files that records name are missing; {known} were when it was made.",
+            report.missing, report.files
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        db::{
+            Db,
+            testing::{TempDir, options},
+        },
+        schema::Schema,
+    };
+
+    /// An unpacked backup: the database of a directory with a collection `c` whose record names these files.
+    async fn unpacked(named: &str) -> (TempDir, About) {
+        let (dir, place) = (TempDir::new(), TempDir::new());
+        let db = Db::open(dir.path(), options()).unwrap();
+        let schema = Schema::open(db.clone(), Arc::new(rules::Checker)).unwrap();
+        let fields = json!([{"name": "files", "type": "file", "maxSelect": 9}, {"name": "text", "type": "text"}]);
+        let collection = json!({"id": "ccc", "name": "c", "type": "base", "fields": fields});
+        schema.create(collection.as_object().unwrap().clone()).await.unwrap();
+        let named = named.to_owned();
+        db.write(move |tx| {
+            tx.execute("INSERT INTO `c` (`id`, `files`) VALUES ('r', ?1), ('empty', '[]')", [&named])?;
+            tx.append(crate::db::testing::change("ccc", "r"))
+        })
+        .await
+        .unwrap();
+        let moment = db.copy_to(&place.path().join("data.db"), &mut |_, _| Ok(())).unwrap();
+        db.close().await;
+        let about = About {
+            conch: String::new(),
+            created: String::new(),
+            epoch: moment.epoch,
+            seq: moment.seq,
+            files: 2,
+            missing: 0,
+            files_elsewhere: false,
+        };
+        (place, about)
+    }
+
+    fn look(place: &TempDir, about: Option<&About>) -> Result<Report> {
+        verify(place.path(), about, Depth::Whole, &Progress::default())
+    }
+
+    #[actix_web::test]
+    async fn every_file_that_a_record_names_has_to_be_there() {
+        let (place, about) = unpacked(r#"["a.txt","b.txt"]"#).await;
+        let folder = place.path().join("storage/ccc/r");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("a.txt"), "x").unwrap();
+        let report = look(&place, Some(&about)).unwrap();
+        assert_eq!((report.files, report.missing, report.seq), (2, 1, 1));
+        assert!(report.problems[0].contains("storage/ccc/r/b.txt"), "{report:?}");
+        assert!(report.into_result().unwrap_err().message.contains("b.txt"));
+
+        // It was missing before, is in a bucket, or nobody knows.
+        let missing = About { missing: 1, ..about.clone() };
+        let elsewhere = About { files_elsewhere: true, ..about.clone() };
+        for about in [Some(&missing), Some(&elsewhere), None] {
+            assert!(look(&place, about).unwrap().is_sound(), "{about:?}");
+        }
+        fs::write(folder.join("b.txt"), "x").unwrap();
+        let report = look(&place, Some(&about)).unwrap().into_result().unwrap();
+        assert!(report.is_conch && report.missing == 0 && report.collections > 1, "{report:?}");
+    }
+
+    #[actix_web::test]
+    async fn what_is_wrong_with_a_database_is_told() {
+        let (place, about) = unpacked("[]").await;
+        let path = place.path().join("data.db");
+        let whole = fs::read(&path).unwrap();
+        let other = About { seq: 7, ..about.clone() };
+        assert!(look(&place, Some(&other)).unwrap().problems[0].contains("change 1"));
+        for (sql, told) in [
+            ("INSERT INTO __conch_migrations VALUES (9999, 'future', 0)", "newer Conch"),
+            ("UPDATE _collections SET fields = '{' WHERE name = 'c'", "collections"),
+            ("DROP TABLE __conch_meta; DROP TABLE _collections; DROP TABLE IF EXISTS _migrations", "another program"),
+        ] {
+            fs::write(&path, &whole).unwrap();
+            rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+            let found = look(&place, Some(&about)).and_then(Report::into_result).unwrap_err();
+            assert!(found.to_string().contains(told), "{found}");
+        }
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(look(&place, Some(&about)).and_then(Report::into_result).is_err());
+        fs::write(&path, &whole).unwrap();
+        fs::write(place.path().join("auxiliary.db"), b"nonsense".repeat(100)).unwrap();
+        assert!(look(&place, Some(&about)).unwrap().problems[0].contains("auxiliary.db"));
+        fs::remove_file(&path).unwrap();
+        assert!(look(&place, None).unwrap_err().message.contains("no data.db"));
+    }
+}

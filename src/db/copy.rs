@@ -1,0 +1,171 @@
+//! A database that nobody writes: one that was copied, or came out of an archive.
+//!
+//! Whoever made it may have been anybody. It is looked at as it lies there, without a lock, and nothing in it is run.
+
+use std::{fs, path::Path};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use super::{ReadTx, Register, connect, functions, log, migrate};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::{Error, Kind, Result},
+};
+
+/// Lines of what is wrong that are told.
+const MOST_PROBLEMS: u32 = 20;
+
+/// Whose database it is, by its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody's: it is empty.
+    Nobody,
+    /// A program's that we do not know.
+    Stranger,
+    PocketBase,
+    Conch,
+}
+
+/// How closely a database is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every page, but not whether indexes and tables agree.
+    Quick,
+    Whole,
+}
+
+/// A database file on which nobody works, opened for reading.
+pub struct Copy {
+    connection: Connection,
+    now: Timestamp,
+}
+
+impl Copy {
+    /// Opens the file. A write-ahead log beside it is copied into it first. `functions` as for [`super::Options`].
+    /// Fails as invalid with a text for people when it is no database.
+    pub fn open(path: &Path, register: &[Register]) -> Result<Self> {
+        let refuse = |source: rusqlite::Error| {
+            let message = format!("{} is no database that can be read: {source}.", path.display());
+            Error::new(Kind::Invalid, message).because(source)
+        };
+        settle(path).map_err(refuse)?;
+        let connection = immutable(path).map_err(refuse)?;
+        functions::register(&connection)?;
+        register.iter().try_for_each(|register| register(&connection))?;
+        Ok(Self { connection, now: Clock::system().now() })
+    }
+
+    /// Whose it is. Fails when the file is no database after all: SQLite looks at it with the first question.
+    pub fn owner(&self) -> Result<Owner> {
+        migrate::owner(&self.connection)
+    }
+
+    /// The number of the last migration of ours, and the newest that this executable knows.
+    pub fn versions(&self) -> Result<(u32, u32)> {
+        Ok((migrate::applied(&self.connection)?, migrate::newest()?))
+    }
+
+    /// The epoch of its log, and the number of the last change.
+    pub fn head(&self) -> Result<(String, u64)> {
+        self.read(|tx| Ok((log::epoch(tx)?.unwrap_or_default(), log::last(tx)?)))
+    }
+
+    /// What is wrong with it, in SQLite's words; nothing when all is well.
+    pub fn problems(&self, depth: Depth) -> Result<Vec<String>> {
+        let pragma = match depth {
+            Depth::Quick => "quick_check",
+            Depth::Whole => "integrity_check",
+        };
+        let mut statement = self.connection.prepare(&format!("PRAGMA {pragma}({MOST_PROBLEMS})"))?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    /// Reads it, for as long as that takes.
+    pub fn read<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        f(&ReadTx { connection: &self.connection, now: self.now })
+    }
+}
+
+/// Copies what lies in the write-ahead log into the database.
+fn settle(path: &Path) -> rusqlite::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if fs::metadata(&log).map_or(0, |found| found.len()) == 0 {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = guarded(Connection::open_with_flags(path, flags)?)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Opens a database file that no other program writes, without a lock and without its write-ahead log.
+pub(super) fn immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let path = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    guarded(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?)
+}
+
+/// What a database says may not make the connection do anything but read it.
+fn guarded(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;")?;
+    connection.set_limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH, connect::MAX_VALUE)?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{
+        Db,
+        testing::{TempDir, insert, open, options},
+    };
+
+    #[test]
+    fn a_database_with_a_log_beside_it_is_read_whole() {
+        let (db, dir) = open(options());
+        for id in ["a", "b"] {
+            db.write_blocking(move |tx| insert(tx, id, "x")).unwrap();
+        }
+        let place = TempDir::new();
+        for file in ["data.db", "data.db-wal"] {
+            fs::copy(dir.path().join(file), place.path().join(file)).unwrap();
+        }
+        let copy = Copy::open(&place.path().join("data.db"), &[]).unwrap();
+        assert_eq!(copy.owner().unwrap(), Owner::Conch);
+        let (applied, newest) = copy.versions().unwrap();
+        assert_eq!(applied, newest);
+        assert_eq!(copy.head().unwrap(), (db.epoch().to_string(), 2));
+        assert_eq!(copy.read(crate::db::testing::count).unwrap(), 2);
+        for depth in [Depth::Quick, Depth::Whole] {
+            assert!(copy.problems(depth).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_or_none_is_noticed() {
+        let (db, dir) = open(options());
+        db.write_blocking(|tx| insert(tx, "a", "x")).unwrap();
+        drop::<Db>(db);
+        let place = TempDir::new();
+        let path = place.path().join("data.db");
+        let whole = fs::read(dir.path().join("data.db")).unwrap();
+        let tell = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let copy = Copy::open(&path, &[])?;
+            copy.owner()?;
+            copy.problems(Depth::Whole)
+        };
+        assert!(tell(&whole).unwrap().is_empty());
+        assert!(tell(b"no database at all, but longer than a hundred bytes".repeat(9).as_slice()).is_err());
+        let mut broken = whole.clone();
+        let half = whole.len() / 2;
+        broken[half..half + 8192].fill(0x5a);
+        assert!(tell(&broken).is_err() || !tell(&broken).unwrap().is_empty());
+        assert!(tell(&whole[..half]).is_err() || !tell(&whole[..half]).unwrap().is_empty());
+    }
+}
