@@ -4,10 +4,14 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 
 use super::{
@@ -32,10 +36,34 @@ pub(super) struct Handler {
     pub kind: &'static str,
     pub policy: Policy,
     pub work: Box<dyn Fn(Claimed) -> Work + Send + Sync>,
-    /// The job is there always: the next run is added with the end of the last, or with its beginning.
-    pub recurring: Option<Recurring>,
+    /// Of a cron. There is none of other jobs.
+    pub series: Option<Series>,
     /// Of all kinds.
     pub place: usize,
+}
+
+/// When a cron runs, which may change while it is there.
+pub(super) struct Series {
+    /// The next run is added with the end of the last, or with its beginning. `None`: it has no times now.
+    recurring: ArcSwapOption<Recurring>,
+    /// Counts the changes.
+    version: AtomicU64,
+}
+
+impl Series {
+    pub fn new(recurring: Option<Recurring>) -> Self {
+        Self { recurring: ArcSwapOption::from(recurring.map(Arc::new)), version: AtomicU64::new(0) }
+    }
+
+    pub fn set(&self, recurring: Option<Recurring>) {
+        self.recurring.store(recurring.map(Arc::new));
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Number of the change before which `Handler::recurring` is asked.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
 }
 
 /// How a run ended.
@@ -53,6 +81,11 @@ struct Ended {
 }
 
 impl Handler {
+    /// When it runs by itself, if it does.
+    pub fn recurring(&self) -> Option<Arc<Recurring>> {
+        self.series.as_ref()?.recurring.load_full()
+    }
+
     pub fn lease(&self) -> Duration {
         self.policy.timeout.saturating_add(LEASE_MARGIN)
     }
@@ -120,7 +153,7 @@ impl Handler {
         }
         history::note(tx, self.kind, &ended.run, ended.took, end, why)?;
         if end != End::Failed
-            && let Some(recurring) = &self.recurring
+            && let Some(recurring) = self.recurring()
             && recurring.overlap == Overlap::Skip
             && let Some(scheduled) = ended.run.scheduled()
         {

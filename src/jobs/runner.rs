@@ -21,7 +21,7 @@ use super::{
     history::{self, End},
     pace::Pace,
     recurring::{Overlap, Recurring},
-    run::Handler,
+    run::{Handler, Series},
     store,
 };
 use crate::{clock::Timestamp, db::WriteTx, error::Result};
@@ -100,7 +100,26 @@ impl Runner {
     {
         let concurrency = if overlap == Overlap::Allow { MAX_OVERLAP } else { 1 };
         let policy = Policy { attempts: 4, timeout: Duration::from_secs(300), concurrency, ..Policy::default() };
-        self.register(id, policy, handler, Some(Recurring { cron, missed, overlap }));
+        self.register(id, policy, handler, Some(Series::new(Some(Recurring { cron, missed, overlap }))));
+    }
+
+    /// A cron whose times are told by [`Runner::reschedule`], and which has none until then. Its runs follow on one
+    /// another, and of all times that were missed one is made up for.
+    pub fn cron_later<F, W>(&self, id: &'static str, policy: Policy, handler: F)
+    where
+        F: Fn(Claimed) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        self.register(id, Policy { concurrency: 1, ..policy }, handler, Some(Series::new(None)));
+    }
+
+    /// Gives such a cron other times, or none: then it is not among the crons. Does not block, and does not write: the
+    /// runner sees to it, once it has started.
+    pub fn reschedule(&self, id: &str, cron: Option<Cron>) {
+        let handler = self.inner.handlers.lock().get(id).cloned();
+        let Some(series) = handler.as_ref().and_then(|handler| handler.series.as_ref()) else { return };
+        series.set(cron.map(|cron| Recurring { cron, missed: Missed::Once, overlap: Overlap::Skip }));
+        self.inner.jobs.alarm.set(Timestamp::default());
     }
 
     /// Runs `handler` at minute 0 of every hour; once for all hours that were missed.
@@ -112,7 +131,7 @@ impl Runner {
         self.cron(id, Cron::utc("0 * * * *"), Missed::Once, Overlap::Skip, handler);
     }
 
-    fn register<F, W>(&self, kind: &'static str, policy: Policy, handler: F, recurring: Option<Recurring>)
+    fn register<F, W>(&self, kind: &'static str, policy: Policy, handler: F, series: Option<Series>)
     where
         F: Fn(Claimed) -> W + Send + Sync + 'static,
         W: Future<Output = Result<(), Failure>> + Send + 'static,
@@ -122,15 +141,14 @@ impl Runner {
         });
         let mut handlers = self.inner.handlers.lock();
         let place = handlers.len();
-        let known = handlers.insert(kind, Arc::new(Handler { kind, policy, work, recurring, place }));
+        let known = handlers.insert(kind, Arc::new(Handler { kind, policy, work, series, place }));
         debug_assert!(known.is_none(), "two handlers for {kind}");
     }
 
     /// All crons: the house's by their ids, then those of the wire in its order.
     pub fn crons(&self) -> Vec<CronEntry> {
         let handlers = self.inner.handlers.lock();
-        let mut crons: Vec<_> =
-            handlers.values().filter_map(|handler| Some((handler, handler.recurring.as_ref()?))).collect();
+        let mut crons: Vec<_> = handlers.values().filter_map(|handler| Some((handler, handler.recurring()?))).collect();
         crons.sort_by_key(|(handler, _)| {
             handler.kind.starts_with(WIRE_PREFIX).then_some(handler.place).map_or((0, 0), |place| (1, place))
         });
@@ -143,7 +161,7 @@ impl Runner {
     /// Has a cron run now, besides its series. False when there is none with this id.
     pub async fn run_cron(&self, id: &str) -> Result<bool> {
         let known = self.inner.handlers.lock().get(id).cloned();
-        let Some(handler) = known.filter(|handler| handler.recurring.is_some()) else { return Ok(false) };
+        let Some(handler) = known.filter(|handler| handler.recurring().is_some()) else { return Ok(false) };
         let unique = Some(CALLED.to_owned());
         self.inner.jobs.enqueue(NewJob { unique, ..NewJob::new(handler.kind, serde_json::Value::Null) }).await?;
         Ok(true)
@@ -167,6 +185,7 @@ impl Runner {
             held: HashMap::new(),
             ended: HashMap::new(),
             resume: None,
+            versions: HashMap::new(),
         };
         *started = Some(Started { stop, task: tokio::spawn(shift.work(stopped)) });
     }
@@ -219,6 +238,8 @@ struct Shift {
     ended: HashMap<&'static str, Timestamp>,
     /// When a kind that was too fast may go on.
     resume: Option<Instant>,
+    /// The times of which crons the queue knows.
+    versions: HashMap<&'static str, u64>,
 }
 
 /// A run in progress.
@@ -235,6 +256,10 @@ struct Room {
     free: u32,
     /// When the last run of its series ended.
     ended: Timestamp,
+    /// Of its times.
+    version: u64,
+    /// Whether that is another one than at the last look.
+    renewed: bool,
 }
 
 /// What one look at the queue found.
@@ -279,8 +304,8 @@ impl Shift {
                     handlers.values().map(|handler| (handler.kind, handler.policy.attempts)).collect();
                 let lost = store::recover(tx, &policies)?;
                 for handler in handlers.values() {
-                    if let Some(recurring) = &handler.recurring {
-                        recurring.renew(tx, handler.kind)?;
+                    if handler.series.is_some() {
+                        renew(tx, handler)?;
                     }
                 }
                 Ok(lost)
@@ -300,9 +325,11 @@ impl Shift {
         let rooms: Vec<_> = self.handlers.values().cloned().collect();
         let rooms: Vec<_> = rooms.into_iter().filter_map(|handler| self.room(handler)).collect();
         let held = store::Held::of(self.held.values().map(|held| held.id));
+        let versions: Vec<_> = rooms.iter().map(|room| (room.handler.kind, room.version)).collect();
         let jobs = self.jobs.clone();
         match self.jobs.db.write(move |tx| look(&jobs, tx, &rooms, &held)).await {
             Ok(found) => {
+                self.versions.extend(versions);
                 for (handler, run) in found.runs {
                     self.begin(handler, run);
                 }
@@ -325,7 +352,9 @@ impl Shift {
         let free = handler.policy.concurrency.max(1).saturating_sub(self.running_of(kind));
         let free = self.paces.get_mut(kind).map_or(free, |pace| free.min(pace.permits(Instant::now())));
         let ended = self.ended.get(kind).copied().unwrap_or_default();
-        (free > 0).then_some(Room { handler, free, ended })
+        let version = handler.series.as_ref().map_or(0, Series::version);
+        let renewed = self.versions.get(kind).copied().unwrap_or_default() != version;
+        (free > 0).then_some(Room { handler, free, ended, version, renewed })
     }
 
     fn begin(&mut self, handler: Arc<Handler>, run: store::Run) {
@@ -344,7 +373,7 @@ impl Shift {
             Err(error) => error.id(),
         };
         let Some(held) = self.held.remove(&id) else { return };
-        if held.handler.recurring.is_some() {
+        if held.handler.series.is_some() {
             self.ended.insert(held.handler.kind, self.jobs.db.clock().now());
         }
         if self.running_of(held.handler.kind) + 1 >= held.handler.policy.concurrency {
@@ -380,12 +409,15 @@ impl Shift {
 
 fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -> Result<Found> {
     let mut found = Found::default();
-    for Room { handler, free, ended } in rooms {
+    for Room { handler, free, ended, renewed, .. } in rooms {
         let kind = handler.kind;
         if store::bury_endless(tx, kind, handler.policy.attempts, held)? > 0 {
             tracing::error!(kind, "jobs whose runs never end were buried");
         }
-        if let Some(recurring) = &handler.recurring {
+        if *renewed {
+            renew(tx, handler)?;
+        }
+        if let Some(recurring) = handler.recurring() {
             recurring.ensure(jobs, tx, kind)?;
         }
         let runs = store::claim(tx, kind, handler.lease(), BATCH.min(*free), held)?;
@@ -405,6 +437,14 @@ fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -
     Ok(found)
 }
 
+/// Forgets what an earlier version of a cron's times has in store.
+fn renew(tx: &mut WriteTx<'_>, handler: &Handler) -> Result<()> {
+    match handler.recurring() {
+        Some(recurring) => recurring.renew(tx, handler.kind),
+        None => store::forget_series(tx, handler.kind),
+    }
+}
+
 /// Continues the series of a run that begins, where that does not wait for its end. True when it has missed its time
 /// and is settled.
 fn is_left_out(
@@ -414,7 +454,7 @@ fn is_left_out(
     run: &store::Run,
     free: Timestamp,
 ) -> Result<bool> {
-    let (Some(recurring), Some(scheduled)) = (&handler.recurring, run.scheduled()) else { return Ok(false) };
+    let (Some(recurring), Some(scheduled)) = (handler.recurring(), run.scheduled()) else { return Ok(false) };
     let (kind, now) = (handler.kind, tx.now());
     if run.attempt > 1 {
         return Ok(false);

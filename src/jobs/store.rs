@@ -173,6 +173,14 @@ pub(super) fn forget_series_but(tx: &mut WriteTx<'_>, kind: &str, now: Timestamp
     Ok(())
 }
 
+/// Forgets the series: nothing of it is due any more.
+pub(super) fn forget_series(tx: &mut WriteTx<'_>, kind: &str) -> Result<()> {
+    let sql = "
+        DELETE FROM __conch_jobs WHERE kind = ?1 AND state = 'waiting' AND key >= 'at ' AND key < 'at!' AND attempts = 0";
+    tx.execute(sql, [kind])?;
+    Ok(())
+}
+
 /// Nothing runs yet in this process, which owns the directory: whatever ran has ended with another one. What has been
 /// run often enough there takes the process with it and is buried; the rest waits again. Its attempts count.
 pub(super) fn recover(tx: &mut WriteTx<'_>, policies: &[(&'static str, u32)]) -> Result<usize> {
