@@ -70,7 +70,7 @@ pub use tx::{ReadTx, Row, WriteTx};
 
 use self::{
     lock::DirectoryLock,
-    queue::{Queue, Task},
+    queue::{Place, Queue, Task},
     reader::{Inline, Readers},
     writer::Writer,
 };
@@ -241,7 +241,7 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
-        self.queued(f, false).await
+        self.queued(f, Place::InTurn).await
     }
 
     /// Like [`Db::write`], but alone in its transaction: later writes see its effects on caches and catalog.
@@ -250,7 +250,17 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
-        self.queued(f, true).await
+        self.queued(f, Place::Alone).await
+    }
+
+    /// Like [`Db::write`], for work that nobody waits for: it lets the writes of others pass, though not for long, and
+    /// joins no group that somebody waits for. It should be short, since whoever comes while it runs waits for it.
+    pub async fn write_behind<T, F>(&self, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.queued(f, Place::Behind).await
     }
 
     /// [`Db::write_alone`] for threads that may block. Not from inside a write or an effect of one: that would wait
@@ -265,7 +275,7 @@ impl Db {
         }
         let (reply, answer) = mpsc::sync_channel(1);
         // A caller that is gone is none of the writer's business.
-        self.inner.queue.push(Task::entry(f, true, move |result| drop(reply.send(result))))?;
+        self.inner.queue.push(Task::entry(f, Place::Alone, move |result| drop(reply.send(result))))?;
         answer.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -344,14 +354,14 @@ impl Db {
         let _ = self.inner.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    async fn queued<T, F>(&self, f: F, alone: bool) -> Result<T>
+    async fn queued<T, F>(&self, f: F, place: Place) -> Result<T>
     where
         T: Send + 'static,
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         // A caller that is gone is none of the writer's business.
-        self.inner.queue.push(Task::entry(f, alone, move |result| drop(reply.send(result))))?;
+        self.inner.queue.push(Task::entry(f, place, move |result| drop(reply.send(result))))?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }

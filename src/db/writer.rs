@@ -153,7 +153,7 @@ impl Writer {
 
     /// Commits what is pending: a barrier, or a group up to the next one.
     fn work(&mut self) {
-        if self.pending.front().is_some_and(|entry| entry.alone) {
+        if self.pending.front().is_some_and(|entry| entry.alone()) {
             let barrier = self.pending.pop_front();
             self.singly(barrier.into_iter().collect());
             return self.statistics.follow_schema(&self.connection);
@@ -242,13 +242,17 @@ impl Writer {
             return None;
         }
         if self.pending.is_empty() {
-            self.queue.take(&mut self.pending, GROUP_JOBS - in_group, Duration::ZERO);
+            if in_group == 0 {
+                self.queue.take(&mut self.pending, GROUP_JOBS, Duration::ZERO);
+            } else {
+                self.queue.take_more(&mut self.pending, GROUP_JOBS - in_group);
+            }
         }
-        if self.pending.front()?.alone { None } else { self.pending.pop_front() }
+        if self.pending.front()?.alone() { None } else { self.pending.pop_front() }
     }
 
     fn next_jobs(&mut self) -> Vec<Entry> {
-        let until = self.pending.iter().position(|entry| entry.alone).unwrap_or(self.pending.len());
+        let until = self.pending.iter().position(|entry| entry.alone()).unwrap_or(self.pending.len());
         self.pending.drain(..until).collect()
     }
 

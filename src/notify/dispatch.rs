@@ -48,8 +48,8 @@ const EMAIL_SLOTS: usize = 8;
 /// The same of pushes and webhooks, over all hosts.
 const PUSH_SLOTS: usize = 64;
 const WEBHOOK_SLOTS: usize = 64;
-/// Settlements that are written in one transaction: other writes wait behind them.
-const WRITTEN_AT_ONCE: usize = 64;
+/// Settlements that are written in one transaction: whoever comes meanwhile waits for them, a millisecond or two.
+const WRITTEN_AT_ONCE: usize = 24;
 /// What is on its way has this long to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Latenesses that are remembered for the statistics, by channel.
@@ -209,7 +209,7 @@ async fn settle(desk: &Arc<Desk>, settlements: Arc<[Settlement]>) -> Result<()> 
         return Ok(());
     }
     let records = desk.rooms.records.clone();
-    let settled = desk.rooms.db.write(move |tx| settle::apply(tx, &records, &settlements)).await?;
+    let settled = desk.rooms.db.write_behind(move |tx| settle::apply(tx, &records, &settlements)).await?;
     desk.note(&settled);
     Ok(())
 }

@@ -217,7 +217,7 @@ impl Expander {
         let work = rooms.db.read(move |tx| Work::read(tx, &catalog, &default_zone, &intent, share)).await?;
         let Some(work) = work else { return Ok(()) };
         let (rooms, bells) = (rooms.clone(), self.bells.clone());
-        self.rooms.db.write(move |tx| work.write(tx, &rooms.records, &bells)).await
+        self.rooms.db.write_behind(move |tx| work.write(tx, &rooms.records, &bells)).await
     }
 }
 

@@ -82,7 +82,7 @@ impl Notify {
 
     async fn delete(&self, collection: &'static str, ids: Vec<String>) -> Result<()> {
         let records = self.rooms.records.clone();
-        let delete = self.rooms.db.write(move |tx| {
+        let delete = self.rooms.db.write_behind(move |tx| {
             let mut bulk = records.bulk(tx);
             ids.iter().try_for_each(|id| bulk.delete(collection, id).map(drop))
         });

@@ -50,6 +50,34 @@ async fn a_barrier_is_alone_and_keeps_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_lets_others_pass() {
+    let (db, _dir) = open(options());
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&order);
+    db.on_commit(move |commit| {
+        seen.lock().push(commit.changes.iter().map(|(_, c)| c.record.clone()).collect::<Vec<_>>())
+    });
+    let (release, holder) = hold(&db);
+    let mut writes: Vec<std::pin::Pin<Box<dyn Future<Output = Result<u64>> + Send>>> = Vec::new();
+    for id in ["z1", "a", "z2", "b"] {
+        let (db, job) = (db.clone(), inserting(id));
+        writes.push(if id.starts_with('z') {
+            Box::pin(async move { db.write_behind(job).await })
+        } else {
+            Box::pin(async move { db.write(job).await })
+        });
+    }
+    for write in &mut writes {
+        assert!(write.now_or_never().is_none());
+    }
+    drop(release);
+    holder.await.unwrap();
+    assert!(join_all(writes).await.into_iter().all(|result| result.is_ok()));
+    // None of them is second to anybody in a group: each has its own.
+    assert_eq!(*order.lock(), [vec!["a", "b"], vec!["z1"], vec!["z2"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn effects_and_listeners_run_before_the_acknowledgement() {
     let (db, _dir) = open(options());
     let steps = Arc::new(Mutex::new(Vec::new()));

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Deliveries that are claimed and prepared at once.
-const BATCH: usize = 128;
+const BATCH: usize = 64;
 /// Deliveries that a channel holds at most: on their way, waiting for a slot, waiting to be settled.
 const HELD: usize = 512;
 /// How long a claim holds. Nothing is begun that might outlive it.
@@ -179,7 +179,7 @@ impl Lane {
         let take_over = self.take_over;
         Box::pin(async move {
             let records = desk.rooms.records.clone();
-            let claim = desk.rooms.db.write(move |tx| {
+            let claim = desk.rooms.db.write_behind(move |tx| {
                 let lease = Lease { until: tx.now().plus(LEASE), take_over };
                 let claimed = deliveries::claim(tx, &records, channel, lease, limit, &|id| held.contains(id))?;
                 let full = claimed.deliveries.len() >= limit;
