@@ -421,14 +421,14 @@ fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -
             recurring.ensure(jobs, tx, kind)?;
         }
         let runs = store::claim(tx, kind, handler.lease(), BATCH.min(*free), held)?;
-        let claimed = runs.len();
+        let before = found.runs.len();
         for run in runs {
             if !is_left_out(jobs, tx, handler, &run, *ended)? {
                 found.runs.push((Arc::clone(handler), run));
             }
         }
-        // A kind that is at its limit now is looked at again when one of its runs has ended.
-        if claimed < *free as usize
+        // A kind that is at its limit now is looked at again when one of its runs has ended; what was left out takes no room.
+        if found.runs.len() - before < *free as usize
             && let Some(next) = store::next(tx, kind, held)?
         {
             found.next = Some(found.next.map_or(next, |earlier| earlier.min(next)));

@@ -74,7 +74,8 @@ struct Step {
     deliveries: u64,
     /// There is more to do, now.
     more: bool,
-    /// There will be more to do: intents that are being expanded may still concern somebody.
+    /// There will be more to do: intents that are being expanded may still concern somebody, and what is on its way to
+    /// them may fail and come back.
     later: bool,
 }
 
@@ -91,6 +92,20 @@ macro_rules! pending {
 
 const OF_ACCOUNT: &str = pending!("d.recordRef = ?1 AND d.collectionRef = ?2");
 const OF_ADDRESS: &str = pending!("d.address = ?1 AND d.recordRef = ?2 AND d.address != ''");
+
+/// Whether something is on its way to somebody: if it fails, it comes back.
+macro_rules! on_its_way {
+    ($whose:literal) => {
+        concat!(
+            "SELECT 1 FROM _deliveries d LEFT JOIN _notifications n ON n.id = d.notification WHERE ",
+            $whose,
+            " AND d.state = 'sending' AND coalesce(n.created, '') <= ?3 LIMIT 1"
+        )
+    };
+}
+
+const TO_ACCOUNT: &str = on_its_way!("d.recordRef = ?1 AND d.collectionRef = ?2");
+const TO_ADDRESS: &str = on_its_way!("d.address = ?1 AND d.recordRef = ?2 AND d.address != ''");
 
 const OF_NOTIFICATION: &str = "
     SELECT id FROM _deliveries
@@ -218,15 +233,17 @@ impl Order {
             Selection::Account { collection, record } => {
                 let found = pending(tx, OF_ACCOUNT, rusqlite::params![record, collection, until, BATCH as i64])?;
                 withdraw_all(tx, rooms, &found, &mut step)?;
+                step.later = tx.query_one(TO_ACCOUNT, [record, collection, &until], |_| Ok(()))?.is_some();
             }
             Selection::Address(address) => {
                 let found = pending(tx, OF_ADDRESS, rusqlite::params![address, "", until, BATCH as i64])?;
                 withdraw_all(tx, rooms, &found, &mut step)?;
+                step.later = tx.query_one(TO_ADDRESS, [address, "", &until], |_| Ok(()))?.is_some();
             }
             // Those are many orders of one.
             Selection::Topic(_) | Selection::Schedule(_) => return Ok(step),
         }
-        step.later = tx.query_one(ANY_OPEN, [until], |_| Ok(()))?.is_some();
+        step.later |= tx.query_one(ANY_OPEN, [until], |_| Ok(()))?.is_some();
         if step.more || step.later {
             rooms.jobs.add(tx, &self.job(tx.now())?)?;
         }

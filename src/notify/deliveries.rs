@@ -71,7 +71,9 @@ pub(super) const ITEMS: &str =
 pub(super) const NEXT_DUE: &str =
     "SELECT min(due) FROM _deliveries WHERE state = 'scheduled' AND channel = ?1 AND priority = ?2";
 
-pub(super) const NEXT_LEASE: &str = "SELECT min(lease) FROM _deliveries WHERE state = 'sending'";
+/// SQLite would look for the channel elsewhere, and through all that wait; few are on their way.
+pub(super) const NEXT_LEASE: &str = "
+    SELECT min(lease) FROM _deliveries INDEXED BY idx__deliveries_lease WHERE state = 'sending' AND channel = ?1";
 
 /// Whether anything of a notification is still to come.
 pub(super) const PENDING: &str = "
@@ -208,7 +210,7 @@ pub(super) fn claim(
 
 /// When a channel has something to do next: the earliest that is due, or the end of a lease.
 pub(super) fn next(tx: &ReadTx<'_>, channel: Channel) -> Result<Option<Timestamp>> {
-    let mut next = tx.query_one(NEXT_LEASE, [], earliest)?.flatten();
+    let mut next = tx.query_one(NEXT_LEASE, [channel.as_str()], earliest)?.flatten();
     for priority in Priority::ALL {
         next = [next, next_due(tx, channel, priority)?].into_iter().flatten().min();
     }

@@ -182,7 +182,7 @@ fn part(
 ) -> Result<Part> {
     let batch = Audience { tx, catalog, to: &intent.to }.batch(cursor, most)?;
     let mut reader = Reader::new(tx, catalog.clone(), default_zone);
-    reader.plan_for(intent.clone());
+    reader.plan_for(intent.clone())?;
     let mut part = Part { items: Vec::new(), next: batch.next, over: batch.over };
     for recipient in batch.recipients {
         let name = match &recipient {

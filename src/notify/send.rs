@@ -9,7 +9,7 @@ use super::{
     Notify,
     collections::{NOTIFICATIONS, SCHEDULES, TEMPLATES},
     intent::Intent,
-    stored::{self, Origin},
+    stored,
     who::audience,
 };
 use crate::{
@@ -53,7 +53,7 @@ impl Notify {
         let intent = Arc::new(Intent::parse(body, now)?);
         self.check(intent.clone()).await?;
         let records = self.rooms.records.clone();
-        let write = move |tx: &mut WriteTx<'_>| stored::add(tx, &records, &intent, Origin::default());
+        let write = move |tx: &mut WriteTx<'_>| stored::add(tx, &records, &intent);
         let added = self.rooms.db.write(write).await?;
         let state = added.stage.as_str();
         Ok(Sent { id: added.id, collection: NOTIFICATIONS, state, duplicate: added.duplicate })

@@ -96,16 +96,6 @@ impl Stored {
     }
 }
 
-/// Where a notification comes from, if not from a send.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Origin<'a> {
-    /// Id of the schedule.
-    pub schedule: &'a str,
-    /// Id of the collection, and of the record, whose change set it off.
-    pub collection: &'a str,
-    pub record: &'a str,
-}
-
 /// What has become of an intent that was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
@@ -117,7 +107,7 @@ pub struct Added {
 
 /// Adds an intent, in the caller's transaction: the decision to notify commits with what calls for it. Asked again under
 /// a key that is there already, nothing is added.
-pub fn add(tx: &mut WriteTx<'_>, records: &Records, intent: &Intent, origin: Origin<'_>) -> Result<Added> {
+pub fn add(tx: &mut WriteTx<'_>, records: &Records, intent: &Intent) -> Result<Added> {
     if !intent.key.is_empty() {
         let sql = format!("SELECT id, state FROM {NOTIFICATIONS} WHERE `key` = ?1 AND `key` != ''");
         let known = tx.query_one(&sql, [&intent.key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
@@ -126,13 +116,7 @@ pub fn add(tx: &mut WriteTx<'_>, records: &Records, intent: &Intent, origin: Ori
         }
     }
     let mut columns = intent.columns();
-    let text = |text: &str| Value::Text(text.to_owned());
-    columns.extend([
-        ("state", text(Stage::New.as_str())),
-        ("schedule", text(origin.schedule)),
-        ("sourceCollection", text(origin.collection)),
-        ("sourceRecord", text(origin.record)),
-    ]);
+    columns.push(("state", Value::Text(Stage::New.as_str().to_owned())));
     let id = records.bulk(tx).insert(NOTIFICATIONS, &columns)?;
     Ok(Added { id, stage: Stage::New, duplicate: false })
 }

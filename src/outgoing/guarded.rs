@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Url, redirect};
+use url::Host;
 
 use super::{
     answer::Answer,
@@ -73,10 +74,25 @@ fn admitted(url: &str, allow_private: bool) -> Result<Url, Failure> {
     let url = Url::parse(url).map_err(|error| Failure::new(Hop::Url, format!("no URL: {error}")))?;
     let hop = if matches!(url.scheme(), "http" | "https") && url.has_host() { Hop::Address } else { Hop::Url };
     admit(&url, allowed(allow_private)).map_err(|why| Failure::new(hop, why))?;
-    if url.scheme() == "http" && !allow_private {
+    if url.scheme() == "http" && !(allow_private && is_near(&url)) {
         return Err(Failure::new(Hop::Url, "only https is sent to over the internet"));
     }
     Ok(url)
+}
+
+/// Whether a host is plainly one of this machine or of a private network: what is signed can still be read on the way.
+fn is_near(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => !is_public(ip.into()),
+        Some(Host::Ipv6(ip)) => !is_public(ip.into()),
+        // RFC 6761, 6762, 8375; a name without a dot is nobody's on the internet.
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let ends = [".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".invalid"];
+            !name.contains('.') || ends.iter().any(|end| name.ends_with(end))
+        }
+        None => false,
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +140,8 @@ mod tests {
             (format!("http://127.0.0.1:{port}/"), false, Hop::Address),
             (format!("https://localhost:{port}/"), false, Hop::Address),
             ("http://example.com/".to_owned(), false, Hop::Url),
+            ("http://example.com/".to_owned(), true, Hop::Url),
+            ("http://93.184.215.14/".to_owned(), true, Hop::Url),
             (format!("http://[::ffff:127.0.0.1]:{port}/"), true, Hop::Address),
             (format!("http://2852039166:{port}/"), true, Hop::Address),
             ("http://nobody.invalid/".to_owned(), true, Hop::Resolve),
@@ -131,6 +149,27 @@ mod tests {
             (format!("https://127.0.0.1:{port}/"), true, Hop::Tls),
         ] {
             assert_eq!(hop(post(&url, near).await), expected, "{url} {near}");
+        }
+    }
+
+    #[test]
+    fn only_https_leaves_the_own_network() {
+        for (url, public, private) in [
+            ("https://x.example/", true, true),
+            ("http://x.example/", false, false),
+            ("HTTP://X.EXAMPLE/", false, false),
+            ("http://93.184.215.14/", false, false),
+            ("http://10.1.2.3/", false, true),
+            ("http://[::1]/", false, true),
+            ("http://localhost:80/", false, true),
+            ("http://ntfy/", false, true),
+            ("http://nas.local./", false, true),
+            ("ftp://x.example/", false, false),
+            ("nonsense", false, false),
+            ("", false, false),
+        ] {
+            let checked = [false, true].map(|near| Outgoing::check(url, near).is_ok());
+            assert_eq!(checked, [public, private], "{url}");
         }
     }
 

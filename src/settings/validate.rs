@@ -234,7 +234,7 @@ fn notify(notify: &Notify) -> Issues {
         &fcm.service_account,
         is_service_account,
         "validation_invalid_json",
-        "Has to be the JSON of a service account's key, with client_email, private_key and token_uri.",
+        "Has to be the JSON of a service account's key, with project_id, client_email and private_key.",
     );
     checks
         .field("serviceAccount", [account])
@@ -262,7 +262,8 @@ fn is_service_account(text: &str) -> bool {
         return false;
     };
     let said = |key: &str| account.get(key).and_then(Json::as_str).filter(|value| !value.is_empty());
-    said("client_email").is_some() && said("private_key").is_some() && said("token_uri").is_some_and(is_web)
+    let has_all = ["project_id", "client_email", "private_key"].into_iter().all(|key| said(key).is_some());
+    has_all && said("token_uri").is_none_or(is_web)
 }
 
 fn is_web(text: &str) -> bool {
@@ -391,7 +392,7 @@ mod tests {
             (r#"{"notify":{"defaultZone":"Etc/Unknown"}}"#, vec!["notify.defaultZone validation_unknown_zone"]),
             (
                 concat!(
-                    r#"{"notify":{"fcm":{"serviceAccount":"{\"client_email\":\"a@b.example\",\"private_key\":\"k\","#,
+                    r#"{"notify":{"fcm":{"serviceAccount":"{\"project_id\":\"p\",\"client_email\":\"a@b.example\",\"private_key\":\"k\","#,
                     r#"\"token_uri\":\"https://oauth2.example/token\"}"}}}"#
                 ),
                 vec![],

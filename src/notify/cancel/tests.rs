@@ -81,6 +81,31 @@ async fn an_expansion_stops_where_it_is() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_is_called_back_if_it_fails() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(2, "ann").await;
+    house.add(json!({"to": ["users/ann000001", "zoe@example.com"], "title": "t", "channels": ["email"]})).await;
+    house.expand().await;
+    let became = async |sql: &'static str| house.db.write(move |tx| tx.execute(sql, [])).await.unwrap();
+    became("UPDATE _deliveries SET state = 'sending'").await;
+    for user in ["users/ann000001", "zoe@example.com"] {
+        let order = house.call_back(json!({"user": user})).await;
+        assert_eq!(order, (0, 0, false), "{user}: it may come back");
+    }
+    assert_eq!(house.count("state = 'sending'").await, 2);
+    // Its provider was busy; the job, which is in the queue, asks again.
+    became("UPDATE _deliveries SET state = 'scheduled'").await;
+    for user in ["users/ann000001", "zoe@example.com"] {
+        assert_eq!(house.call_back(json!({"user": user})).await, (0, 1, true), "{user}");
+    }
+    let jobs = house.db.read(|tx| {
+        tx.query_one("SELECT count(*) FROM __conch_jobs WHERE kind = 'notify.cancel'", [], |row| row.get::<_, i64>(0))
+    });
+    assert_eq!(jobs.await.unwrap(), Some(2));
+}
+
+#[tokio::test]
 async fn a_job_ends_what_a_request_began() {
     let dir = TempDir::new();
     let house = House::open(&dir);

@@ -50,6 +50,8 @@ struct Host<J> {
 pub(super) enum Answer {
     /// It answered, whatever it said.
     Well,
+    /// It was not asked after all.
+    Untried,
     Failed,
     /// It asks to be left alone for so long.
     Enough(Duration),
@@ -115,6 +117,9 @@ impl<J> Hosts<J> {
         self.busy = self.busy.saturating_sub(1);
         let host = self.hosts.get_mut(name)?;
         host.busy = host.busy.saturating_sub(1);
+        if answer == Answer::Untried {
+            return None;
+        }
         host.moved = tick;
         match answer {
             Answer::Well => {
@@ -122,6 +127,8 @@ impl<J> Hosts<J> {
                 return None;
             }
             Answer::Failed => host.failures += 1,
+            // Returned above.
+            Answer::Untried => {}
             Answer::Enough(_) => host.failures = FAILURES,
         }
         // Those that were on their way when it opened say nothing new.
@@ -261,6 +268,11 @@ mod tests {
         assert_eq!(hosts.next(opens, tick), None);
         let (back, later) = hosts.ended("a", Answer::Failed, opens, tick).unwrap();
         assert_eq!((back, later), (vec![22], opens.plus(PAUSE * 2)));
+
+        // One that was not sent after all says nothing: the next one probes.
+        hosts.add("a", 23, later).unwrap();
+        assert_eq!(hosts.next(later, tick), Some(("a".into(), 23)));
+        assert!(hosts.ended("a", Answer::Untried, later, tick).is_none());
 
         // It answers again: everything goes.
         for job in 0..3 {

@@ -82,6 +82,8 @@ pub(super) struct Lane {
 #[derive(Debug, Clone)]
 struct Piece {
     delivery: String,
+    /// Which holding of it this belongs to.
+    serial: u64,
     target: usize,
 }
 
@@ -234,7 +236,7 @@ impl Lane {
             let serial = self.serial;
             self.held.insert(id.clone(), Held { serial, work, settlement, lease, open, results: Vec::new() });
             for (target, host) in hosts.iter().enumerate() {
-                if let Err((piece, opens)) = self.hosts.add(host, Piece { delivery: id.clone(), target }, now) {
+                if let Err((piece, opens)) = self.hosts.add(host, Piece { delivery: id.clone(), serial, target }, now) {
                     self.result(&piece, Ended::Deferred(opens));
                 }
             }
@@ -268,13 +270,14 @@ impl Lane {
     }
 
     fn begin(&mut self, host: Box<str>, piece: Piece, now: Timestamp) {
-        let Some(held) = self.held.get(&piece.delivery) else { return };
-        if now.plus(SENDING) > held.lease {
-            // It has waited here for so long (or the clock was set) that it might be taken for lost.
-            self.hosts.ended(&host, Answer::Well, now, Instant::now());
+        let held = self.held.get(&piece.delivery).filter(|held| held.serial == piece.serial);
+        // It has waited here for so long (or the clock was set) that it might be taken for lost.
+        let Some(held) = held.filter(|held| now.plus(SENDING) <= held.lease) else {
+            self.hosts.ended(&host, Answer::Untried, now, Instant::now());
+            self.pace.put_back();
             self.result(&piece, Ended::Deferred(now));
             return;
-        }
+        };
         let (work, target, desk) = (held.work.clone(), piece.target, self.desk.clone());
         let (of, at) = (piece.clone(), host.clone());
         let sending = async move {
@@ -321,7 +324,7 @@ impl Lane {
 
     /// The last result of a delivery settles it.
     fn result(&mut self, piece: &Piece, ended: Ended) {
-        let Some(held) = self.held.get_mut(&piece.delivery) else { return };
+        let Some(held) = self.held.get_mut(&piece.delivery).filter(|held| held.serial == piece.serial) else { return };
         held.results.push((piece.target, ended));
         held.open = held.open.saturating_sub(1);
         if held.open == 0 {

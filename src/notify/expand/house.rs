@@ -88,7 +88,7 @@ impl House {
     pub async fn add(&self, body: Json) -> String {
         let intent = Intent::parse(&object(body), self.clock.now()).unwrap_or_else(|error| panic!("{error}"));
         let records = self.notify.rooms.records.clone();
-        let added = self.db.write(move |tx| stored::add(tx, &records, &intent, stored::Origin::default())).await;
+        let added = self.db.write(move |tx| stored::add(tx, &records, &intent)).await;
         added.unwrap().id
     }
 

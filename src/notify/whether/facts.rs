@@ -14,7 +14,7 @@ use super::Profile;
 use crate::{
     clock::Timestamp,
     db::{ReadTx, Row, quote_ident},
-    error::Result,
+    error::{Kind, Result},
     identity::Caller,
     notify::{
         Channel, collections,
@@ -210,9 +210,10 @@ impl<'a, 'c> Reader<'a, 'c> {
     }
 
     /// What deliveries with a blank `notification` belong to: an intent that is not stored.
-    pub fn plan_for(&mut self, intent: Arc<Intent>) {
-        let condition = intent.unless.as_ref().map_or(Condition::None, |unless| self.condition(unless));
+    pub fn plan_for(&mut self, intent: Arc<Intent>) -> Result<()> {
+        let condition = intent.unless.as_ref().map_or(Ok(Condition::None), |unless| self.condition(unless))?;
         self.intents.insert(String::new(), Known { condition, ..Known::not(Intended::There(intent)) });
+        Ok(())
     }
 
     /// The facts of these, in their order. Those in the batch that are on their way do not count for each other's caps:
@@ -290,7 +291,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             Some(unless) => Some(unless.clone()),
             None => self.unless_of_schedule(row)?,
         };
-        let condition = unless.map_or(Condition::None, |unless| self.condition(&unless));
+        let condition = unless.map_or(Ok(Condition::None), |unless| self.condition(&unless))?;
         let set_off = row.text("sourceRecord").is_some_and(|record| !record.is_empty());
         Ok(Known { intent: Intended::There(Arc::new(intent)), condition, source: self.source(row)?, set_off })
     }
@@ -318,11 +319,14 @@ impl<'a, 'c> Reader<'a, 'c> {
         Ok((!filter.is_empty()).then(|| Unless { collection, record, filter: filter.to_owned() }))
     }
 
-    /// Judged with all rights, on the record as it is now.
-    fn condition(&self, unless: &Unless) -> Condition {
-        self.try_condition(unless).unwrap_or_else(|error| {
-            Condition::Unjudged(format!("Its cancel condition cannot be judged: {}", error.message))
-        })
+    /// Judged with all rights, on the record as it is now. Fails where a later try may succeed.
+    fn condition(&self, unless: &Unless) -> Result<Condition> {
+        match self.try_condition(unless) {
+            Err(error) if error.kind == Kind::Invalid => {
+                Ok(Condition::Unjudged(format!("Its cancel condition cannot be judged: {}", error.message)))
+            }
+            judged => judged,
+        }
     }
 
     fn try_condition(&self, unless: &Unless) -> Result<Condition> {

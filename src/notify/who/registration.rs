@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     error::{Error, Issues, Leaf, Result},
     notify::how::webpush::Keys,
-    outgoing::Outgoing,
+    outgoing::{Hop, Outgoing},
     random,
 };
 
@@ -192,15 +192,13 @@ fn target(from: &Map<String, Json>, name: &str, allow_private: bool, issues: &mu
     let wrong = |words: String| Leaf::new("validation_invalid_url", words);
     let leaf = match Url::parse(text) {
         Err(error) => Some(wrong(format!("Must be a URL: {error}."))),
-        Ok(url) if url.scheme() != "https" && !(allow_private && url.scheme() == "http") => {
-            Some(wrong("Must be an https URL.".to_owned()))
-        }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             Some(wrong("Must have no user name and no password.".to_owned()))
         }
-        Ok(_) => Outgoing::check(text, allow_private)
-            .err()
-            .map(|failure| Leaf::new("validation_private_address", format!("Cannot be sent to: {failure}."))),
+        Ok(_) => Outgoing::check(text, allow_private).err().map(|failure| match failure.hop {
+            Hop::Url => wrong(format!("Must be an https URL: {failure}.")),
+            _ => Leaf::new("validation_private_address", format!("Cannot be sent to: {failure}.")),
+        }),
     };
     if let Some(leaf) = leaf {
         issues.insert(name, leaf);

@@ -89,7 +89,9 @@ impl Notify {
         };
         let gone = matches!(tried.outcome, Outcome::Gone(_));
         let removed = gone && self.forget_device(id).await?;
-        Ok(told(&tried, removed))
+        // What stands in a private network is not for everybody to read through us.
+        let answers = caller.is_superuser() || !self.rooms.settings.current().notify.allow_private;
+        Ok(told(&tried, removed, answers))
     }
 
     async fn device(&self, id: &str) -> Result<Option<(String, String, Device)>> {
@@ -116,13 +118,15 @@ fn letter() -> Letter {
     }
 }
 
-fn told(tried: &Tried, removed: bool) -> Json {
+/// `answers`: what the provider said is told, too.
+fn told(tried: &Tried, removed: bool, answers: bool) -> Json {
     let (outcome, message, retry_after) = match &tried.outcome {
         Outcome::Sent { receipt } => ("sent", receipt.clone().unwrap_or_default(), None),
         Outcome::Gone(why) => ("gone", why.clone(), None),
         Outcome::Refused(why) => ("refused", why.clone(), None),
         Outcome::Later { why, retry_after } => ("later", why.clone(), *retry_after),
     };
+    let message = if answers || tried.status.is_none() { message } else { String::new() };
     let until = tried.steps.iter().position(|step| Some(*step) == tried.failed).unwrap_or(tried.steps.len());
     let steps = tried.steps.iter().take(until + 1).enumerate();
     let steps: Vec<Json> = steps.map(|(index, step)| json!({ "step": step, "ok": index < until })).collect();
@@ -162,11 +166,16 @@ mod tests {
     #[test]
     fn what_is_told_ends_with_the_step_that_failed() {
         let steps = &["a", "b", "c"];
-        let told = told(&Tried::later(steps, "b", "words", Some(Duration::from_secs(5))), false);
+        let told = told(&Tried::later(steps, "b", "words", Some(Duration::from_secs(5))), false, true);
         assert_eq!(told["steps"], json!([{"step": "a", "ok": true}, {"step": "b", "ok": false}]));
         assert_eq!((&told["failed"], &told["retryAfter"], &told["outcome"]), (&json!("b"), &json!(5), &json!("later")));
         let sent = Tried { steps, ..Tried::of(Outcome::Sent { receipt: None }) };
-        let told = super::told(&sent, false);
+        let told = super::told(&sent, false, true);
         assert_eq!((&told["ok"], told["steps"].as_array().unwrap().len()), (&json!(true), 3));
+        let answered = Tried { status: Some(403), ..Tried::refused(steps, "c", "internal words") };
+        for (answers, message) in [(true, "internal words"), (false, "")] {
+            let told = super::told(&answered, false, answers);
+            assert_eq!((&told["message"], &told["status"]), (&json!(message), &json!(403)));
+        }
     }
 }
