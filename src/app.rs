@@ -37,6 +37,8 @@ pub struct Config {
     pub temporary: bool,
     /// Changes that the log keeps at least; 0 keeps all.
     pub log_retention: u64,
+    /// Bytes that should stay free on the disk.
+    pub disk_reserve: u64,
     /// Takes over a copied PocketBase database; otherwise one is refused.
     pub adopt: bool,
     pub thumbs: files::Effort,
@@ -57,6 +59,7 @@ impl Config {
             password_cost: Cost::default(),
             temporary: false,
             log_retention: defaults.log_retention,
+            disk_reserve: defaults.disk_reserve,
             adopt: false,
             thumbs: files::Effort::default(),
             capture_mail: false,
@@ -98,6 +101,7 @@ impl App {
                 clock: config.clock.clone(),
                 query_timeout: config.query_timeout,
                 log_retention: config.log_retention,
+                disk_reserve: config.disk_reserve,
                 adopt: config.adopt,
                 functions: vec![rules::register],
                 ..db::Options::default()

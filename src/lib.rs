@@ -9,8 +9,8 @@
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
-//! - [`outgoing`]: connections to others. [`error`], [`clock`], [`life`], [`progress`], [`random`], [`threads`], [`memory`], [`address`],
-//!   [`entities`]: what everybody stands on.
+//! - [`outgoing`]: connections to others. [`error`], [`clock`], [`life`], [`progress`], [`measure`], [`random`], [`threads`], [`memory`],
+//!   [`address`], [`entities`]: what everybody stands on.
 //!
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
 //! specification that comments cite.
@@ -30,6 +30,7 @@ pub mod identity;
 pub mod jobs;
 pub mod life;
 pub mod mail;
+pub mod measure;
 pub mod memory;
 pub mod notify;
 pub mod outgoing;

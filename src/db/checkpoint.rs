@@ -170,6 +170,12 @@ impl Checkpointer {
         self.copier.start()
     }
 
+    /// Pages in the log after the last commit, and those of them that are in the database.
+    pub(super) fn pages(&self) -> (i32, i32) {
+        let pages = self.pages.load(Relaxed);
+        (pages, self.copied.clamp(0, pages.max(0)))
+    }
+
     /// Nobody has written for a while.
     pub(super) fn when_idle(&mut self, connection: &Connection) {
         let pages = self.look();

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 pub type Register = fn(&Connection) -> rusqlite::Result<()>;
 
 pub(super) const FILE: &str = "data.db";
+pub(super) const WAL: &str = "data.db-wal";
 /// Prepared statements kept per connection: one per distinct SQL text.
 const READER_STATEMENTS: usize = 256;
 const WRITER_STATEMENTS: usize = 512;

@@ -89,6 +89,11 @@ impl Lane {
         waited.await.map_err(|_| Error::busy(RETRY_AFTER))?.map_err(|_: tokio::sync::AcquireError| closed())
     }
 
+    /// Reads that have a place, and reads that wait for one.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.size.saturating_sub(self.places.available_permits()), self.waiting.load(Relaxed))
+    }
+
     /// Nobody gets a place any more.
     pub(super) fn close(&self) {
         self.places.close();

@@ -13,6 +13,8 @@
 //! | `tx` | what code may do inside a transaction |
 //! | `log`, `image`, `ledger` | the change log, its before-images, what changed when |
 //! | `checkpoint`, `copier` | when the write-ahead log is copied back, and most of it beside the writer |
+//! | `space` | whether the disk has room, and what becomes of writes when it has not |
+//! | `meters` | what is counted, for whoever runs the server |
 //! | `statistics` | what the query planner knows of the tables |
 //! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
 //! | `snapshot`, `copy` | copying a database of one moment; reading one that nobody writes |
@@ -29,10 +31,12 @@ mod lane;
 mod ledger;
 mod lock;
 pub mod log;
+mod meters;
 mod migrate;
 mod queue;
 mod reader;
 mod snapshot;
+mod space;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -61,17 +65,21 @@ pub use connect::{Register, quote_ident};
 pub use copy::{Copy, Depth, Owner};
 pub use lane::Asker;
 pub use log::{Actor, Change, Commit, Kind, LogEntry, Touched};
+pub use meters::Stats;
 use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
 pub use rusqlite::types::Value;
 pub use snapshot::{Moment, copy_file};
+pub use space::Room;
 use tokio::sync::{oneshot, watch};
 pub use tx::{ReadTx, Row, WriteTx};
 
 use self::{
     lock::DirectoryLock,
-    queue::{Place, Queue, Task},
+    meters::Meters,
+    queue::{Entry, Place, Queue, Task},
     reader::{Inline, Readers},
+    space::Space,
     writer::Writer,
 };
 use crate::{
@@ -105,6 +113,8 @@ pub struct Options {
     pub write_queue: usize,
     /// The newest changes that the log keeps at least; older ones go. 0 keeps all.
     pub log_retention: u64,
+    /// Bytes that should stay free on the disk: with less nothing should be added ([`Db::room`]).
+    pub disk_reserve: u64,
     /// Turns a PocketBase database into ours instead of refusing it: for the copy that an import made.
     pub adopt: bool,
     /// SQL functions of the rooms above, for every connection. The mathematical ones are always there.
@@ -121,6 +131,7 @@ impl Default for Options {
             inline_budget: Duration::from_millis(4),
             write_queue: 1024,
             log_retention: 1_000_000,
+            disk_reserve: 64 << 20,
             adopt: false,
             functions: Vec::new(),
         }
@@ -158,6 +169,8 @@ struct Shared {
     optimize: AtomicBool,
     /// Copies of the database that are being made.
     held: Arc<AtomicU32>,
+    meters: Meters,
+    space: Space,
 }
 
 impl Db {
@@ -187,6 +200,8 @@ impl Db {
             epoch_listeners: RwLock::default(),
             optimize: AtomicBool::new(false),
             held: Arc::default(),
+            meters: Meters::default(),
+            space: Space::new(dir, options.disk_reserve),
         });
         let queue = Arc::new(Queue::new(options.write_queue));
         let writer = Writer::new(connection, Arc::clone(&shared), Arc::clone(&queue), options.log_retention, lock)?;
@@ -223,7 +238,10 @@ impl Db {
     {
         match self.inner.shared.readers.inline(&f) {
             Inline::Done(result) => result,
-            Inline::HandOver => self.inner.shared.readers.slow(asker, f).await,
+            Inline::HandOver => {
+                self.inner.shared.meters.handed_over.add(1);
+                self.inner.shared.readers.slow(asker, f).await
+            }
         }
     }
 
@@ -275,7 +293,7 @@ impl Db {
         }
         let (reply, answer) = mpsc::sync_channel(1);
         // A caller that is gone is none of the writer's business.
-        self.inner.queue.push(Task::entry(f, Place::Alone, move |result| drop(reply.send(result))))?;
+        self.inner.push(Task::entry(f, Place::Alone, move |result| drop(reply.send(result))))?;
         answer.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -347,6 +365,44 @@ impl Db {
         self.write(|_| Ok(())).await
     }
 
+    /// How much room the disk has, as the writer saw it within the last second. When it is scarce, whoever would add
+    /// something should be refused; when it is full, every write is.
+    pub fn room(&self) -> Room {
+        self.inner.shared.space.room()
+    }
+
+    /// Writes a few bytes that mean nothing, and tells whether they have been committed.
+    pub async fn try_writing(&self) -> Result<()> {
+        self.write(writer::leave_a_mark).await
+    }
+
+    /// How it stands, in numbers. Reads no data; looks at the sizes of files.
+    pub fn stats(&self) -> Stats {
+        let (shared, dir) = (&self.inner.shared, &self.inner.dir);
+        let meters = &shared.meters;
+        // Their sizes are asked for by name: opening them would be wrong (see above).
+        let size = |name: &str| dir.join(name).metadata().map_or(0, |file| file.len());
+        let pages = |pages: &std::sync::atomic::AtomicI32| u64::try_from(pages.load(Relaxed)).unwrap_or(0);
+        let (slow_running, slow_waiting) = shared.readers.slow_reads();
+        Stats {
+            queued: self.inner.queue.len(),
+            queue_capacity: self.inner.queue.capacity(),
+            refused: meters.refused.get(),
+            groups: meters.groups.tally(),
+            commits: meters.commits.tally(),
+            failed_commits: meters.failed.get(),
+            database_bytes: size(connect::FILE),
+            wal_bytes: size(connect::WAL),
+            wal_pages: pages(&meters.wal_pages),
+            wal_copied_pages: pages(&meters.wal_copied),
+            log_last: *shared.watch.borrow(),
+            log_oldest: meters.oldest.load(Relaxed),
+            slow_reads: meters.handed_over.get(),
+            slow_running,
+            slow_waiting,
+        }
+    }
+
     /// Finishes queued writes, checkpoints and closes. Later calls fail as busy.
     pub async fn close(&self) {
         self.inner.queue.close();
@@ -361,12 +417,23 @@ impl Db {
     {
         let (reply, answer) = oneshot::channel();
         // A caller that is gone is none of the writer's business.
-        self.inner.queue.push(Task::entry(f, place, move |result| drop(reply.send(result))))?;
+        self.inner.push(Task::entry(f, place, move |result| drop(reply.send(result))))?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
 
 impl Inner {
+    fn push(&self, entry: Entry) -> Result<()> {
+        if self.shared.space.is_full() {
+            return Err(space::refusal());
+        }
+        let pushed = self.queue.push(entry);
+        if pushed.is_err() {
+            self.shared.meters.refused.add(1);
+        }
+        pushed
+    }
+
     fn is_writer(&self) -> bool {
         self.writer.lock().as_ref().is_some_and(|writer| writer.thread().id() == thread::current().id())
     }

@@ -128,6 +128,15 @@ impl Queue {
         Self { capacity: capacity.max(1), state: Mutex::default(), arrived: Condvar::new() }
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Jobs that wait.
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
     /// Fails as busy when the queue is full or closed.
     pub(super) fn push(&self, entry: Entry) -> Result<()> {
         let mut state = self.state.lock();

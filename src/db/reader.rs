@@ -127,6 +127,11 @@ impl Readers {
         self.pooled(None, f)
     }
 
+    /// Reads that run in the slow lane, and that wait for it.
+    pub(super) fn slow_reads(&self) -> (usize, usize) {
+        self.lane.load()
+    }
+
     /// Every connection makes the plans of its statements anew before its next read: the planner knows more than before.
     pub(super) fn plan_anew(&self) {
         self.source.plans.fetch_add(1, Relaxed);

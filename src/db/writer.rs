@@ -26,11 +26,12 @@ use super::{
     lock::DirectoryLock,
     log, panic_error,
     queue::{Entry, Found, Queue},
+    space,
     statistics::{self, Statistics, Step},
 };
 use crate::{
     clock::Timestamp,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
 };
 
 /// Jobs in one transaction.
@@ -42,6 +43,8 @@ const GROUP_TIME: Duration = Duration::from_millis(if cfg!(test) { 60_000 } else
 const GROUP_ATTEMPTS: u32 = 3;
 /// How often an idle writer looks after the log and for foreign writes.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often it tries whether a full disk takes a write again.
+const RETRY_FULL: Duration = Duration::from_millis(200);
 /// Entries over the retention that are worth a pruning transaction, and the most that one removes.
 const PRUNE_AT: u64 = 1000;
 const PRUNE_STEP: u64 = 2000;
@@ -65,6 +68,8 @@ pub(super) struct Writer {
     data_version: i64,
     /// Taken from the queue, not yet in a group.
     pending: VecDeque<Entry>,
+    /// Whether the last attempt found no room on the disk.
+    met_full_disk: bool,
     /// Released last.
     _lock: DirectoryLock,
 }
@@ -108,6 +113,7 @@ impl Writer {
             oldest,
             data_version,
             pending: VecDeque::new(),
+            met_full_disk: false,
             _lock: lock,
         })
     }
@@ -116,8 +122,9 @@ impl Writer {
     pub(super) fn run(mut self) {
         let _abandon = AbandonOnDrop(Arc::clone(&self.queue));
         loop {
+            let patience = if self.shared.space.is_full() { RETRY_FULL } else { IDLE };
             let found = if self.pending.is_empty() {
-                self.queue.take(&mut self.pending, GROUP_JOBS, IDLE)
+                self.queue.take(&mut self.pending, GROUP_JOBS, patience)
             } else {
                 Found::Jobs
             };
@@ -143,12 +150,36 @@ impl Writer {
                 }
                 Found::Closed => break,
             }
+            self.look_after_space(found == Found::Nothing);
+            self.tell_meters();
         }
         self.shared.readers.close();
         let closing = Instant::now();
         self.statistics.ask_now();
         while closing.elapsed() < statistics::FAREWELL && self.refresh_statistics(false) {}
         self.checkpointer.finish(&self.connection);
+    }
+
+    /// Whether the disk has room, and has it again.
+    fn look_after_space(&mut self, idle: bool) {
+        self.shared.space.look();
+        if idle && self.shared.space.is_full() {
+            self.try_space();
+        }
+    }
+
+    /// Finds out whether the disk takes any write at all.
+    fn try_space(&mut self) {
+        let tried = self.own_transaction(leave_a_mark);
+        let full = tried.is_err_and(|error| error.kind == Kind::StorageFull);
+        self.shared.space.tried(full);
+    }
+
+    fn tell_meters(&self) {
+        let (meters, (pages, copied)) = (&self.shared.meters, self.checkpointer.pages());
+        meters.wal_pages.store(pages, Relaxed);
+        meters.wal_copied.store(copied, Relaxed);
+        meters.oldest.store(self.oldest, Relaxed);
     }
 
     /// Commits what is pending: a barrier, or a group up to the next one.
@@ -178,6 +209,11 @@ impl Writer {
     /// Each job in a transaction of its own, so that one that cannot be committed harms no other.
     fn singly(&mut self, jobs: Vec<Entry>) {
         for entry in jobs {
+            // What does not fit now will not fit for the next one either.
+            if self.shared.space.is_full() {
+                answer(entry, Err(space::refusal()));
+                continue;
+            }
             // A job alone is answered by its first attempt, whatever happens.
             if let Attempt::Again { jobs, .. } = self.attempt(vec![entry], false) {
                 for entry in jobs {
@@ -187,9 +223,20 @@ impl Writer {
         }
     }
 
-    /// Runs `jobs` (and, when `open`, those that are pending) in one transaction, commits and answers them.
+    /// [`Writer::attempt_once`], after which it is known whether the disk is full.
     fn attempt(&mut self, jobs: Vec<Entry>, open: bool) -> Attempt {
+        self.met_full_disk = false;
+        let attempt = self.attempt_once(jobs, open);
+        if self.met_full_disk {
+            self.try_space();
+        }
+        attempt
+    }
+
+    /// Runs `jobs` (and, when `open`, those that are pending) in one transaction, commits and answers them.
+    fn attempt_once(&mut self, jobs: Vec<Entry>, open: bool) -> Attempt {
         if let Err(error) = self.statement("BEGIN IMMEDIATE") {
+            self.met_full_disk |= is_full(&error);
             let jobs = if open { self.next_jobs() } else { jobs };
             answer_all(jobs, || begin_error(&error));
             return Attempt::Done;
@@ -210,6 +257,7 @@ impl Writer {
                 let error = result.err().unwrap_or_else(|| {
                     Error::internal(anyhow::anyhow!("a write went on after its transaction had been rolled back"))
                 });
+                self.met_full_disk |= error.kind == Kind::StorageFull;
                 answer(entry, Err(error));
                 let jobs = ran.into_iter().map(|(entry, _)| entry).chain(again).collect();
                 return Attempt::Again { jobs, together: true };
@@ -221,6 +269,9 @@ impl Writer {
         } else if let Err(error) = self.commit() {
             self.roll_back();
             self.rebase();
+            self.shared.meters.failed.add(1);
+            // Of a group, each gets another chance before that counts.
+            self.met_full_disk |= alone && is_full(&error);
             if alone {
                 answer_all(ran.into_iter().map(|(entry, _)| entry).collect(), || commit_error(&error));
                 return Attempt::Done;
@@ -228,6 +279,8 @@ impl Writer {
             let jobs = ran.into_iter().map(|(entry, _)| entry).collect();
             return Attempt::Again { jobs, together: false };
         } else {
+            self.shared.meters.groups.note(ran.len() as u64);
+            self.shared.meters.commits.note(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
             self.announce(group.committed(), now);
         }
         for (entry, result) in ran {
@@ -474,6 +527,19 @@ fn contain(what: &str, f: impl FnOnce()) {
         let error = panic_error(panic);
         tracing::error!(%error, "{what} panicked");
     }
+}
+
+/// The smallest write that reaches the disk: what it writes means nothing.
+pub(super) fn leave_a_mark(tx: &mut WriteTx<'_>) -> Result<()> {
+    let sql = "INSERT INTO __conch_meta (key, value) VALUES ('mark', ?1)
+               ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    // SQLite does not write what is there already.
+    let mark = crate::random::string(crate::random::LOWER_ALPHANUMERIC, 8);
+    tx.execute(sql, [mark]).map(drop)
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }
 
 /// The same failure for each of several jobs.

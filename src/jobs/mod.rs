@@ -17,6 +17,7 @@
 //! | `policy`, `pace` | how often, how long, how many at once, how fast, how soon again |
 //! | `recurring` | series: what follows on a run, what was missed, what overlaps |
 //! | `history` | what became of runs |
+//! | `stats` | how the queue stands, in numbers |
 //! | `desk` | what a superuser sees of the queue, and may do to it |
 //! | `runner`, `run` | claiming; one run of one job |
 
@@ -29,6 +30,7 @@ mod policy;
 mod recurring;
 mod run;
 mod runner;
+mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,7 @@ pub use self::{
     policy::{Failure, Policy, Rate},
     recurring::Overlap,
     runner::{CronEntry, Runner},
+    stats::{Count, Stats},
 };
 use crate::{
     clock::Timestamp,

@@ -167,6 +167,11 @@ impl Runner {
         Ok(true)
     }
 
+    /// What is handled here.
+    pub(super) fn kinds(&self) -> Vec<&'static str> {
+        self.inner.handlers.lock().keys().copied().collect()
+    }
+
     /// Begins to run jobs, as a task of the current runtime. Does nothing when it has begun already.
     pub fn start(&self) {
         let mut started = self.inner.started.lock();
@@ -192,7 +197,7 @@ impl Runner {
 
     /// Whether no job of a kind that is handled here is due or runs.
     pub async fn is_idle(&self) -> Result<bool> {
-        let kinds: Vec<_> = self.inner.handlers.lock().keys().copied().collect();
+        let kinds = self.kinds();
         let clock = self.inner.jobs.db.clock().clone();
         let read = self.inner.jobs.db.read(move |tx| {
             let now = clock.now();

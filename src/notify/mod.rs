@@ -57,6 +57,7 @@ pub use self::{
     channel::Channel,
     delivery::{Priority, State},
     receipts::Event,
+    stats::Stats,
     token::{Grant, Links},
     who::Recipient,
 };

@@ -11,7 +11,7 @@ use crate::error::Result;
 pub(super) const COUNTS: &str = "SELECT channel, state, count(*) FROM _deliveries GROUP BY channel, state";
 
 /// All channels together, and each.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     pub total: u64,
@@ -23,7 +23,7 @@ pub struct Stats {
     pub oldest_due: String,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OfChannel {
     pub total: u64,
@@ -35,7 +35,7 @@ pub struct OfChannel {
     pub lateness: Option<Lateness>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Lateness {
     pub p50: u64,
     pub p99: u64,
@@ -43,6 +43,11 @@ pub struct Lateness {
 }
 
 impl Notify {
+    /// How many changes of the log schedules have not followed yet.
+    pub fn log_behind(&self) -> u64 {
+        self.schedules.behind()
+    }
+
     /// Counts every delivery that is kept.
     pub async fn stats(&self) -> Result<Stats> {
         let read = self.rooms.db.read(|tx| {

@@ -14,6 +14,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::measure::Counter;
+
 /// A client that has so much unsent is dropped, to come back and resume.
 const MAX_WAITING_BYTES: usize = 4 << 20;
 const MAX_WAITING: usize = 16_384;
@@ -61,9 +63,24 @@ struct Outbox {
     floor: u64,
 }
 
-/// Memory that waits at all clients together, in bytes.
+/// What waits at all clients together.
 #[derive(Default)]
-pub struct Backlog(AtomicUsize);
+pub struct Backlog {
+    /// In bytes.
+    waiting: AtomicUsize,
+    /// Clients that did not keep up and were dropped, since the start.
+    dropped: Counter,
+}
+
+impl Backlog {
+    pub fn bytes(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+}
 
 /// One event on its way, shared by all who are told it under the same topic. Its frame lacks only the client's id.
 #[derive(Debug)]
@@ -123,8 +140,8 @@ impl Outbox {
     fn count(&mut self, backlog: &Backlog) {
         let share = self.share.saturating_sub(FREE);
         if share > self.counted + FREE / 4 || share + FREE / 4 < self.counted || share == 0 && self.counted > 0 {
-            backlog.0.fetch_add(share, Ordering::Relaxed);
-            backlog.0.fetch_sub(self.counted, Ordering::Relaxed);
+            backlog.waiting.fetch_add(share, Ordering::Relaxed);
+            backlog.waiting.fetch_sub(self.counted, Ordering::Relaxed);
             self.counted = share;
         }
     }
@@ -168,9 +185,10 @@ impl Client {
         outbox.count(&self.backlog);
         let too_much = outbox.bytes > MAX_WAITING_BYTES
             || outbox.len() > MAX_WAITING
-            || outbox.counted > 0 && self.backlog.0.load(Ordering::Relaxed) > MAX_BACKLOG;
+            || outbox.counted > 0 && self.backlog.waiting.load(Ordering::Relaxed) > MAX_BACKLOG;
         drop(outbox);
         if too_much {
+            self.backlog.dropped.add(1);
             tracing::debug!(client = &*self.id, "a realtime client does not keep up and is dropped");
             return self.end_at_once();
         }
@@ -248,7 +266,7 @@ impl Client {
     }
 
     fn empty(&self, outbox: &mut Outbox) {
-        self.backlog.0.fetch_sub(outbox.counted, Ordering::Relaxed);
+        self.backlog.waiting.fetch_sub(outbox.counted, Ordering::Relaxed);
         *outbox = Outbox::default();
     }
 
@@ -291,7 +309,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.backlog.0.fetch_sub(self.outbox.get_mut().counted, Ordering::Relaxed);
+        self.backlog.waiting.fetch_sub(self.outbox.get_mut().counted, Ordering::Relaxed);
     }
 }
 
@@ -356,7 +374,7 @@ mod tests {
             assert_eq!(poll(&client), Poll::Ready(None));
             client.send(event("late"));
             assert_eq!(client.outbox.lock().bytes, 0);
-            assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
+            assert_eq!(backlog.waiting.load(Ordering::Relaxed), 0);
         }
     }
 
@@ -368,14 +386,14 @@ mod tests {
         let big = event(&"x".repeat(3 << 20));
         for client in &clients {
             client.send(big.clone());
-            assert!(backlog.0.load(Ordering::Relaxed) <= MAX_BACKLOG);
+            assert!(backlog.waiting.load(Ordering::Relaxed) <= MAX_BACKLOG);
         }
         let dropped = clients.iter().filter(|client| client.is_over()).count();
         assert!((50..150).contains(&dropped), "{dropped}");
         idle.send(event("small"));
         assert!(!idle.is_over());
         drop(clients);
-        assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
+        assert_eq!(backlog.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -444,7 +462,7 @@ mod tests {
         assert_eq!(client.release(floor), Ok(()));
         let expected = 1 + usize::try_from(99 - floor).unwrap();
         assert_eq!(sent(&client).len(), expected);
-        assert_eq!((client.outbox.lock().bytes, backlog.0.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!((client.outbox.lock().bytes, backlog.waiting.load(Ordering::Relaxed)), (0, 0));
         assert_eq!(client.release(0), Ok(()), "it is not held any more");
     }
 }

@@ -90,6 +90,21 @@ pub struct Position {
     pub seq: u64,
 }
 
+/// How the hub stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Open streams.
+    pub clients: usize,
+    /// What they listen to, all together.
+    pub topics: usize,
+    /// Changes that were committed and not told yet.
+    pub behind: u64,
+    /// Bytes that wait at clients that do not read.
+    pub waiting_bytes: usize,
+    /// Clients that did not keep up and were dropped, since the start.
+    pub dropped: u64,
+}
+
 /// A client with its subscriptions in place.
 struct Joined {
     client: Arc<Client>,
@@ -216,6 +231,17 @@ impl Hub {
     pub fn popup(&self, state: &str, address: IpAddr) -> Option<impl FnOnce(Json) + use<>> {
         let client = self.inner.registry.lock().take_popup(state, address)?;
         Some(move |signal: Json| client.send(Event::new(0, OAUTH2, &[signal.to_string().as_bytes()], 1)))
+    }
+
+    /// How many listen to how much, and how far the hub is.
+    pub fn stats(&self) -> Stats {
+        let (clients, topics, told) = {
+            let registry = self.inner.registry.lock();
+            (registry.len(), registry.topics(), registry.cursor)
+        };
+        let behind = if clients == 0 { 0 } else { self.inner.feed.last().saturating_sub(told) };
+        let backlog = &self.inner.backlog;
+        Stats { clients, topics, behind, waiting_bytes: backlog.bytes(), dropped: backlog.dropped() }
     }
 
     /// Ends all streams; clients come back to whoever takes over.

@@ -32,6 +32,7 @@ pub struct Registry {
     catalog_version: u64,
     standpoints: Standpoints,
     topics_weight: usize,
+    topics: usize,
     rebinds: u64,
 }
 
@@ -73,6 +74,11 @@ impl Registry {
         self.clients.len()
     }
 
+    /// Topics of all clients.
+    pub fn topics(&self) -> usize {
+        self.topics
+    }
+
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()
     }
@@ -92,6 +98,7 @@ impl Registry {
         self.leave_groups(id);
         if let Some((id, entry)) = self.clients.remove_entry(id) {
             self.topics_weight -= entry.weight();
+            self.topics -= entry.topics.len();
             self.unbind_index(&id, &entry.caller);
         }
         // A crowd that has gone leaves nothing behind.
@@ -131,6 +138,7 @@ impl Registry {
             return Err(Refusal::Full);
         }
         self.topics_weight = weighed;
+        self.topics = self.topics - entry.topics.len() + topics.len();
         self.leave_groups(id);
         let Some(entry) = self.clients.get_mut(id) else { return Err(Refusal::Unknown) };
         let (client, before) = (entry.client.clone(), std::mem::replace(&mut entry.caller, caller.clone()));
@@ -194,6 +202,7 @@ impl Registry {
         }
         let taken = entry.topics.remove(position);
         self.topics_weight -= weight(&taken.text);
+        self.topics -= 1;
         Some(entry.client.clone())
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::db::Row;
+use crate::{db::Row, measure::Counter};
 
 /// Locks that readers and the writer share; each guards its own part of the keys.
 const SHARDS: usize = 64;
@@ -26,10 +26,25 @@ const OVERHEAD: usize = 200;
 /// Rows of all collections, bounded in bytes.
 pub struct RowCache {
     /// Never held across an await or a query.
-    shards: Box<[RwLock<Shard>]>,
+    shards: Box<[Counted<RwLock<Shard>>]>,
     hasher: RandomState,
     /// Bytes of one generation of one shard.
     generation_bytes: usize,
+}
+
+/// Lookups are counted beside the lock that they take: that part of memory is this core's then anyway.
+#[derive(Default)]
+struct Counted<T> {
+    guarded: T,
+    found: Counter,
+    missed: Counter,
+}
+
+/// How often a lookup found what it looked for, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lookups {
+    pub found: u64,
+    pub missed: u64,
 }
 
 /// The right to fill a key as long as nothing in its shard has changed since.
@@ -68,7 +83,7 @@ impl RowCache {
     /// Holds about this many bytes at most.
     pub fn new(bytes: usize) -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            shards: (0..SHARDS).map(|_| Counted::default()).collect(),
             hasher: RandomState::new(),
             generation_bytes: bytes / SHARDS / 2,
         }
@@ -77,6 +92,17 @@ impl RowCache {
     /// The row of this record, if it is known.
     pub fn get(&self, collection: &str, record: &str) -> Option<Arc<Row>> {
         let hash = self.hash(collection, record);
+        let shard = self.counted(hash);
+        let found = self.find(hash, collection, record);
+        if found.is_some() {
+            shard.found.add(1)
+        } else {
+            shard.missed.add(1)
+        }
+        found
+    }
+
+    fn find(&self, hash: u64, collection: &str, record: &str) -> Option<Arc<Row>> {
         let entry = {
             let shard = self.shard(hash).read();
             if let Some(entry) = shard.young.rows.get(&hash) {
@@ -86,6 +112,14 @@ impl RowCache {
         };
         self.rejuvenate(hash, &entry);
         Some(entry.row)
+    }
+
+    /// How often a row was asked for, and known.
+    pub fn lookups(&self) -> Lookups {
+        self.shards.iter().fold(Lookups::default(), |all, shard| Lookups {
+            found: all.found + shard.found.get(),
+            missed: all.missed + shard.missed.get(),
+        })
     }
 
     /// To be taken before the snapshot is opened that will fill this key.
@@ -123,7 +157,7 @@ impl RowCache {
     /// Forgets everything, for changes that no log tells.
     pub fn clear(&self) {
         for shard in &self.shards {
-            let mut shard = shard.write();
+            let mut shard = shard.guarded.write();
             shard.changes += 1;
             let forgotten = (mem::take(&mut shard.young), mem::take(&mut shard.old));
             drop(shard);
@@ -136,6 +170,10 @@ impl RowCache {
     }
 
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
+        &self.counted(hash).guarded
+    }
+
+    fn counted(&self, hash: u64) -> &Counted<RwLock<Shard>> {
         // The map inside uses the low bits as well, so the high ones choose the shard.
         &self.shards[(hash >> 48) as usize % SHARDS]
     }
@@ -237,7 +275,8 @@ mod tests {
             fill(&cache, "c", &n.to_string(), text(1000));
             assert!(n == 0 || cache.get("c", "0").is_some(), "the hot row was lost at {n}");
         }
-        let bytes: usize = cache.shards.iter().map(|shard| shard.read()).map(|s| s.young.bytes + s.old.bytes).sum();
+        let bytes: usize =
+            cache.shards.iter().map(|shard| shard.guarded.read()).map(|s| s.young.bytes + s.old.bytes).sum();
         assert!(bytes <= budget, "{bytes}");
         assert!(bytes > budget / 4, "{bytes}");
         assert_eq!(cache.get("c", "1"), None);

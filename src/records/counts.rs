@@ -14,12 +14,14 @@ use std::{
     },
 };
 
+use super::cache::Lookups;
 use parking_lot::RwLock;
 use rusqlite::params_from_iter;
 
 use crate::{
     db::{Commit, ReadTx, Value},
     error::Result,
+    measure::Counter,
     rules::Sql,
     schema::Catalog,
 };
@@ -37,6 +39,9 @@ pub struct Counts {
     /// How often everything was forgotten.
     epoch: AtomicU64,
     hasher: RandomState,
+    /// Beside the locks that every lookup takes.
+    found: Counter,
+    missed: Counter,
 }
 
 /// What the commits have told.
@@ -87,7 +92,9 @@ impl Counts {
     /// `last` is the last change of the log so far.
     pub fn new(last: u64) -> Self {
         let progress = RwLock::new(Progress { told: last, last: HashMap::new() });
-        Self { progress, entries: RwLock::default(), epoch: AtomicU64::new(0), hasher: RandomState::new() }
+        let (found, missed) = Default::default();
+        let (entries, epoch, hasher) = (RwLock::default(), AtomicU64::new(0), RandomState::new());
+        Self { progress, entries, epoch, hasher, found, missed }
     }
 
     /// A count to be asked for in a snapshot that is opened after this.
@@ -131,13 +138,20 @@ impl Counts {
         if let Some(entry) = self.find(hash, count)
             && self.progress.read().serves(entry.seq, seq, reads)
         {
+            self.found.add(1);
             return Ok(entry.total);
         }
+        self.missed.add(1);
         let total = count.run(tx)?;
         let (text, params) = (count.sql.text.clone(), count.sql.params.clone().into());
         let entry = Entry { epoch: count.epoch, catalog: count.catalog, text, params, total, seq };
         self.entries.write().add(hash, entry);
         Ok(total)
+    }
+
+    /// How often a total that may be remembered was asked for, and known.
+    pub fn lookups(&self) -> Lookups {
+        Lookups { found: self.found.get(), missed: self.missed.get() }
     }
 
     fn find(&self, hash: u64, count: &Count) -> Option<Entry> {

@@ -35,6 +35,7 @@ pub use self::{
     write::{Asked, BatchFailure, Bulk, MAX_BULK_ROWS, Script},
 };
 
+pub use self::cache::Lookups;
 use self::{cache::RowCache, counts::Counts, expand::Paths, layout::Tables};
 use crate::{
     db::Db,
@@ -151,6 +152,11 @@ impl Records {
         write::Desk::follow_removals(&schema, &jobs);
         let (tables, throttle, writes) = (Arc::default(), Arc::default(), write::Desk::default());
         Self { db, schema, storage, passwords, jobs, throttle, tables, rows, counts, writes }
+    }
+
+    /// How often rows and totals of lists were asked for, and known without asking the database.
+    pub fn lookups(&self) -> [(&'static str, Lookups); 2] {
+        [("rows", self.rows.lookups()), ("totals", self.counts.lookups())]
     }
 
     /// Where the house itself may spool an [`Upload`].

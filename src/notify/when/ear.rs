@@ -101,6 +101,12 @@ impl Ear {
         self.heard.lock().busy = false;
     }
 
+    /// Changes after what is stored as done, while one of them is of interest.
+    pub fn behind(&self) -> u64 {
+        let heard = self.heard.lock();
+        if heard.first.is_some() || heard.busy { heard.last.saturating_sub(heard.saved) } else { 0 }
+    }
+
     /// Nothing of interest is waiting or being dealt with.
     pub fn is_idle(&self) -> bool {
         let heard = self.heard.lock();

@@ -70,6 +70,11 @@ impl Engine {
         Ok(self.ear.is_idle() && self.recurring().is_idle().await?)
     }
 
+    /// Changes that have not been looked through for schedules.
+    pub fn behind(&self) -> u64 {
+        self.ear.behind()
+    }
+
     /// Sends what a recurring schedule sends, now; the id of the notification.
     pub async fn run_now(&self, schedule: &str) -> Result<String> {
         self.recurring().run_now(schedule).await

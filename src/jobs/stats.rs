@@ -1,0 +1,53 @@
+//! How the queue stands, in numbers.
+
+use serde::Serialize;
+
+use super::Runner;
+use crate::error::Result;
+
+/// Jobs of one kind in one state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Count {
+    pub kind: String,
+    pub state: String,
+    pub jobs: u64,
+}
+
+/// How the queue stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub counts: Vec<Count>,
+    /// Milliseconds since the one that should have begun first was due; 0 when none is late. Of kinds that somebody
+    /// handles.
+    pub behind: u64,
+}
+
+impl Runner {
+    /// Counts all jobs: of each kind, a bounded number waits and is kept when dead.
+    pub async fn stats(&self) -> Result<Stats> {
+        let kinds: Vec<_> = self.kinds();
+        let clock = self.jobs().db.clock().clone();
+        let read = self.jobs().db.read(move |tx| {
+            let now = clock.now();
+            let sql = "SELECT kind, state, count(*) FROM __conch_jobs GROUP BY kind, state";
+            let counts = tx.query_all(sql, [], |row| {
+                Ok(Count { kind: row.get(0)?, state: row.get(1)?, jobs: row.get::<_, i64>(2)?.unsigned_abs() })
+            })?;
+            // Each part finds its row by an index.
+            let sql = "
+                SELECT min(at) FROM (SELECT min(due) AS at FROM __conch_jobs
+                                     WHERE kind = ?1 AND state = 'waiting' AND priority = 2
+                                     UNION ALL SELECT min(due) FROM __conch_jobs
+                                     WHERE kind = ?1 AND state = 'waiting' AND priority = 1
+                                     UNION ALL SELECT min(due) FROM __conch_jobs
+                                     WHERE kind = ?1 AND state = 'waiting' AND priority = 0)";
+            let mut behind = 0;
+            for kind in &kinds {
+                let due = tx.query_one(sql, [kind], |row| row.get::<_, Option<i64>>(0))?.flatten();
+                behind = due.map_or(behind, |due| behind.max(now.millis().saturating_sub(due)));
+            }
+            Ok(Stats { counts, behind: u64::try_from(behind).unwrap_or(0) })
+        });
+        read.await
+    }
+}
