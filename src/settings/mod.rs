@@ -10,6 +10,7 @@ pub mod network;
 mod store;
 mod tree;
 mod validate;
+mod words;
 
 pub use cipher::Cipher;
 pub use merge::nest_form;
@@ -18,3 +19,4 @@ pub use tree::{
     Backups, Batch, Fcm, Logs, Meta, Notify, RateLimitRule, RateLimits, Rates, S3, Settings, Smtp, TrustedProxy,
     WebPush,
 };
+pub use words::{Shown, patch as from_words, shown};
