@@ -3,7 +3,7 @@
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
-use super::{Place, bar, control, in_words};
+use super::{Place, bar, config, control, in_words};
 use crate::{
     app::App,
     auth::Otp,
@@ -15,12 +15,32 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Ask {
-    Create { email: String, password: String },
-    Upsert { email: String, password: String },
-    Update { email: String, password: String },
-    Delete { email: String },
-    Otp { email: String },
-    Ips { list: Vec<String> },
+    Create {
+        email: String,
+        password: String,
+    },
+    Upsert {
+        email: String,
+        password: String,
+    },
+    Update {
+        email: String,
+        password: String,
+    },
+    Delete {
+        email: String,
+    },
+    Otp {
+        email: String,
+    },
+    Ips {
+        list: Vec<String>,
+    },
+    /// Answers with JSON.
+    Config,
+    Set {
+        words: Vec<(String, String)>,
+    },
 }
 
 impl Ask {
@@ -76,6 +96,8 @@ impl Ask {
                     "A one-time code for the superuser {email}, good for {seconds} seconds:\n  id    {id}\n  code  {code}"
                 ))
             }
+            Self::Config => config::report(app),
+            Self::Set { words } => config::change(app, &words).await,
             Self::Ips { list } => {
                 let told = match list.as_slice() {
                     [] => "Superusers are admitted from every address.".to_owned(),

@@ -31,8 +31,8 @@ use crate::{
 };
 
 const NAME: &str = ".conch.sock";
-/// The longest line, in bytes.
-const MAX_LINE: u64 = 64 * 1024;
+/// The longest line, in bytes: settings may be long.
+const MAX_LINE: u64 = 1 << 20;
 /// The other side has this long for its next line.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// While there is nothing to tell, the last step is repeated this often.

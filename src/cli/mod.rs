@@ -5,18 +5,22 @@
 
 mod ask;
 mod bar;
+mod config;
 mod control;
 mod exec;
+mod health;
 mod import;
 mod log;
+mod options;
 mod seed;
 mod serve;
 mod superuser;
+mod systemd;
 mod temporary;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     app::Config,
@@ -71,16 +75,27 @@ enum Command {
     Superuser(superuser::Superuser),
     /// Bring data from elsewhere
     Import(import::Import),
+    /// Show what the server goes by, and change settings
+    Config(config::Config),
+    /// Ask a server whether it is ready
+    Health(health::Health),
+    /// Print a unit for systemd
+    Systemd(systemd::Systemd),
 }
 
 /// Parses the arguments of this process and runs them.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    options::remember(&matches);
     let done = match cli.command {
         Command::Serve(command) => command.run(cli.place),
         Command::Exec(command) => return command.run(),
         Command::Superuser(command) => command.run(cli.place),
         Command::Import(command) => command.run(cli.place),
+        Command::Config(command) => command.run(cli.place),
+        Command::Health(command) => command.run(),
+        Command::Systemd(command) => command.run(cli.place),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,8 +129,6 @@ fn in_words(error: Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     Place,
     control::Control,
     in_words, log,
+    systemd::notify::Manager,
     temporary::{self, Temporary},
 };
 use crate::{
@@ -72,6 +73,21 @@ pub struct Serve {
     #[arg(long, env = "CONCH_THUMB_WAIT", default_value_t = 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(..=3600))]
     thumb_wait: u64,
+    /// When the server is asked to stop, running requests have so many seconds to finish; a second signal stops at once
+    #[arg(long, env = "CONCH_SHUTDOWN_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(..=3600))]
+    shutdown_timeout: u64,
+    /// With less than this free on the disk nothing can be added; reading and deleting go on
+    #[arg(long, env = "CONCH_DISK_RESERVE", default_value_t = db::Options::default().disk_reserve >> 20, value_name = "MIB",
+          value_parser = clap::value_parser!(u64).range(..=1 << 40))]
+    disk_reserve: u64,
+    /// Whoever shows this token may read /metrics and all of /readyz [default: this machine may, without one]
+    #[arg(long, env = "CONCH_METRICS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    metrics_token: Option<String>,
+    /// Addresses and CIDR ranges that may read them without a token, comma separated
+    #[arg(long, env = "CONCH_METRICS_FROM", value_delimiter = ',', value_name = "IP|CIDR,…",
+          value_parser = super::superuser::network)]
+    metrics_from: Vec<String>,
     /// For development: a verbose log, and no mail is sent: all are kept and can be read at GET /api/mailbox
     #[arg(long, env = "CONCH_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
@@ -112,8 +128,20 @@ impl Serve {
 
         // The socket lives as long as the server does.
         let mut control = None;
-        let ending = server::run(app, listener, server::Options { origins: self.origins }, async |app| {
+        let manager = Manager::from_environment();
+        let options = server::Options {
+            origins: self.origins,
+            shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
+            metrics_token: self.metrics_token,
+            metrics_from: self.metrics_from,
+            // A temporary server goes with its parent, which it notices itself.
+            reloads: (!self.temp).then_some(manager.is_some()),
+        };
+        let ending = server::run(app, listener, options, async |app, pulse| {
             control = Some(Control::listen(app.clone())?);
+            if let Some(manager) = manager {
+                manager.follow(app.life.clone(), pulse, &url);
+            }
             if temporary.is_some() {
                 announce_temporary(&app, &url, self.seed.as_deref()).await
             } else {
@@ -141,6 +169,7 @@ impl Serve {
             capture_mail: self.dev,
             clock: if self.temp { Clock::steerable() } else { Clock::system() },
             log_retention: self.log_retention,
+            disk_reserve: self.disk_reserve << 20,
             ..Config::new(dir.to_owned())
         }
     }
@@ -155,12 +184,15 @@ impl Serve {
 /// Becomes the same program with the same arguments, as the same process; returns only if that fails.
 fn again() -> anyhow::Error {
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    // What Linux says of an executable that has been replaced: the new one is meant.
+    let newer = program.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    let program = newer.filter(|newer| newer.exists()).unwrap_or(program);
     let error = Command::new(program).args(std::env::args_os().skip(1)).exec();
     anyhow::Error::new(error).context("cannot start again")
 }
 
 /// Where a browser on this machine finds the server.
-fn url(address: SocketAddr) -> String {
+pub fn url(address: SocketAddr) -> String {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -93,7 +93,8 @@ impl Credentials {
     }
 }
 
-fn network(text: &str) -> std::result::Result<String, &'static str> {
+/// The text, if it is an address or a range.
+pub fn network(text: &str) -> std::result::Result<String, &'static str> {
     if network::is_network(text) { Ok(text.to_owned()) } else { Err("no IP address or CIDR range") }
 }
 

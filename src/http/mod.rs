@@ -5,8 +5,10 @@
 
 mod api;
 mod download;
+mod ending;
 mod error;
 mod extract;
+mod health;
 mod middleware;
 mod reply;
 mod routes;
@@ -22,13 +24,17 @@ use crate::app::App;
 /// What the requests of one worker share.
 struct Wire {
     app: App,
+    health: health::Health,
+    worker: health::Worker,
     origins: middleware::cors::Origins,
     /// What the rules of the current catalog ask of a request.
     asked: RefCell<extract::rule_request::Asked>,
 }
 
 impl Wire {
-    fn new(app: App, options: &server::Options) -> Self {
-        Self { app, origins: middleware::cors::Origins::new(&options.origins), asked: RefCell::default() }
+    /// On the worker's own thread.
+    fn new(app: App, health: health::Health, options: &server::Options) -> Self {
+        let origins = middleware::cors::Origins::new(&options.origins);
+        Self { app, worker: health.worker(), health, origins, asked: RefCell::default() }
     }
 }

@@ -10,9 +10,10 @@ use super::{
         auth, batch, collections, crons, files, health, jobs, mailbox, notify, pages, realtime, records, settings, test,
     },
     extract::{Call, body, path::Segments},
+    health::Route,
     reply::Reply,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Answers `call` with the handler of its route. The rare and the long arms are boxed, so that the future of the
 /// frequent ones stays small.
@@ -25,6 +26,13 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
     let names = segments.names();
     if !has_own_limit(method, &names) {
         body::check_length(http.headers(), body::DEFAULT_LIMIT)?;
+    }
+    // Before the body is read: what is deleted meanwhile makes room.
+    if call.app().db.room().scarce && Route::of(method, &format!("/{}", names.join("/"))).adds(method) {
+        return Err(Error::new(
+            Kind::StorageFull,
+            "The disk of the server is nearly full: nothing can be added until there is room.",
+        ));
     }
     match (method, names.as_slice()) {
         (&Method::GET, ["api", "health"]) => health::check(call),

@@ -4,14 +4,9 @@ use std::{net::TcpListener, rc::Rc, time::Duration};
 
 use actix_web::{HttpRequest, HttpServer, rt::System, web};
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Wire, middleware, socket};
-use crate::{
-    app::App,
-    life::{Ending, Life},
-    records::Records,
-};
+use super::{Wire, ending, health::Health, middleware, socket};
+use crate::{app::App, life::Ending, records::Records};
 
 /// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,14 +16,43 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that one worker serves at once; more wait in the backlog.
 const CONNECTIONS_PER_WORKER: usize = 20_000;
-/// Running requests have this long to finish after SIGTERM (§2.8), in seconds.
-const SHUTDOWN_SECONDS: u64 = 1;
 
 /// How the wire behaves; the command line fills it.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `--origins` patterns (`docs/wire/services.md` §2.1).
     pub origins: Vec<String>,
+    /// Running requests have this long to finish when the server is asked to end (§2.8).
+    pub shutdown_timeout: Duration,
+    /// Who shows this may see numbers (`/metrics`, and all of `/readyz`).
+    pub metrics_token: Option<String>,
+    /// Addresses and CIDR ranges that may see them without it; without both, this machine may.
+    pub metrics_from: Vec<String>,
+    /// Whether SIGHUP asks for a new start instead of the end; `None`: it is not listened to.
+    pub reloads: Option<bool>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            origins: vec!["*".to_owned()],
+            shutdown_timeout: Duration::from_secs(10),
+            metrics_token: None,
+            metrics_from: Vec::new(),
+            reloads: None,
+        }
+    }
+}
+
+/// Tells whether the server lives.
+#[derive(Clone)]
+pub struct Pulse(Health);
+
+impl Pulse {
+    /// Whether every worker has lately said so.
+    pub fn is_felt(&self) -> bool {
+        self.0.is_alive()
+    }
 }
 
 /// Binds `address` (`host:port`, `:port` for every interface).
@@ -51,11 +75,14 @@ pub fn run(
     app: App,
     listener: TcpListener,
     options: Options,
-    ready: impl AsyncFnOnce(App) -> anyhow::Result<()>,
+    ready: impl AsyncFnOnce(App, Pulse) -> anyhow::Result<()>,
 ) -> anyhow::Result<Ending> {
     raise_file_limit();
     System::new().block_on(async move {
-        listen_for_signals(app.life.clone())?;
+        ending::listen_for_signals(app.life.clone(), options.reloads)?;
+        ending::watch_over(app.life.clone(), options.shutdown_timeout);
+        let health = Health::new(app.clone(), options.metrics_token.as_deref(), &options.metrics_from);
+        let (budget, worker_health) = (options.shutdown_timeout.as_secs(), health.clone());
         let (worker_app, hub, life) = (app.clone(), app.realtime.clone(), app.life.clone());
         let stopping = async move {
             life.ended().await;
@@ -64,7 +91,7 @@ pub fn run(
         };
         let server = HttpServer::new(move || {
             // One service for everything: the route table is ours, see `routes`.
-            let wire = Rc::new(Wire::new(worker_app.clone(), &options));
+            let wire = Rc::new(Wire::new(worker_app.clone(), worker_health.clone(), &options));
             actix_web::App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
                 middleware::answer(wire.clone(), request, payload.into_inner())
             }))
@@ -79,7 +106,7 @@ pub fn run(
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .shutdown_signal(stopping)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .shutdown_timeout(budget)
         .listen(listener)
         .context("cannot listen")?
         .run();
@@ -91,17 +118,21 @@ pub fn run(
         let hub = app.realtime.clone();
         actix_web::rt::spawn(async move { hub.run().await });
         // Dropping the server without a word would leave workers behind: whatever happens, it is stopped.
-        let announced = ready(app.clone()).await;
+        let resting = ending::rest(&app);
+        let announced = ready(app.clone(), Pulse(health.clone())).await;
         if announced.is_err() {
             handle.stop(false).await;
         }
-        let served = serving.await.context("the server's task ended early")?;
-        app.notify.stop().await;
-        app.runner.stop().await;
+        let served = ending::served(serving, &app.life, &health).await;
+        // It may have ended by itself.
+        let ending = app.life.ending().unwrap_or(Ending::Stop);
+        app.life.end(ending);
+        resting.await.context("what works in the background ended early")?;
         app.db.close().await;
+        let served = served?;
         announced?;
         served.context("the server failed")?;
-        Ok(app.life.ending().unwrap_or(Ending::Stop))
+        Ok(ending)
     })
 }
 
@@ -124,21 +155,6 @@ fn raise_file_limit() {
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }
-}
-
-/// SIGINT and SIGTERM stop the process. Listens from this call on.
-fn listen_for_signals(life: Life) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    actix_web::rt::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::info!("stopping");
-        life.end(Ending::Stop);
-    });
-    Ok(())
 }
 
 #[cfg(test)]

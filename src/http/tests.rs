@@ -10,7 +10,7 @@ use actix_web::{
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
-use super::{Wire, middleware, server::Options};
+use super::{Wire, health::Health, middleware, server::Options};
 use crate::{
     app::{App, Config},
     db::{Durability, testing::TempDir},
@@ -57,7 +57,7 @@ impl Server {
         let app = App::open(config(dir.path())).unwrap();
         app.auth.create_superuser(ADMIN, "1234567890").await.unwrap();
         let token = app.auth.superuser_token(ADMIN).await.unwrap();
-        let wire = Rc::new(Wire::new(app, &Options { origins: vec!["*".to_owned()] }));
+        let wire = Rc::new(Wire::new(app.clone(), Health::new(app, None, &[]), &Options::default()));
         Self { wire, token, _dir: dir }
     }
 

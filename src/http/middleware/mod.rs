@@ -30,7 +30,14 @@ use crate::error::{Error, Result};
 /// Answers one request; never fails and never panics.
 pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let closes = switches(&http);
-    let mut response = answered(wire, http, payload).await;
+    let started = Instant::now();
+    let counted = wire.worker.request(&http, started);
+    // Before everything else: whoever asks whether the server lives has to be told, whatever else is the matter.
+    let mut response = match wire.health.answer(&http).await {
+        Some(reply) => reply.into_response(),
+        None => answered(wire, http, payload, started).await,
+    };
+    response = counted.answered(response);
     if closes {
         // We switch to nothing. actix ends such a connection after the answer, so the client has to be told.
         response.head_mut().set_connection_type(ConnectionType::Close);
@@ -43,9 +50,8 @@ fn switches(http: &HttpRequest) -> bool {
     http.head().upgrade() || http.headers().contains_key(UPGRADE) || http.method() == Method::CONNECT
 }
 
-async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
+async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: Instant) -> HttpResponse {
     let id = RequestId::next();
-    let started = Instant::now();
     // Before everything else, so without CORS and security headers (§1.2).
     if let Some(location) = redirected(&http) {
         let mut response = Reply::redirect(&location).into_response();
