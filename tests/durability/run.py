@@ -5,7 +5,8 @@
 
     kill     SIGKILL in the middle of a storm of writes, round after round on the same directory
     order    no answer leaves before the sync that made its write durable has returned (with tests/shim/fault.c)
-    full     the disk is full: 507, nothing lost, neighbours committed, everything works again when space returns
+    full     the disk is full: 507 at once, nothing lost, neighbours committed, reading goes on and /readyz says so;
+             everything works again by itself when space returns; with little space left, what makes room still works
     uploads  SIGKILL in the middle of uploads, replacements and deletions of files: none is lost, none is left over
     broken   the disk fails to write and to sync: no corruption, nothing acknowledged lost
     jobs     SIGKILL while mails are asked for and sent, and again while the rest is taken up: each that was
@@ -159,8 +160,11 @@ def full(_rounds, _dice):
         assert set(storm.statuses) == {507}, storm.statuses
         keeping.check(book, server.dir)
 
+        assert not_ready(server, "writes"), "a full disk is no secret"
+
         # Space returns.
         disk.fail()
+        wait_until_ready(server)
         assert big(server, admin.token, book, 99) == 200
         with Storm(server, admin.token, book, clients=8, seed="d") as storm:
             storm.last(0.5)
@@ -169,8 +173,42 @@ def full(_rounds, _dice):
         server.kill()
         server.start()
         assert keeping.check(book, server.dir)[2] == epoch, "a full disk is no reason for a new epoch"
+        scarce(server, disk, server.superuser())
         print(f"  with no space: reads answered, writes 507; afterwards {book.acknowledged} acknowledged, all there")
         server.stop()
+
+
+def scarce(server, disk, admin):
+    """Less than the reserve is free: nothing can be added, but signing in, reading and deleting go on."""
+    made, body = path(("left", record_id("few", 0))), {"id": record_id("few", 0), "n": 0, "body": "x"}
+    records = made.rsplit("/", 1)[0]
+    admin.expect(200, "POST", records, body)
+    disk.fail("ENOSPC room db above=1000000")
+    while not not_ready(server, "disk"):
+        time.sleep(0.1)
+    admin.expect(507, "POST", records, {"n": 1, "body": "y"})
+    admin.expect(507, "PATCH", made, {"n": 1})
+    admin.expect(200, "GET", made)
+    server.superuser()
+    admin.expect(204, "DELETE", made)
+    admin.expect(404, "GET", made)
+    disk.fail()
+    wait_until_ready(server)
+    admin.expect(200, "POST", records, body)
+    admin.expect(204, "DELETE", made)
+    print("  with little space: nothing added (507), reads, logins and deletions go on, and all of it again by itself")
+
+
+def not_ready(server, check):
+    status, told = server.client().request("GET", "/readyz")
+    return status == 503 and not told["checks"][check]["ok"]
+
+
+def wait_until_ready(server):
+    deadline = time.monotonic() + 10
+    while server.client().request("GET", "/readyz")[0] != 200:
+        assert time.monotonic() < deadline, "the server does not recover by itself"
+        time.sleep(0.05)
 
 
 def big(server, token, book, number):

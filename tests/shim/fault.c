@@ -22,6 +22,8 @@
  *
  *                    ERRNO CALL CLASS [above=BYTES] [after=COUNT] [times=COUNT]
  *
+ *                    ENOSPC room FILES above=BYTES    the file system says that so many bytes are free (FILES: any word)
+ *
  *                ERRNO is ENOSPC or EIO, CALL is write, sync or truncate. `above`: only calls that would make the file
  *                longer than this (a disk of that size). `after`: lets so many matching calls pass first. `times`: fails
  *                so often, then no more; without it as long as the line is there. Counts begin anew with each new file.
@@ -39,6 +41,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -259,6 +263,32 @@ int ftruncate64(int fd, off64_t size) {
 
 int ftruncate(int fd, off_t size) {
     return ftruncate64(fd, size);
+}
+
+/* What the file system has room for, or what a rule says of it. */
+int statvfs(const char *path, struct statvfs *found) {
+    struct statfs real;
+    if (syscall(SYS_statfs, path, &real) != 0) return -1;
+    memset(found, 0, sizeof *found);
+    found->f_bsize = (unsigned long)real.f_bsize;
+    found->f_frsize = (unsigned long)(real.f_frsize ? real.f_frsize : real.f_bsize);
+    found->f_blocks = real.f_blocks;
+    found->f_bfree = real.f_bfree;
+    found->f_bavail = real.f_bavail;
+    found->f_files = real.f_files;
+    found->f_ffree = found->f_favail = real.f_ffree;
+    if (!control) return 0;
+    pthread_mutex_lock(&rules_lock);
+    read_rules();
+    for (int i = 0; i < rule_count; i++)
+        if (strcmp(rules[i].call, "room") == 0 && rules[i].above >= 0)
+            found->f_bavail = (fsblkcnt_t)rules[i].above / found->f_frsize;
+    pthread_mutex_unlock(&rules_lock);
+    return 0;
+}
+
+int statvfs64(const char *path, struct statvfs64 *found) {
+    return statvfs(path, (struct statvfs *)found);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
