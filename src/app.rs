@@ -1,12 +1,16 @@
 //! What requests and background tasks share; built once, in one place.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     auth::Auth,
+    backups::{Restorer, swap, upgrade},
     clock::Clock,
     db::{self, Db, Durability},
-    error::Result,
+    error::{Kind, Result},
     files::{self, Storage, Thumbs},
     identity::{Cost, Passwords},
     jobs::{
@@ -44,6 +48,10 @@ pub struct Config {
     pub thumbs: files::Effort,
     /// Keeps every mail in the capture box instead of sending it; a temporary server always does.
     pub capture_mail: bool,
+    /// This is the start of a server, which new content has to survive ([`swap`]).
+    pub serving: bool,
+    /// The database is copied before an upgrade; there is no need to where all of the directory is a copy.
+    pub keeps_copies: bool,
 }
 
 impl Config {
@@ -63,6 +71,8 @@ impl Config {
             adopt: false,
             thumbs: files::Effort::default(),
             capture_mail: false,
+            serving: false,
+            keeps_copies: true,
         }
     }
 }
@@ -86,15 +96,65 @@ pub struct App {
     pub notify: Notify,
     /// Begins with the server: opening a directory for anything else runs no jobs.
     pub runner: jobs::Runner,
+    pub restorer: Restorer,
 }
 
 impl App {
-    /// Opens the directory and every room over it, from the ground up.
+    /// Opens the directory and every room over it. First it finishes what an earlier process has begun to put in the
+    /// place of its content; where new content cannot be opened, the old one comes back, and is opened.
     pub fn open(config: Config) -> Result<Self> {
         // First of all: an unusable key should leave no directory behind.
+        config.encryption_key.as_deref().map(settings::Cipher::new).transpose()?;
+        let dir = config.dir.clone();
+        loop {
+            if !config.adopt && !swap::is_pending(&dir) {
+                Db::refuse_foreign(&dir)?;
+            }
+            let lock = Db::lock(&dir)?;
+            swap::settle(&dir, config.serving)?;
+            match Self::rooms(config.clone(), lock).and_then(Self::proven) {
+                Ok(app) => return Ok(app),
+                Err(error) if error.kind == Kind::Busy => return Err(error),
+                Err(error) => match swap::load(&dir)? {
+                    Some(trial) if config.serving || trial.cause == swap::Cause::Upgrade => {
+                        let _lock = Db::lock(&dir)?;
+                        swap::turn_back(&dir, &error.to_string())?;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// What was put in place of other content is looked at before anybody uses it.
+    fn proven(self) -> Result<Self> {
+        let dir = self.db.dir().to_owned();
+        if let Some(trial) = swap::load(&dir)? {
+            // A restore was verified before it came here.
+            if trial.cause == swap::Cause::Upgrade {
+                upgrade::check(&self.db)?;
+            }
+            self.db
+                .write_blocking(|tx| tx.execute_batch("UPDATE __conch_meta SET value = value WHERE key = 'epoch'"))?;
+            if trial.cause == swap::Cause::Upgrade {
+                swap::confirm(&dir)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// What restores into a directory that is opened so; the directory itself need not be such that it can be opened.
+    pub fn restorer(config: &Config) -> Restorer {
+        Restorer::new(config.clock.clone(), rehearsal(config))
+    }
+
+    /// Every room, from the ground up.
+    fn rooms(config: Config, lock: db::DirectoryLock) -> Result<Self> {
+        let restorer = Self::restorer(&config);
         let cipher = config.encryption_key.as_deref().map(settings::Cipher::new).transpose()?;
         let durability = if config.temporary { Durability::Off } else { config.durability };
-        let db = Db::open(
+        let db = Db::open_locked(
+            lock,
             &config.dir,
             db::Options {
                 durability,
@@ -103,6 +163,7 @@ impl App {
                 log_retention: config.log_retention,
                 disk_reserve: config.disk_reserve,
                 adopt: config.adopt,
+                before_upgrade: config.keeps_copies.then_some(upgrade::keep_a_copy),
                 functions: vec![rules::register],
                 ..db::Options::default()
             },
@@ -147,8 +208,37 @@ impl App {
         notify.take_preferences(&runner);
         notify.clean_up_hourly(&runner);
         let life = Life::default();
-        Ok(Self { db, clock, life, settings, schema, storage, thumbs, records, mail, auth, realtime, notify, runner })
+        Ok(Self {
+            db,
+            clock,
+            life,
+            settings,
+            schema,
+            storage,
+            thumbs,
+            records,
+            mail,
+            auth,
+            realtime,
+            notify,
+            runner,
+            restorer,
+        })
     }
+}
+
+/// How a restore tries whether a server could be opened on what an archive held, with the key and the costs of this one.
+/// What is older than this executable is upgraded on the way.
+fn rehearsal(config: &Config) -> Arc<crate::backups::restore::Rehearse> {
+    let config = Config { serving: false, adopt: false, keeps_copies: false, ..config.clone() };
+    Arc::new(move |dir: &Path| {
+        let app = App::open(Config { dir: dir.to_owned(), ..config.clone() })?;
+        let begun = app.db.write_blocking(|tx| tx.new_epoch());
+        // Only a closed database has everything in its main file.
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(app.db.close());
+        begun.map(drop)
+    })
 }
 
 /// The wire's `__pbDBOptimize__` (`docs/wire/services.md` §7).

@@ -1,5 +1,7 @@
 //! What the command line can ask for: the same whether a running server does it or this process.
 
+use std::{path::PathBuf, time::Duration};
+
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +10,12 @@ use crate::{
     app::App,
     auth::Otp,
     error::{Error, Result},
+    life::Ending,
     progress::Progress,
 };
+
+/// An answer is on its way for so long, before the server that gives it ends.
+const UNTIL_TOLD: Duration = Duration::from_millis(300);
 
 /// What is to be done with which account: also the message to a running server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +47,11 @@ pub enum Ask {
     Set {
         words: Vec<(String, String)>,
     },
+    /// A backup by its name; `file` says where it is, if it is one from elsewhere.
+    Restore {
+        archive: String,
+        file: Option<PathBuf>,
+    },
 }
 
 impl Ask {
@@ -69,7 +80,7 @@ impl Ask {
 
     /// Does it; the answer is a sentence for people. What takes long says how far it is. May be dropped at any await: whoever
     /// asked has gone.
-    pub async fn perform(self, app: &App, _progress: &Progress) -> Result<String> {
+    pub async fn perform(self, app: &App, progress: &Progress) -> Result<String> {
         match self {
             Self::Create { email, password } => {
                 app.auth.create_superuser(&email, &password).await?;
@@ -106,8 +117,24 @@ impl Ask {
                 app.settings.patch([("superuserIPs".to_owned(), list.into())].into_iter().collect()).await?;
                 Ok(told)
             }
+            Self::Restore { archive, file } => restore(app, archive, file, progress).await,
         }
     }
+}
+
+/// Makes everything ready, and has the server start again on it, once it has said so.
+async fn restore(app: &App, name: String, file: Option<PathBuf>, progress: &Progress) -> Result<String> {
+    let file = file.unwrap_or_else(|| app.db.dir().join("backups").join(&name));
+    let told = format!("{name} is good. The server starts again on it.");
+    let (restorer, dir, progress) = (app.restorer.clone(), app.db.dir().to_owned(), progress.clone());
+    let stage = move || restorer.stage(&dir, &file, &name, &progress);
+    tokio::task::spawn_blocking(stage).await.map_err(Error::internal)??;
+    let life = app.life.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(UNTIL_TOLD).await;
+        life.end(Ending::Restart);
+    });
+    Ok(told)
 }
 
 fn created(email: &str) -> String {

@@ -3,6 +3,7 @@
 //! May touch every room. What a person asked for goes to stdout, everything else (log, hints, errors) to stderr.
 //! Main type: [`Cli`].
 
+mod again;
 mod ask;
 mod bar;
 mod config;
@@ -12,6 +13,7 @@ mod health;
 mod import;
 mod log;
 mod options;
+mod restore;
 mod seed;
 mod serve;
 mod superuser;
@@ -81,6 +83,15 @@ enum Command {
     Health(health::Health),
     /// Print a unit for systemd
     Systemd(systemd::Systemd),
+    /// Backups of the whole data directory
+    #[command(subcommand)]
+    Backup(Backup),
+}
+
+#[derive(Debug, Subcommand)]
+enum Backup {
+    /// Put a backup in the place of everything
+    Restore(restore::Restore),
 }
 
 /// Parses the arguments of this process and runs them.
@@ -96,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => command.run(cli.place),
         Command::Health(command) => command.run(),
         Command::Systemd(command) => command.run(cli.place),
+        Command::Backup(Backup::Restore(command)) => command.run(cli.place),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,9 +3,7 @@
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -13,7 +11,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 
 use super::{
-    Place,
+    Place, again,
     control::Control,
     in_words, log,
     systemd::notify::Manager,
@@ -21,6 +19,7 @@ use super::{
 };
 use crate::{
     app::{App, Config},
+    backups::swap,
     clock::Clock,
     db::{self, Durability},
     files::Effort,
@@ -114,17 +113,20 @@ impl Serve {
         if self.seed.is_some() && !self.temp {
             bail!("--seed is for a temporary server: give --temp, too");
         }
-        let temporary = self.temp.then(Temporary::create).transpose().context("cannot create a temporary directory")?;
+        let before = again::temporary();
+        let seed = self.seed.as_deref().filter(|_| before.is_none());
+        let (temporary, password) = self.temporary(before).context("cannot create a temporary directory")?;
         if let Some(temporary) = &temporary {
             temporary::die_with_parent(temporary.path().to_owned());
         }
-        let dir = temporary.as_ref().map_or(&*place.dir, Temporary::path);
+        let dir = temporary.as_ref().map_or(&*place.dir, Temporary::path).to_owned();
         // First of all: a second server on the same port should not touch the data.
         let address = self.http.as_deref().unwrap_or(if self.temp { TEMPORARY_ADDRESS } else { ADDRESS });
-        let listener = server::listen(address)?;
+        let listener = again::listener(address).map_or_else(|| server::listen(address), Ok)?;
+        again::keep(address, &listener).context("cannot keep the listening socket")?;
         let url = url(listener.local_addr().context("cannot read the address that was bound")?);
         let password_cost = Cost::chosen(self.password_memory, self.password_passes).map_err(in_words)?;
-        let app = App::open(self.config(dir, place.encryption_key, password_cost)).map_err(in_words)?;
+        let app = App::open(self.config(&dir, place.encryption_key, password_cost)).map_err(in_words)?;
 
         // The socket lives as long as the server does.
         let mut control = None;
@@ -142,15 +144,34 @@ impl Serve {
             if let Some(manager) = manager {
                 manager.follow(app.life.clone(), pulse, &url);
             }
+            watch_life(&app);
             if temporary.is_some() {
-                announce_temporary(&app, &url, self.seed.as_deref()).await
+                announce_temporary(&app, &url, &password, seed).await
             } else {
                 announce(&app, &url, self.dev).await
             }
         })?;
+        // It was up, and ended because it was told to.
+        swap::confirm(&dir).map_err(in_words)?;
         match ending {
             Ending::Stop => Ok(()),
-            Ending::Restart => Err(again()),
+            Ending::Restart => {
+                if let Some(temporary) = temporary {
+                    let (path, lock) = temporary.hand_over();
+                    again::leave_temporary(path, lock, password);
+                }
+                Err(again::start())
+            }
+        }
+    }
+
+    /// The directory of a temporary server and its superuser's password, both those from before if it has started again.
+    fn temporary(&self, before: Option<again::TakenTemporary>) -> std::io::Result<(Option<Temporary>, String)> {
+        let password = random::string(random::ALPHANUMERIC, 20);
+        match before {
+            _ if !self.temp => Ok((None, password)),
+            Some(left) => Ok((Some(Temporary::take_over(left.path, left.lock)), left.password)),
+            None => Ok((Some(Temporary::create()?), password)),
         }
     }
 
@@ -170,6 +191,7 @@ impl Serve {
             clock: if self.temp { Clock::steerable() } else { Clock::system() },
             log_retention: self.log_retention,
             disk_reserve: self.disk_reserve << 20,
+            serving: true,
             ..Config::new(dir.to_owned())
         }
     }
@@ -181,14 +203,25 @@ impl Serve {
     }
 }
 
-/// Becomes the same program with the same arguments, as the same process; returns only if that fails.
-fn again() -> anyhow::Error {
-    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    // What Linux says of an executable that has been replaced: the new one is meant.
-    let newer = program.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
-    let program = newer.filter(|newer| newer.exists()).unwrap_or(program);
-    let error = Command::new(program).args(std::env::args_os().skip(1)).exec();
-    anyhow::Error::new(error).context("cannot start again")
+/// A server that has lasted for a while has proven the content that was put in place for it. One that is about to stop
+/// takes no more connections.
+fn watch_life(app: &App) {
+    let (dir, life) = (app.db.dir().to_owned(), app.life.clone());
+    tokio::spawn(async move {
+        let ended = tokio::select! {
+            ended = life.ended() => ended,
+            () = tokio::time::sleep(swap::TRIAL) => {
+                let confirmed = tokio::task::spawn_blocking(move || swap::confirm(&dir)).await;
+                if let Ok(Err(error)) = confirmed {
+                    tracing::warn!(%error, "that the restored content is good could not be noted");
+                }
+                life.ended().await
+            }
+        };
+        if ended == Ending::Stop {
+            again::let_go();
+        }
+    });
 }
 
 /// Where a browser on this machine finds the server.
@@ -218,9 +251,11 @@ async fn announce(app: &App, url: &str, keeps_mails: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn announce_temporary(app: &App, url: &str, seed: Option<&Path>) -> anyhow::Result<()> {
-    let password = random::string(random::ALPHANUMERIC, 20);
-    app.auth.create_superuser(TEMPORARY_EMAIL, &password).await?;
+/// After a restart the account is there already, unless what was restored has none; then there is no `seed`.
+async fn announce_temporary(app: &App, url: &str, password: &str, seed: Option<&Path>) -> anyhow::Result<()> {
+    if app.auth.superuser(TEMPORARY_EMAIL).await?.is_none() {
+        app.auth.create_superuser(TEMPORARY_EMAIL, password).await?;
+    }
     if let Some(seed) = seed {
         super::seed::plant(app, seed).await?;
     }

@@ -6,6 +6,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io,
+    mem::ManuallyDrop,
     os::{
         fd::AsRawFd,
         unix::fs::{DirBuilderExt, MetadataExt},
@@ -29,7 +30,7 @@ const LAST_WILL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Temporary {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Temporary {
@@ -41,7 +42,19 @@ impl Temporary {
         if !try_lock(&lock) {
             return Err(io::Error::other("a fresh lock is already held"));
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
+    }
+
+    /// The directory of the same process, before it started again.
+    pub fn take_over(path: PathBuf, lock: File) -> Self {
+        Self { path, lock }
+    }
+
+    /// Leaves the directory, locked, to the same process after it starts again.
+    pub fn hand_over(self) -> (PathBuf, File) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: each member is read once, and `this` is never used or dropped after that.
+        unsafe { (std::ptr::read(&raw const this.path), std::ptr::read(&raw const this.lock)) }
     }
 
     pub fn path(&self) -> &Path {

@@ -13,7 +13,7 @@ const NAME: &str = ".conch.lock";
 
 /// The held lock; the kernel releases it with the process, however that ends.
 #[derive(Debug)]
-pub(super) struct DirectoryLock {
+pub struct DirectoryLock {
     _file: File,
 }
 

@@ -10,8 +10,9 @@ use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    connect,
+    Options, connect,
     copy::{self, Owner},
+    snapshot,
 };
 use crate::{
     clock::Timestamp,
@@ -30,9 +31,38 @@ struct Migration {
     sql: &'static str,
 }
 
+/// A directory whose tables are about to be changed.
+pub struct Upgrade<'a> {
+    pub dir: &'a Path,
+    /// The versions of the database: that of the directory, and that of this executable.
+    pub from: u32,
+    pub to: u32,
+    pub now: Timestamp,
+    connection: &'a Connection,
+}
+
+/// See [`Options::before_upgrade`].
+pub type BeforeUpgrade = fn(&Upgrade<'_>) -> Result<()>;
+
+impl Upgrade<'_> {
+    /// Copies the database to a new file; it is on the disk when this returns. Blocks.
+    pub fn copy_to(&self, file: &Path) -> Result<()> {
+        snapshot::copy_pages(self.connection, file, &mut |_, _| Ok(()))?;
+        Ok(File::open(file)?.sync_all()?)
+    }
+
+    /// What a copy takes, in bytes.
+    pub fn size(&self) -> Result<u64> {
+        let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+        let bytes: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(bytes.cast_unsigned())
+    }
+}
+
 /// Brings the database up to this executable's tables. `adopt` turns a PocketBase database (a copy that the import
 /// made) into ours; without it such a one is refused.
-pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timestamp) -> Result<()> {
+pub(super) fn run(connection: &Connection, dir: &Path, options: &Options) -> Result<()> {
+    let (adopt, now) = (options.adopt, options.clock.now());
     let owner = owner(connection)?;
     if owner == Owner::PocketBase && !adopt {
         return Err(not_adopted(dir));
@@ -56,6 +86,11 @@ pub(super) fn run(connection: &Connection, dir: &Path, adopt: bool, now: Timesta
     let pending: Vec<_> = known.iter().filter(|migration| migration.number > applied).collect();
     if pending.is_empty() {
         return Ok(());
+    }
+    if applied > 0
+        && let Some(before) = options.before_upgrade
+    {
+        before(&Upgrade { dir, from: applied, to: newest, now, connection })?;
     }
     let transaction = connection.unchecked_transaction()?;
     for migration in pending {
@@ -186,12 +221,14 @@ fn refuse(message: String) -> Error {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp(1);
-
     fn run_on(sql: &str, adopt: bool) -> Result<Connection> {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(sql).unwrap();
-        run(&connection, Path::new("/there"), adopt, NOW).map(|()| connection)
+        again(&connection, adopt).map(|()| connection)
+    }
+
+    fn again(connection: &Connection, adopt: bool) -> Result<()> {
+        run(connection, Path::new("/there"), &Options { adopt, ..Options::default() })
     }
 
     #[test]
@@ -207,7 +244,7 @@ mod tests {
             connection.query_row("SELECT value FROM __conch_meta WHERE key = 'epoch'", [], |row| row.get(0)).unwrap()
         };
         let first = epoch(&connection);
-        run(&connection, Path::new("/there"), false, NOW).unwrap();
+        again(&connection, false).unwrap();
         assert_eq!(epoch(&connection), first);
     }
 
@@ -236,7 +273,7 @@ mod tests {
     fn a_newer_database_is_refused() {
         let connection = run_on("", false).unwrap();
         connection.execute("INSERT INTO __conch_migrations VALUES (9999, 'future', 0)", []).unwrap();
-        let refused = run(&connection, Path::new("/there"), false, NOW).unwrap_err();
+        let refused = again(&connection, false).unwrap_err();
         assert!(refused.message.contains("newer Conch"), "{refused}");
     }
 }

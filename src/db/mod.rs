@@ -64,8 +64,10 @@ use arc_swap::ArcSwap;
 pub use connect::{Register, quote_ident};
 pub use copy::{Copy, Depth, Owner};
 pub use lane::Asker;
+pub use lock::DirectoryLock;
 pub use log::{Actor, Change, Commit, Kind, LogEntry, Touched};
 pub use meters::Stats;
+pub use migrate::{BeforeUpgrade, Upgrade};
 use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
 pub use rusqlite::types::Value;
@@ -75,7 +77,6 @@ use tokio::sync::{oneshot, watch};
 pub use tx::{ReadTx, Row, WriteTx};
 
 use self::{
-    lock::DirectoryLock,
     meters::Meters,
     queue::{Entry, Place, Queue, Task},
     reader::{Inline, Readers},
@@ -117,6 +118,8 @@ pub struct Options {
     pub disk_reserve: u64,
     /// Turns a PocketBase database into ours instead of refusing it: for the copy that an import made.
     pub adopt: bool,
+    /// Is called before the tables of an older Conch are changed; its failure leaves them as they are.
+    pub before_upgrade: Option<BeforeUpgrade>,
     /// SQL functions of the rooms above, for every connection. The mathematical ones are always there.
     pub functions: Vec<Register>,
 }
@@ -133,6 +136,7 @@ impl Default for Options {
             log_retention: 1_000_000,
             disk_reserve: 64 << 20,
             adopt: false,
+            before_upgrade: None,
             functions: Vec::new(),
         }
     }
@@ -180,15 +184,31 @@ impl Db {
     /// for people when the database is PocketBase's (which is not touched), is newer than this executable or is none.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
         if !options.adopt {
-            migrate::refuse_untouched(dir)?;
+            Self::refuse_foreign(dir)?;
         }
+        Self::open_locked(Self::lock(dir)?, dir, options)
+    }
+
+    /// Takes the lock of a directory, creating that: for whoever has something to do there before the database is opened.
+    /// Fails as [`Db::open`] does.
+    pub fn lock(dir: &Path) -> Result<DirectoryLock> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| {
             let message = format!("Cannot create the data directory {}: {source}.", dir.display());
             Error::new(ErrorKind::Invalid, message).because(source)
         })?;
-        let lock = DirectoryLock::take(dir)?;
+        DirectoryLock::take(dir)
+    }
+
+    /// Fails, with what to do instead, if the directory holds the database of PocketBase or of another program; leaves no
+    /// trace there. What cannot be told passes.
+    pub fn refuse_foreign(dir: &Path) -> Result<()> {
+        migrate::refuse_untouched(dir)
+    }
+
+    /// [`Db::open`] under a lock that was taken before, and without a first look at whose the directory is.
+    pub fn open_locked(lock: DirectoryLock, dir: &Path, options: Options) -> Result<Self> {
         let connection = connect::writer(dir, options.durability, &options.functions)?;
-        migrate::run(&connection, dir, options.adopt, options.clock.now())?;
+        migrate::run(&connection, dir, &options)?;
         let start = ReadTx { connection: &connection, now: options.clock.now() };
         let (last, epoch) = (log::last(&start)?, log::epoch(&start)?.unwrap_or_default());
         let shared = Arc::new(Shared {

@@ -65,8 +65,12 @@ pub fn copy_file(source: &Path, target: &Path, pulse: &mut dyn FnMut(u64, u64) -
     copy_pages(&source, target, pulse)
 }
 
-/// Copies what `source` sees. Returns the size of the copy.
-fn copy_pages(source: &Connection, target: &Path, pulse: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<u64> {
+/// Copies what `source` sees; the same duties as for [`Db::copy_to`]. Returns the size of the copy.
+pub(super) fn copy_pages(
+    source: &Connection,
+    target: &Path,
+    pulse: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<u64> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
     let copied = fill(source, target, &file, pulse);
     if copied.is_err() {

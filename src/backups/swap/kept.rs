@@ -1,0 +1,140 @@
+//! The folders of what was taken out of its place: what they are called, and how many stay.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::journal::WORK;
+use crate::clock::Timestamp;
+
+pub const BEFORE_RESTORE: &str = "before_restore_";
+pub const FAILED_RESTORE: &str = "failed_restore_";
+pub const BEFORE_UPGRADE: &str = "before_upgrade_";
+pub const FAILED_UPGRADE: &str = "failed_upgrade_";
+
+/// Of each kind so many of the newest stay.
+const KEPT: usize = 2;
+/// Begins the name of what is removed when there is time, in the folder of the journal.
+pub const AWAY: &str = "away-";
+
+/// A name that nothing in the directory has: what, and when in UTC.
+pub fn free_name(dir: &Path, prefix: &str, now: Timestamp) -> String {
+    let digits: String = now.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
+    let name = format!("{prefix}{digits}");
+    let names = std::iter::once(name.clone()).chain((2u32..).map(|number| format!("{name}_{number}")));
+    names.into_iter().find(|name| fs::symlink_metadata(dir.join(name)).is_err()).unwrap_or(name)
+}
+
+/// Removes the oldest folders of each kind. Blocks.
+pub fn tidy(dir: &Path) {
+    for prefix in [BEFORE_RESTORE, FAILED_RESTORE, BEFORE_UPGRADE, FAILED_UPGRADE] {
+        match surplus(dir, prefix) {
+            Ok(folders) => folders.iter().for_each(|folder| remove(folder)),
+            Err(error) => tracing::warn!(%error, "cannot look for what earlier restores have kept"),
+        }
+    }
+    remove_away(&dir.join(WORK));
+}
+
+/// Removes what was put away. Blocks.
+pub fn remove_away(work: &Path) {
+    let Ok(entries) = fs::read_dir(work) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(AWAY) {
+            remove(&entry.path());
+        }
+    }
+}
+
+/// The folders of a kind, but for the newest. Only what is named as we name it, by the time that they say of themselves.
+fn surplus(dir: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if let Some(order) = name.to_str().and_then(|name| order(name, prefix))
+            && entry.file_type()?.is_dir()
+        {
+            found.push((order, entry.path()));
+        }
+    }
+    found.sort();
+    found.truncate(found.len().saturating_sub(KEPT));
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// When a folder of this kind was made, and its number among those of the same second.
+fn order(name: &str, prefix: &str) -> Option<(u64, u32)> {
+    let rest = name.strip_prefix(prefix)?;
+    // An upgrade's says from where to where before the time.
+    let rest = if prefix == BEFORE_UPGRADE { rest.split_once("_to_")?.1.split_once('_')?.1 } else { rest };
+    let (digits, number) =
+        rest.split_once('_').map_or((rest, Some(1)), |(digits, number)| (digits, number.parse().ok()));
+    let is_time = digits.len() == 14 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_time.then(|| Some((digits.parse().ok()?, number?)))?
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_dir_all(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "a folder that is not needed any more could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::TempDir;
+
+    #[test]
+    fn names_are_free_and_the_newest_stay() {
+        let dir = TempDir::new();
+        let make = |name: &str| fs::create_dir(dir.path().join(name)).unwrap();
+        let names = || -> Vec<String> {
+            let mut names: Vec<_> = fs::read_dir(dir.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let now = Timestamp(1_700_000_000_000);
+        for expected in ["before_restore_20231114221320", "before_restore_20231114221320_2"] {
+            let name = free_name(dir.path(), BEFORE_RESTORE, now);
+            assert_eq!(name, expected);
+            make(&name);
+        }
+        for name in ["before_restore_20221114221320", "before_restore_mine", "before_upgrade_1_to_3_20231114221320"] {
+            make(name);
+        }
+        fs::write(dir.path().join("before_restore_20211114221320"), "a file").unwrap();
+        tidy(dir.path());
+        assert_eq!(
+            names(),
+            [
+                "before_restore_20211114221320",
+                "before_restore_20231114221320",
+                "before_restore_20231114221320_2",
+                "before_restore_mine",
+                "before_upgrade_1_to_3_20231114221320",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_our_own_names_tell_a_time() {
+        for (name, prefix, expected) in [
+            ("before_restore_20231114221320", BEFORE_RESTORE, Some((20_231_114_221_320, 1))),
+            ("before_restore_20231114221320_7", BEFORE_RESTORE, Some((20_231_114_221_320, 7))),
+            ("before_restore_2023111422132", BEFORE_RESTORE, None),
+            ("before_restore_20231114221320_x", BEFORE_RESTORE, None),
+            ("before_restore_+0231114221320", BEFORE_RESTORE, None),
+            ("before_upgrade_2_to_3_20231114221320_2", BEFORE_UPGRADE, Some((20_231_114_221_320, 2))),
+            ("before_upgrade_20231114221320", BEFORE_UPGRADE, None),
+        ] {
+            assert_eq!(order(name, prefix), expected, "{name}");
+        }
+    }
+}
