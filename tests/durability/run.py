@@ -13,6 +13,10 @@
              acknowledged goes out, and none twice from one process
     notifications  SIGKILL while notifications are asked for, expanded and sent: each decision is made once, and
              each call is made, under the same id if it is made again
+    restores  SIGKILL at every step of a restore, a restore under a storm of writes, a server that does not come up on
+             what was restored: the old content or that of the archive, whole, and a server on it
+    hostile  archives that are none, lie or are somebody else's are refused in words
+    upgrades  SIGKILL at every step of an upgrade, and one that fails: what was there before is there again
 
 The executable is $CONCH_BIN (default: target/release/conch). Needs Python 3.9 and a C compiler, on Linux.
 """
@@ -33,8 +37,10 @@ import book as keeping  # noqa: E402
 from book import Book  # noqa: E402
 from notifications import notifications  # noqa: E402
 from post import Post  # noqa: E402
+from restore import hostile, restores  # noqa: E402
 from server import BINARY, ROOT, Gone, Server, temporary_directory  # noqa: E402
 from storm import MARK, Storm, path, record_id  # noqa: E402
+from upgrade import upgrades  # noqa: E402
 from uploads import uploads  # noqa: E402
 
 SHORT, LONG = 8, 50
@@ -340,12 +346,12 @@ def check_mails(mails, acknowledged, deaths):
 
 
 PROOFS = {"kill": kill, "uploads": uploads, "order": order, "full": full, "broken": broken, "jobs": jobs,
-          "notifications": notifications}
+          "notifications": notifications, "restores": restores, "hostile": hostile, "upgrades": upgrades}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("proofs", nargs="*", metavar="PROOF", help="kill, order, full, broken, jobs (default: all)")
+    parser.add_argument("proofs", nargs="*", metavar="PROOF", help="one or more of those above (default: all)")
     parser.add_argument("--rounds", type=int, help=f"rounds of `kill`, `uploads` and `broken` (default {SHORT})")
     parser.add_argument("--long", action="store_true", help=f"{LONG} rounds")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments")
