@@ -25,6 +25,7 @@ use crate::{
     rules,
     schema::Schema,
     settings,
+    snapshots::{self, Snapshots},
 };
 
 /// How an [`App`] is opened; the command line fills it.
@@ -97,6 +98,8 @@ pub struct App {
     /// Begins with the server: opening a directory for anything else runs no jobs.
     pub runner: jobs::Runner,
     pub restorer: Restorer,
+    /// Of a temporary server.
+    pub snapshots: Option<Snapshots>,
 }
 
 impl App {
@@ -208,6 +211,20 @@ impl App {
         notify.take_preferences(&runner);
         notify.clean_up_hourly(&runner);
         let life = Life::default();
+        let snapshots = config.temporary.then(|| {
+            Snapshots::new(snapshots::Rooms {
+                db: db.clone(),
+                clock: clock.clone(),
+                settings: settings.clone(),
+                schema: schema.clone(),
+                storage: storage.clone(),
+                mail: mail.clone(),
+                auth: auth.clone(),
+                realtime: realtime.clone(),
+                notify: notify.clone(),
+                runner: runner.clone(),
+            })
+        });
         Ok(Self {
             db,
             clock,
@@ -223,6 +240,7 @@ impl App {
             notify,
             runner,
             restorer,
+            snapshots,
         })
     }
 }

@@ -190,6 +190,13 @@ pub struct Steering {
     changing: Mutex<()>,
 }
 
+/// How a clock that can be steered stands or runs at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hands {
+    ahead: i64,
+    frozen: i64,
+}
+
 /// No time at which a clock can be stopped.
 const RUNS: i64 = i64::MIN;
 
@@ -210,6 +217,26 @@ impl Steering {
             RUNS => system_now().plus_millis(self.ahead.load(SeqCst)),
             frozen => Timestamp(frozen),
         }
+    }
+
+    /// How it stands or runs.
+    pub fn hands(&self) -> Hands {
+        let _alone = self.changing.lock();
+        Hands { ahead: self.ahead.load(SeqCst), frozen: self.frozen.load(SeqCst) }
+    }
+
+    /// Has it stand or run as it did once: the only way back. Whoever sleeps looks again.
+    pub fn put_back(&self, hands: Hands) {
+        let _alone = self.changing.lock();
+        // In this order: whoever looks in between sees it stand still, if it does before or after.
+        if hands.frozen == RUNS {
+            self.ahead.store(hands.ahead, SeqCst);
+            self.frozen.store(RUNS, SeqCst);
+        } else {
+            self.frozen.store(hands.frozen, SeqCst);
+            self.ahead.store(hands.ahead, SeqCst);
+        }
+        self.steered.send_replace(());
     }
 
     /// Sets the clock forward and then holds it (`Some(true)`), lets it go on from there, or leaves it as it was.
@@ -312,6 +339,25 @@ mod tests {
         let ran = next.until(clock.now());
         assert!(ran >= Duration::from_millis(15) && ran < Duration::from_secs(10), "{ran:?}");
         assert!(Clock::system().steering().is_none() && Clock::manual(next).steering().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_steered_clock_is_put_back() {
+        let clock = Clock::steerable();
+        let steering = clock.steering().unwrap();
+        let running = steering.hands();
+        let noon = steering.steer(|now| Some(now.plus_millis(3_600_000)), Some(true)).unwrap();
+        let standing = steering.hands();
+        steering.steer(|now| Some(now.plus_millis(86_400_000)), Some(false)).unwrap();
+        let asleep = {
+            let clock = clock.clone();
+            tokio::spawn(async move { clock.sleep_until(noon.plus_millis(1)).await })
+        };
+        asleep.await.unwrap();
+        steering.put_back(standing);
+        assert!(clock.now() == noon && steering.is_frozen());
+        steering.put_back(running);
+        assert!((clock.now().0 - system_now().0).abs() < 1000 && !steering.is_frozen());
     }
 
     #[tokio::test]

@@ -41,4 +41,5 @@ pub mod records;
 pub mod rules;
 pub mod schema;
 pub mod settings;
+pub mod snapshots;
 pub mod threads;

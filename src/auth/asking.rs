@@ -32,6 +32,10 @@ pub(super) struct Asking {
 }
 
 impl Asking {
+    pub fn forget_all(&self) {
+        self.settled.lock().clear();
+    }
+
     /// Counts one request; `TooMany` with how long to wait when it is one too many.
     pub fn count(&self, client: IpAddr, now: Timestamp) -> Result<()> {
         let (client, now) = (network(client), now.millis());

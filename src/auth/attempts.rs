@@ -33,6 +33,10 @@ struct Counts {
 }
 
 impl Attempts {
+    pub fn forget_all(&self) {
+        *self.counts.lock() = Counts::default();
+    }
+
     /// Counts an attempt, right or wrong, at a code (its row's id) of an account (its record's id); fails with
     /// `TooMany` beyond what is allowed.
     pub fn count(&self, account: &Arc<str>, client: IpAddr, code: &str, now: Timestamp) -> Result<()> {

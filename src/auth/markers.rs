@@ -28,6 +28,10 @@ impl Default for Markers {
 }
 
 impl Markers {
+    pub fn forget_all(&self) {
+        *self.set.lock() = Expiring::new(LIFETIME, MOST);
+    }
+
     /// Sets the marker of an account. `false` when it is set already.
     pub fn set(&self, template: Template, collection: &Arc<str>, record: &Arc<str>, now: Timestamp) -> bool {
         let key = (template, collection.clone(), record.clone());

@@ -156,6 +156,16 @@ impl Auth {
         Ok(caller_of(&collection, id, row))
     }
 
+    /// Forgets what it remembers of requests: counts, waits, markers. For a server that goes back to an earlier moment.
+    pub fn forget_what_was(&self) {
+        self.throttle.forget_all();
+        self.records.forget_failures();
+        self.attempts.forget_all();
+        self.phantoms.forget_all();
+        self.asking.forget_all();
+        self.markers.forget_all();
+    }
+
     /// The auth collection of this id or name, or `NotFound` (§0.4).
     fn auth_collection(&self, id_or_name: &str) -> Result<Arc<Collection>> {
         self.schema.find(id_or_name).and_then(|found| if found.is_auth() { Ok(found) } else { Err(Error::not_found()) })

@@ -45,6 +45,10 @@ impl Nobody {
 }
 
 impl Phantoms {
+    pub fn forget_all(&self) {
+        self.ids.lock().clear();
+    }
+
     /// Whoever has this address (as the collection compares addresses) in a collection (id).
     pub fn nobody(&self, collection: &Arc<str>, email: &str) -> Nobody {
         Nobody { collection: collection.clone(), email: self.hasher.hash_one(email) }

@@ -259,6 +259,9 @@ async fn announce_temporary(app: &App, url: &str, password: &str, seed: Option<&
     if let Some(seed) = seed {
         super::seed::plant(app, seed).await?;
     }
+    if let Some(snapshots) = &app.snapshots {
+        snapshots.begin().await?;
+    }
     let ready = serde_json::json!({
         "event": "ready",
         "url": url,

@@ -155,6 +155,16 @@ pub(super) fn insert(tx: &ReadTx<'_>, seq: u64, change: &Change, whole: bool) ->
     Ok(())
 }
 
+/// Has the log go on after `seq`, if it ends before: with a row that is of no collection. So no number is ever used twice
+/// while somebody may remember it, whatever took the place of the database.
+pub(super) fn go_on_after(tx: &ReadTx<'_>, seq: u64) -> Result<()> {
+    if last(tx)? < seq {
+        let sql = "INSERT INTO __conch_log (seq, collection, record, kind, at) VALUES (?1, '', '', 0, ?2)";
+        tx.prepare(sql)?.execute(params![from_seq(seq), tx.now().millis()])?;
+    }
+    Ok(())
+}
+
 /// Up to `limit` entries after `seq`.
 pub(super) fn read_after(tx: &ReadTx<'_>, seq: u64, limit: usize) -> Result<Page> {
     let last = last(tx)?;

@@ -16,6 +16,7 @@
 //! | `space` | whether the disk has room, and what becomes of writes when it has not |
 //! | `meters` | what is counted, for whoever runs the server |
 //! | `statistics` | what the query planner knows of the tables |
+//! | `exchange` | the whole database copied out, and put back later, while it is open |
 //! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
 //! | `snapshot`, `copy` | copying a database of one moment; reading one that nobody writes |
 
@@ -24,6 +25,7 @@ mod checkpoint;
 mod connect;
 mod copier;
 mod copy;
+mod exchange;
 mod functions;
 mod group;
 mod image;
@@ -47,6 +49,7 @@ mod writer;
 
 use std::{
     any::Any,
+    collections::VecDeque,
     fs::DirBuilder,
     ops::ControlFlow,
     os::unix::fs::DirBuilderExt,
@@ -175,6 +178,8 @@ struct Shared {
     held: Arc<AtomicU32>,
     meters: Meters,
     space: Space,
+    /// What the writer does between two groups; it is woken for it. Held for a push or a take.
+    between: Mutex<VecDeque<exchange::Order>>,
 }
 
 impl Db {
@@ -222,6 +227,7 @@ impl Db {
             held: Arc::default(),
             meters: Meters::default(),
             space: Space::new(dir, options.disk_reserve),
+            between: Mutex::default(),
         });
         let queue = Arc::new(Queue::new(options.write_queue));
         let writer = Writer::new(connection, Arc::clone(&shared), Arc::clone(&queue), options.log_retention, lock)?;

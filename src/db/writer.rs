@@ -50,16 +50,16 @@ const PRUNE_AT: u64 = 1000;
 const PRUNE_STEP: u64 = 2000;
 
 pub(super) struct Writer {
-    connection: Connection,
-    shared: Arc<Shared>,
+    pub(super) connection: Connection,
+    pub(super) shared: Arc<Shared>,
     queue: Arc<Queue>,
     retention: u64,
     meter: Arc<Meter>,
-    checkpointer: Checkpointer,
-    statistics: Statistics,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) statistics: Statistics,
     /// Only the writer itself commits: a closure that would, by COMMIT or after SQLite has rolled back, is refused.
     may_commit: Arc<AtomicBool>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     /// Writes so far that did not enter the log.
     quiet: u64,
     /// The oldest number in the log.
@@ -137,6 +137,7 @@ impl Writer {
                         self.statistics.ask_now();
                         self.checkpointer.copy_back(&self.connection);
                     }
+                    self.exchange();
                     self.prune(PRUNE_AT);
                     self.refresh_statistics(true);
                 }
@@ -387,7 +388,7 @@ impl Writer {
         }
     }
 
-    fn begin_epoch(&mut self, epoch: Arc<str>) {
+    pub(super) fn begin_epoch(&mut self, epoch: Arc<str>) {
         let tx = ReadTx { connection: &self.connection, now: Timestamp::default() };
         match log::last(&tx).and_then(|last| Ok((last, log::oldest(&tx)?))) {
             Ok((last, oldest)) => {
@@ -474,7 +475,7 @@ impl Writer {
     }
 
     /// A transaction of the writer's own.
-    fn own_transaction(&mut self, f: impl FnOnce(&mut WriteTx<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn own_transaction(&mut self, f: impl FnOnce(&mut WriteTx<'_>) -> Result<()>) -> Result<()> {
         let now = self.shared.clock.now();
         let mut group = Group::new(self.ledger.last());
         self.statement("BEGIN IMMEDIATE")?;
@@ -491,7 +492,7 @@ impl Writer {
     }
 
     /// A failed transaction may count as somebody else's commit: SQLite drops its page cache for both.
-    fn rebase(&mut self) {
+    pub(super) fn rebase(&mut self) {
         if let Ok(version) = data_version(&self.connection) {
             self.data_version = version;
         }
@@ -522,7 +523,7 @@ fn answer_all(entries: Vec<Entry>, error: impl Fn() -> Error) {
 }
 
 /// Runs other rooms' code: its panic must not end the writer.
-fn contain(what: &str, f: impl FnOnce()) {
+pub(super) fn contain(what: &str, f: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
         let error = panic_error(panic);
         tracing::error!(%error, "{what} panicked");

@@ -7,6 +7,7 @@ mod disk;
 mod key;
 mod name;
 mod placement;
+pub mod shelf;
 mod sniff;
 mod storage;
 mod store;

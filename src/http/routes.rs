@@ -7,7 +7,8 @@ use actix_web::http::Method;
 
 use super::{
     api::{
-        auth, batch, collections, crons, files, health, jobs, mailbox, notify, pages, realtime, records, settings, test,
+        auth, batch, collections, crons, files, health, jobs, mailbox, notify, pages, realtime, records, settings,
+        snapshots, test,
     },
     extract::{Call, body, path::Segments},
     health::Route,
@@ -114,6 +115,10 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::GET, ["api", "test", "clock"]) => test::clock(call),
         (&Method::POST, ["api", "test", "clock"]) => Box::pin(test::steer(call)).await,
         (&Method::POST, ["api", "test", "run-due"]) => Box::pin(test::run_due(call)).await,
+        (&Method::POST, ["api", "test", "snapshot"]) => Box::pin(snapshots::take(call)).await,
+        (&Method::POST, ["api", "test", "restore"]) => Box::pin(snapshots::restore(call)).await,
+        (&Method::POST, ["api", "test", "reset"]) => Box::pin(snapshots::reset(call)).await,
+        (&Method::DELETE, ["api", "test", "snapshot", id]) => Box::pin(snapshots::forget(call, id)).await,
 
         (&Method::GET, ["_", file]) => pages::file(file),
 

@@ -239,6 +239,20 @@ impl Mailbox {
         self.shared.kept.lock().mails.iter().find(|mail| mail.id == id).cloned()
     }
 
+    /// All that there is, oldest first.
+    pub fn all(&self) -> Vec<Arc<Captured>> {
+        self.shared.kept.lock().mails.iter().cloned().collect()
+    }
+
+    /// Has the box hold what it held once. Ids go on.
+    pub fn replace(&self, mails: Vec<Arc<Captured>>) {
+        let mut kept = self.shared.kept.lock();
+        kept.bytes = mails.iter().map(|mail| mail.size()).sum();
+        kept.mails = mails.into();
+        drop(kept);
+        self.shared.newest.send_modify(|_| {});
+    }
+
     /// Forgets all mails. Ids go on.
     pub fn clear(&self) {
         let mut kept = self.shared.kept.lock();

@@ -132,7 +132,8 @@ fn note(records: &Records, tx: &mut WriteTx<'_>, delivery: &str, event: Event) -
 pub struct Reads {
     /// Id of `_inbox`.
     inbox: Option<Arc<str>>,
-    heard: Mutex<Option<mpsc::Receiver<String>>>,
+    /// Held by whoever tells.
+    heard: Arc<tokio::sync::Mutex<mpsc::Receiver<String>>>,
     /// Of the task that tells.
     telling: Mutex<Option<AbortHandle>>,
 }
@@ -150,14 +151,15 @@ impl Reads {
                 read.for_each(|delivery| drop(told.try_send(delivery)));
             });
         }
-        Self { inbox, heard: Mutex::new(Some(heard)), telling: Mutex::default() }
+        Self { inbox, heard: Arc::new(tokio::sync::Mutex::new(heard)), telling: Mutex::default() }
     }
 
-    /// Tells the deliveries from now on, as a task of the current runtime. Once.
+    /// Tells the deliveries from now on, as a task of the current runtime. Does nothing when it does so already.
     pub fn start(&self, db: &Db, records: &Records) {
-        if let Some(heard) = self.heard.lock().take() {
-            let task = tokio::spawn(Self::tell(self.inbox.clone(), heard, db.clone(), records.clone()));
-            *self.telling.lock() = Some(task.abort_handle());
+        let mut telling = self.telling.lock();
+        if telling.is_none() {
+            let task = tokio::spawn(Self::tell(self.inbox.clone(), self.heard.clone(), db.clone(), records.clone()));
+            *telling = Some(task.abort_handle());
         }
     }
 
@@ -168,7 +170,13 @@ impl Reads {
         }
     }
 
-    async fn tell(inbox: Option<Arc<str>>, mut heard: mpsc::Receiver<String>, db: Db, records: Records) {
+    async fn tell(
+        inbox: Option<Arc<str>>,
+        heard: Arc<tokio::sync::Mutex<mpsc::Receiver<String>>>,
+        db: Db,
+        records: Records,
+    ) {
+        let mut heard = heard.lock().await;
         if let Some(inbox) = inbox {
             match db.read(move |tx| missed(tx, &inbox)).await {
                 Ok(missed) => tell_these(&db, &records, missed).await,

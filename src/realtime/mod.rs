@@ -252,6 +252,13 @@ impl Hub {
         }
     }
 
+    /// Ends the streams that there are; clients connect again and ask for everything anew.
+    pub fn end_streams(&self) {
+        for client in self.inner.registry.lock().clients() {
+            client.end();
+        }
+    }
+
     fn leave(&self, client: &Client) {
         let mut registry = self.inner.registry.lock();
         registry.remove(&client.id);

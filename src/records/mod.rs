@@ -159,6 +159,11 @@ impl Records {
         [("rows", self.rows.lookups()), ("totals", self.counts.lookups())]
     }
 
+    /// Nobody has failed to tell an old password.
+    pub fn forget_failures(&self) {
+        self.throttle.forget_all();
+    }
+
     /// Where the house itself may spool an [`Upload`].
     pub fn spool_path(&self) -> std::path::PathBuf {
         self.storage.spool_path()

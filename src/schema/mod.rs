@@ -185,12 +185,14 @@ impl Schema {
     /// Reads the catalog anew: after a restore or a write that went past this room.
     pub async fn reload(&self) -> Result<()> {
         let schema = self.clone();
-        let reload = move |tx: &mut WriteTx<'_>| {
-            let catalog = store::load(tx, schema.catalog.load().version + 1)?;
-            schema.publish(tx, catalog);
-            Ok(())
-        };
-        self.db.write_alone(reload).await
+        self.db.write_alone(move |tx| schema.reload_in(tx)).await
+    }
+
+    /// The same in a transaction that no other write shares.
+    pub fn reload_in(&self, tx: &mut WriteTx<'_>) -> Result<()> {
+        let catalog = store::load(tx, self.catalog.load().version + 1)?;
+        self.publish(tx, catalog);
+        Ok(())
     }
 
     /// Runs one change of the schema alone in its transaction and swaps the catalog after its commit.

@@ -87,11 +87,26 @@ impl Store {
     /// Stores `next` and makes it the snapshot after the commit.
     fn replace(&self, tx: &mut WriteTx<'_>, next: &Arc<Settings>) -> Result<()> {
         save(tx, next, self.cipher.as_deref())?;
-        let (store, next) = (self.clone(), Arc::clone(next));
+        self.publish(tx, Arc::clone(next));
+        Ok(())
+    }
+
+    fn publish(&self, tx: &mut WriteTx<'_>, next: Arc<Settings>) {
+        let store = self.clone();
         tx.after_commit(move || {
             let before = store.current.swap(Arc::clone(&next));
             store.listeners.read().iter().for_each(|listener| listener(&before, &next));
         });
+    }
+
+    /// Reads what is stored anew, in a transaction that no other write shares: another database has taken the place of ours.
+    pub fn reload(&self, tx: &mut WriteTx<'_>) -> Result<()> {
+        let stored = tx.query_one(LOAD, [], |row| row.get::<_, Option<String>>(0))?.flatten();
+        let next = match stored.filter(|text| !text.is_empty()) {
+            Some(text) => parse(&text, self.cipher.as_deref())?,
+            None => Settings::fresh(),
+        };
+        self.publish(tx, Arc::new(next));
         Ok(())
     }
 

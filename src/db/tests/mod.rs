@@ -1,6 +1,7 @@
 //! The room as a whole: what a group does when a job fails, when the disk is full, when readers are slow.
 
 mod disk;
+mod exchange;
 mod groups;
 mod logging;
 mod opening;

@@ -14,6 +14,7 @@ pub mod pages;
 pub mod realtime;
 pub mod records;
 pub mod settings;
+pub mod snapshots;
 pub mod test;
 
 use super::{

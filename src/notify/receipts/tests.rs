@@ -139,7 +139,7 @@ async fn an_item_that_is_read_was_opened_and_a_link_that_was_followed_reads_it()
     let untold = house.delivery(&ann, "n0", "inbox", "sent").await;
     let lay = item("n0", &untold).await;
     house.save(Some(&lay), INBOX, json!({"read": "2027-01-01 00:00:00.000Z"})).await;
-    drop(house.app.notify.reads.heard.lock().replace(mpsc::channel(10).1));
+    *house.app.notify.reads.heard.lock().await = mpsc::channel(10).1;
     house.app.notify.reads.start(&house.app.db, &house.app.records);
     while house.dates(&untold).await == "---" {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,6 +1,10 @@
 //! The two tasks behind schedules: one follows the log, one runs what recurs. Neither polls.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -21,6 +25,8 @@ pub(crate) struct Engine {
     ear: Arc<Ear>,
     alarm: Arc<Alarm>,
     running: Mutex<Option<Running>>,
+    /// The database keeps its listeners: they are given to it once.
+    listens: Once,
 }
 
 struct Running {
@@ -30,7 +36,7 @@ struct Running {
 
 impl Engine {
     pub fn new(rooms: Arc<Rooms>) -> Self {
-        Self { rooms, ear: Arc::default(), alarm: Arc::default(), running: Mutex::default() }
+        Self { rooms, ear: Arc::default(), alarm: Arc::default(), running: Mutex::default(), listens: Once::new() }
     }
 
     /// Begins, as tasks of the current runtime. Does nothing when it has begun already.
@@ -41,10 +47,12 @@ impl Engine {
         }
         self.ear.begin();
         let (stop, stopped) = watch::channel(false);
-        let listener = self.ear.clone();
-        self.rooms.db.on_commit(move |commit| listener.hear(commit));
-        let listener = self.ear.clone();
-        self.rooms.db.on_new_epoch(move |_| listener.hear_anew());
+        self.listens.call_once(|| {
+            let listener = self.ear.clone();
+            self.rooms.db.on_commit(move |commit| listener.hear(commit));
+            let listener = self.ear.clone();
+            self.rooms.db.on_new_epoch(move |_| listener.hear_anew());
+        });
         let follow = follow(self.rooms.clone(), self.ear.clone(), self.alarm.clone(), stopped.clone());
         let tasks = [tokio::spawn(follow), tokio::spawn(recur(self.recurring(), stopped))];
         *running = Some(Running { stop, tasks });
