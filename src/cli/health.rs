@@ -7,7 +7,6 @@ use clap::Args;
 
 use crate::outgoing::{USER_AGENT, describe};
 
-const DEFAULT: &str = "127.0.0.1:8090";
 /// The most of an answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -24,7 +23,8 @@ pub struct Health {
     /// Where the server is, without a path
     #[arg(long, env = "CONCH_HEALTH_URL", value_name = "URL")]
     url: Option<String>,
-    /// The address that the server listens on, when no URL is given [default: 127.0.0.1:8090]
+    /// The address that the server listens on for HTTP, when no URL is given [default: 127.0.0.1:8090, or port 80 where
+    /// $CONCH_DOMAINS or $CONCH_CERT are set]
     #[arg(long, env = "CONCH_HTTP", value_name = "HOST:PORT")]
     http: Option<String>,
     /// Ask only whether the process lives
@@ -38,7 +38,7 @@ pub struct Health {
 impl Health {
     /// Prints the answer; fails unless it says that all is well.
     pub fn run(self) -> anyhow::Result<()> {
-        let base = self.url.unwrap_or_else(|| local(self.http.as_deref().unwrap_or(DEFAULT)));
+        let base = self.url.unwrap_or_else(|| local(self.http.as_deref().unwrap_or(super::tls::plain_default())));
         let path = if self.live { "livez" } else { "readyz" };
         let url = format!("{}/{path}", base.trim_end_matches('/'));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -55,7 +55,7 @@ impl Health {
 /// Where one finds a server on this machine that listens on `address`.
 fn local(address: &str) -> String {
     if let Ok(address) = address.parse::<SocketAddr>() {
-        return super::serve::url(address);
+        return super::tls::url("http", address);
     }
     // `:8090` listens everywhere; a name is as good for asking as for listening.
     let address = if address.starts_with(':') { format!("127.0.0.1{address}") } else { address.to_owned() };

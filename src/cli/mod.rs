@@ -19,6 +19,7 @@ mod serve;
 mod superuser;
 mod systemd;
 mod temporary;
+mod tls;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -32,6 +33,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   conch serve                                    a server for ./data on http://127.0.0.1:8090
+  conch serve app.example.com                    the same for the world, with certificates that are obtained and renewed
   conch serve --temp                             an empty server on a free port that leaves nothing behind
   conch exec -- npm test                         the same for as long as a command runs
   conch superuser upsert me@example.com --password-stdin

@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,6 +15,7 @@ use super::{
     in_words, log,
     systemd::notify::Manager,
     temporary::{self, Temporary},
+    tls::Encryption,
 };
 use crate::{
     app::{App, Config},
@@ -29,9 +29,6 @@ use crate::{
     random,
 };
 
-const ADDRESS: &str = "127.0.0.1:8090";
-/// A temporary server may run beside others.
-const TEMPORARY_ADDRESS: &str = "127.0.0.1:0";
 const TEMPORARY_EMAIL: &str = "admin@example.com";
 
 /// `conch serve`
@@ -39,12 +36,18 @@ const TEMPORARY_EMAIL: &str = "admin@example.com";
 #[command(after_help = "\
 Examples:
   conch serve --http 0.0.0.0:8090 --dir /var/lib/conch
+  conch serve app.example.com --dir /var/lib/conch
+                          with certificates that are obtained and renewed; the name has to lead to this machine, and
+                          ports 80 and 443 have to be reachable
   conch serve --temp      prints one JSON line when it is ready: {\"event\":\"ready\",\"url\":…,\"token\":…,\"dir\":…,\"pid\":…,
                           \"email\":…,\"password\":…}")]
 pub struct Serve {
-    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8090, with --temp 127.0.0.1:0]
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8090, with --temp 127.0.0.1:0, with domains
+    /// 0.0.0.0:80]. With HTTPS it only sends clients there
     #[arg(long, env = "CONCH_HTTP", value_name = "HOST:PORT")]
     http: Option<String>,
+    #[command(flatten)]
+    encryption: Encryption,
     /// Origins that browsers may call from, comma separated; `*` matches any run, `?` one character
     #[arg(long, env = "CONCH_ORIGINS", default_value = "*", value_delimiter = ',', value_name = "ORIGIN,…")]
     origins: Vec<String>,
@@ -121,10 +124,8 @@ impl Serve {
         }
         let dir = temporary.as_ref().map_or(&*place.dir, Temporary::path).to_owned();
         // First of all: a second server on the same port should not touch the data.
-        let address = self.http.as_deref().unwrap_or(if self.temp { TEMPORARY_ADDRESS } else { ADDRESS });
-        let listener = again::listener(address).map_or_else(|| server::listen(address), Ok)?;
-        again::keep(address, &listener).context("cannot keep the listening socket")?;
-        let url = url(listener.local_addr().context("cannot read the address that was bound")?);
+        let bound = self.encryption.listen(self.http.as_deref(), self.temp, &dir)?;
+        let (url, redirects) = (bound.url, bound.redirects);
         let password_cost = Cost::chosen(self.password_memory, self.password_passes).map_err(in_words)?;
         let app = App::open(self.config(&dir, place.encryption_key, password_cost)).map_err(in_words)?;
 
@@ -137,18 +138,19 @@ impl Serve {
             metrics_token: self.metrics_token,
             metrics_from: self.metrics_from,
             // A temporary server goes with its parent, which it notices itself.
+            hosts: bound.hosts,
             reloads: (!self.temp).then_some(manager.is_some()),
         };
-        let ending = server::run(app, listener, options, async |app, pulse| {
+        let ending = server::run(app, bound.listeners, options, async |app, pulse| {
             control = Some(Control::listen(app.clone())?);
             if let Some(manager) = manager {
                 manager.follow(app.life.clone(), pulse, &url);
             }
             watch_life(&app);
             if temporary.is_some() {
-                announce_temporary(&app, &url, &password, seed).await
+                announce_temporary(&app, &url, redirects.as_deref(), &password, seed).await
             } else {
-                announce(&app, &url, self.dev).await
+                announce(&app, &url, redirects.as_deref(), self.dev).await
             }
         })?;
         // It was up, and ended because it was told to.
@@ -224,19 +226,12 @@ fn watch_life(app: &App) {
     });
 }
 
-/// Where a browser on this machine finds the server.
-pub fn url(address: SocketAddr) -> String {
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(host, address.port()))
-}
-
 /// `keeps_mails`: whoever left `--dev` on where people wait for mails should notice.
-async fn announce(app: &App, url: &str, keeps_mails: bool) -> anyhow::Result<()> {
+async fn announce(app: &App, url: &str, redirects: Option<&str>, keeps_mails: bool) -> anyhow::Result<()> {
     eprintln!("Conch is listening on {url}");
+    if let Some(plain) = redirects {
+        eprintln!("  redirects  {plain}");
+    }
     eprintln!("  REST API   {url}/api/");
     eprintln!("  data       {}", app.db.dir().display());
     if keeps_mails {
@@ -252,7 +247,13 @@ async fn announce(app: &App, url: &str, keeps_mails: bool) -> anyhow::Result<()>
 }
 
 /// After a restart the account is there already, unless what was restored has none; then there is no `seed`.
-async fn announce_temporary(app: &App, url: &str, password: &str, seed: Option<&Path>) -> anyhow::Result<()> {
+async fn announce_temporary(
+    app: &App,
+    url: &str,
+    redirects: Option<&str>,
+    password: &str,
+    seed: Option<&Path>,
+) -> anyhow::Result<()> {
     if app.auth.superuser(TEMPORARY_EMAIL).await?.is_none() {
         app.auth.create_superuser(TEMPORARY_EMAIL, password).await?;
     }
@@ -262,7 +263,7 @@ async fn announce_temporary(app: &App, url: &str, password: &str, seed: Option<&
     if let Some(snapshots) = &app.snapshots {
         snapshots.begin().await?;
     }
-    let ready = serde_json::json!({
+    let mut ready = serde_json::json!({
         "event": "ready",
         "url": url,
         "token": app.auth.superuser_token(TEMPORARY_EMAIL).await?,
@@ -271,25 +272,11 @@ async fn announce_temporary(app: &App, url: &str, password: &str, seed: Option<&
         "email": TEMPORARY_EMAIL,
         "password": password,
     });
+    if let Some(plain) = redirects {
+        ready["redirects"] = plain.into();
+    }
     // Whoever started us may have closed the pipe: that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "{ready}");
     temporary::sweep();
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_is_one_that_a_browser_can_open() {
-        for (address, expected) in [
-            ("127.0.0.1:8090", "http://127.0.0.1:8090"),
-            ("0.0.0.0:80", "http://127.0.0.1:80"),
-            ("[::]:80", "http://[::1]:80"),
-            ("192.168.1.5:1", "http://192.168.1.5:1"),
-        ] {
-            assert_eq!(url(address.parse().unwrap()), expected);
-        }
-    }
 }

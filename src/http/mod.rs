@@ -9,13 +9,16 @@ mod ending;
 mod error;
 mod extract;
 mod health;
+mod left;
 mod middleware;
 mod reply;
 mod routes;
 pub mod server;
 mod socket;
+mod streams;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 use std::cell::RefCell;
 

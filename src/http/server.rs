@@ -1,11 +1,30 @@
 //! Listening, workers and graceful shutdown.
 
-use std::{net::TcpListener, rc::Rc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    net::TcpListener,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
 
-use actix_web::{HttpRequest, HttpServer, rt::System, web};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpServer,
+    dev::Payload,
+    http::{StatusCode, Version},
+    rt::System,
+    web,
+};
 use anyhow::Context;
 
-use super::{Wire, ending, health::Health, middleware, socket};
+use super::{
+    Wire, ending, error,
+    health::Health,
+    left::Left,
+    middleware, socket, streams,
+    tls::{HANDSHAKE_TIMEOUT, Tls},
+};
 use crate::{app::App, life::Ending, records::Records};
 
 /// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
@@ -30,6 +49,8 @@ pub struct Options {
     pub metrics_from: Vec<String>,
     /// Whether SIGHUP asks for a new start instead of the end; `None`: it is not listened to.
     pub reloads: Option<bool>,
+    /// The hosts whose `www.` twins are redirected to them (§2.7).
+    pub hosts: Vec<String>,
 }
 
 impl Default for Options {
@@ -40,6 +61,7 @@ impl Default for Options {
             metrics_token: None,
             metrics_from: Vec::new(),
             reloads: None,
+            hosts: Vec::new(),
         }
     }
 }
@@ -55,13 +77,26 @@ impl Pulse {
     }
 }
 
-/// Binds `address` (`host:port`, `:port` for every interface).
-pub fn listen(address: &str) -> anyhow::Result<TcpListener> {
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The whole wire, or beside TLS only the way there (§11.1).
+    pub http: TcpListener,
+    /// The whole wire, encrypted.
+    pub https: Option<(TcpListener, Tls)>,
+}
+
+/// Binds `address` (`host:port`, `:port` for every interface), which was given with `option`.
+pub fn listen(address: &str, option: &str) -> anyhow::Result<TcpListener> {
     let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
     TcpListener::bind(&address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!("{address} is already in use: stop what listens there or choose another with --http")
+            anyhow::anyhow!("{address} is already in use: stop what listens there or choose another with {option}")
         }
+        std::io::ErrorKind::PermissionDenied => anyhow::anyhow!(
+            "{address} is not for everybody: give the executable the right with 'setcap cap_net_bind_service=+ep', or the \
+             service with 'AmbientCapabilities=CAP_NET_BIND_SERVICE', or choose a port above 1023 with {option}"
+        ),
         std::io::ErrorKind::InvalidInput => {
             anyhow::anyhow!("cannot listen on '{address}': give HOST:PORT, such as 127.0.0.1:8090")
         }
@@ -69,11 +104,11 @@ pub fn listen(address: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves on `listener` and runs jobs until SIGINT or SIGTERM, or until [`App::life`] is ended; then finishes running
+/// Serves on `listeners` and runs jobs until SIGINT or SIGTERM, or until [`App::life`] is ended; then finishes running
 /// requests and jobs, closes the database and tells what is to follow. `ready` runs once connections are accepted.
 pub fn run(
     app: App,
-    listener: TcpListener,
+    listeners: Listeners,
     options: Options,
     ready: impl AsyncFnOnce(App, Pulse) -> anyhow::Result<()>,
 ) -> anyhow::Result<Ending> {
@@ -89,11 +124,21 @@ pub fn run(
             // Streams would go on for ever.
             hub.close();
         };
-        let server = HttpServer::new(move || {
+        let Listeners { http, https } = listeners;
+        let https_port = https.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
+        let plain = https.as_ref().zip(https_port).map(|((_, tls), address)| tls.plain(address.port()));
+        let mut server = HttpServer::new(move || {
             // One service for everything: the route table is ours, see `routes`.
             let wire = Rc::new(Wire::new(worker_app.clone(), worker_health.clone(), &options));
+            let plain = plain.clone().map(Rc::new);
             actix_web::App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-                middleware::answer(wire.clone(), request, payload.into_inner())
+                let (wire, plain) = (wire.clone(), plain.clone());
+                async move {
+                    match plain.filter(|plain| !request.app_config().secure() && !plain.lets_pass(&request)) {
+                        Some(plain) => plain.answer(&request),
+                        None => limited(wire, request, payload.into_inner()).await,
+                    }
+                }
             }))
         })
         .on_connect(socket::note)
@@ -105,11 +150,19 @@ pub fn run(
         .h1_allow_half_closed(false)
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
+        // A client in its handshake counts as any other: fewer, and silent ones would keep everybody out.
+        .max_connection_rate(CONNECTIONS_PER_WORKER)
+        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
         .shutdown_signal(stopping)
         .shutdown_timeout(budget)
-        .listen(listener)
-        .context("cannot listen")?
-        .run();
+        .listen(http)
+        .context("cannot listen")?;
+        if let Some((listener, tls)) = https {
+            server = server.listen_rustls_0_23(listener, tls.server_config()?).context("cannot listen")?;
+            // Authorities may ask as soon as somebody is there to answer them.
+            tls.start();
+        }
+        let server = server.run();
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         app.runner.start();
@@ -134,6 +187,34 @@ pub fn run(
         served.context("the server failed")?;
         Ok(ending)
     })
+}
+
+/// Answers a request, unless its connection asks too much at once. What HTTP/1.1 has by itself.
+async fn limited(wire: Rc<Wire>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
+    if request.version() != Version::HTTP_2 {
+        return middleware::answer(wire, request, payload).await;
+    }
+    let turn = match streams::enter(&request) {
+        Ok(turn) => turn,
+        Err(failure) => return error::reply(&failure).into_response(),
+    };
+    let mut left = Left::of(&request, &mut payload);
+    let mut answer = pin!(middleware::answer(wire, request, payload));
+    let answered = poll_fn(|context| {
+        if let Poll::Ready(response) = answer.as_mut().poll(context) {
+            return Poll::Ready(Some(response));
+        }
+        let left = left.as_mut().map_or(Poll::Pending, |left| left.poll(context));
+        left.map(|()| None)
+    });
+    // Nobody reads what those get who have left.
+    let Some(response) = answered.await else { return HttpResponse::new(StatusCode::NO_CONTENT) };
+    let mut response = match left {
+        Some(left) => left.lasts_with(response),
+        None => response,
+    };
+    turn.lasts_with(&mut response);
+    response
 }
 
 /// Removes what an earlier process left of writes that never committed, beside everything else.
@@ -163,9 +244,10 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named() {
-        let first = listen("127.0.0.1:0").unwrap();
-        let error = listen(&first.local_addr().unwrap().to_string()).unwrap_err();
+        let first = listen("127.0.0.1:0", "--http").unwrap();
+        let error = listen(&first.local_addr().unwrap().to_string(), "--https").unwrap_err();
         assert!(error.to_string().contains("already in use"), "{error}");
-        assert!(listen("nonsense").is_err());
+        assert!(error.to_string().contains("--https"), "{error}");
+        assert!(listen("nonsense", "--http").is_err());
     }
 }

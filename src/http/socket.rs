@@ -2,7 +2,10 @@
 
 use std::{any::Any, os::fd::AsRawFd, time::Duration};
 
-use actix_web::{HttpRequest, dev::Extensions, rt::net::TcpStream};
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::{HttpRequest, dev::Extensions, http::Version, rt::net::TcpStream};
+
+use super::streams;
 
 /// The socket of a connection: good while one of its requests is being answered.
 #[derive(Clone, Copy)]
@@ -12,6 +15,10 @@ struct Socket(libc::c_int);
 pub fn note(connection: &dyn Any, extensions: &mut Extensions) {
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
         extensions.insert(Socket(stream.as_raw_fd()));
+    } else if let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() {
+        extensions.insert(Socket(stream.get_ref().0.as_raw_fd()));
+        // Only these may turn out to speak HTTP/2.
+        streams::note(extensions);
     }
 }
 
@@ -27,7 +34,10 @@ pub fn keep_short(http: &HttpRequest, buffer: usize, patience: Duration) {
             libc::setsockopt(socket, level, name, (&raw const value).cast(), length);
         }
     };
-    set(libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(buffer).unwrap_or(libc::c_int::MAX));
+    // On HTTP/2 other answers share the connection, which bounds each stream by itself.
+    if http.version() != Version::HTTP_2 {
+        set(libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(buffer).unwrap_or(libc::c_int::MAX));
+    }
     let patience = libc::c_int::try_from(patience.as_millis()).unwrap_or(libc::c_int::MAX);
     #[cfg(target_os = "linux")]
     set(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, patience);

@@ -54,8 +54,8 @@ async function stop({ child, exited }, signal = "SIGTERM") {
 }
 
 /** `conch serve --temp` on a free port, ready when it says so. */
-export async function startConch({ args = [], env = {} } = {}) {
-    const started = start(conchBinary, ["serve", "--temp", "--http", "127.0.0.1:0", ...args], { env });
+export async function startConch({ args = [], env = {}, http = "127.0.0.1:0" } = {}) {
+    const started = start(conchBinary, ["serve", "--temp", ...(http ? ["--http", http] : []), ...args], { env });
     const lines = createInterface({ input: started.child.stdout });
     const ready = await Promise.race([
         new Promise((resolve) => lines.once("line", (line) => resolve(JSON.parse(line)))),
@@ -66,10 +66,21 @@ export async function startConch({ args = [], env = {} } = {}) {
     return { ...ready, kind: "conch", log: started.log, exited: started.exited, stop: (signal) => stop(started, signal) };
 }
 
-/** A server on a directory of the caller's, with the superuser of this file. */
-export async function startConchOn(dir, { args = [], env = {}, http = "127.0.0.1:0" } = {}) {
+/**
+ * A server on a directory of the caller's, with the superuser of this file. Without `healthy` it is ready as soon as it
+ * says where it listens, and nobody is signed in.
+ */
+export async function startConchOn(dir, { args = [], env = {}, http = "127.0.0.1:0", healthy = true } = {}) {
     run(conchBinary, ["superuser", "upsert", superuser.email, superuser.password, "--dir", dir]);
-    const started = start(conchBinary, ["serve", "--http", http, "--dir", dir, ...args], { env });
+    const started = start(conchBinary, ["serve", ...(http ? ["--http", http] : []), "--dir", dir, ...args], { env });
+    if (!healthy) {
+        const said = () => /listening on (\S+)/.exec(started.log())?.[1];
+        while (!said()) {
+            if (started.child.exitCode !== null) throw new Error(`conch exited:\n${started.log()}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        return { kind: "conch", url: said(), dir, pid: started.child.pid, log: started.log, exited: started.exited, stop: (signal) => stop(started, signal) };
+    }
     return whenHealthy("conch", started, dir);
 }
 
