@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 /// A sleep looks at the system's clock again after this at the latest: that may be set, and stands still for timers
 /// while the machine is suspended.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

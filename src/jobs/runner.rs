@@ -30,6 +30,9 @@ use crate::{clock::Timestamp, db::WriteTx, error::Result};
 const BATCH: u32 = 32;
 /// When the queue could not be looked at, it is tried again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether the clock was set back, and a step back that is worth looking anew.
+const CLOCK_LOOK: Duration = Duration::from_secs(60);
+const STEP_BACK: Duration = Duration::from_secs(60);
 /// Running handlers have this long to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Runs of a series that may overlap.
@@ -191,6 +194,7 @@ impl Runner {
             ended: HashMap::new(),
             resume: None,
             versions: HashMap::new(),
+            seen: self.inner.jobs.db.clock().now(),
         };
         *started = Some(Started { stop, task: tokio::spawn(shift.work(stopped)) });
     }
@@ -245,6 +249,8 @@ struct Shift {
     resume: Option<Instant>,
     /// The times of which crons the queue knows.
     versions: HashMap<&'static str, u64>,
+    /// What the clock showed at the last look.
+    seen: Timestamp,
 }
 
 /// A run in progress.
@@ -290,6 +296,11 @@ impl Shift {
                 _ = &mut stopped => break,
                 () = alarm.rings(&clock) => self.claim().await,
                 Some(ended) = self.running.join_next_with_id() => self.release(&ended),
+                () = tokio::time::sleep(CLOCK_LOOK) => {
+                    if self.was_set_back() {
+                        self.claim().await;
+                    }
+                }
                 () = reached(resume) => {
                     self.resume = None;
                     alarm.set(Timestamp::default());
@@ -327,13 +338,18 @@ impl Shift {
     /// Claims what is due of every kind that has room for another run, and starts it.
     async fn claim(&mut self) {
         self.jobs.alarm.clear();
+        let back = self.was_set_back();
+        if back {
+            tracing::warn!("the clock was set back: what recurs goes on from what it shows now");
+        }
         let rooms: Vec<_> = self.handlers.values().cloned().collect();
-        let rooms: Vec<_> = rooms.into_iter().filter_map(|handler| self.room(handler)).collect();
+        let rooms: Vec<_> = rooms.into_iter().filter_map(|handler| self.room(handler, back)).collect();
         let held = store::Held::of(self.held.values().map(|held| held.id));
         let versions: Vec<_> = rooms.iter().map(|room| (room.handler.kind, room.version)).collect();
         let jobs = self.jobs.clone();
         match self.jobs.db.write(move |tx| look(&jobs, tx, &rooms, &held)).await {
             Ok(found) => {
+                self.seen = self.jobs.db.clock().now();
                 self.versions.extend(versions);
                 for (handler, run) in found.runs {
                     self.begin(handler, run);
@@ -351,14 +367,20 @@ impl Shift {
         self.resume = self.paces.values_mut().filter_map(|pace| pace.next(now)).min();
     }
 
-    /// How many runs of a kind may begin, if any.
-    fn room(&mut self, handler: Arc<Handler>) -> Option<Room> {
+    /// Whether the clock shows much less than at the last look. The next runs of series would be those after a future
+    /// that was none.
+    fn was_set_back(&self) -> bool {
+        self.jobs.db.clock().now().plus(STEP_BACK) < self.seen
+    }
+
+    /// How many runs of a kind may begin, if any; `back`: the times of its series are not to be relied on.
+    fn room(&mut self, handler: Arc<Handler>, back: bool) -> Option<Room> {
         let kind = handler.kind;
         let free = handler.policy.concurrency.max(1).saturating_sub(self.running_of(kind));
         let free = self.paces.get_mut(kind).map_or(free, |pace| free.min(pace.permits(Instant::now())));
         let ended = self.ended.get(kind).copied().unwrap_or_default();
         let version = handler.series.as_ref().map_or(0, Series::version);
-        let renewed = self.versions.get(kind).copied().unwrap_or_default() != version;
+        let renewed = back || self.versions.get(kind).copied().unwrap_or_default() != version;
         (free > 0).then_some(Room { handler, free, ended, version, renewed })
     }
 

@@ -764,3 +764,23 @@ fn no_question_walks_over_the_table() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_goes_on_from_now_when_the_clock_was_set_back() {
+    const HOUR: i64 = 3_600_000;
+    let (jobs, clock, _dir) = queue();
+    let runner = Runner::new(jobs.clone());
+    runner.hourly(KIND, |_| async { Ok(()) });
+    clock.set(Timestamp(1000 * HOUR));
+    runner.start();
+    let due = |jobs: &Jobs| -> Vec<i64> {
+        let sql = "SELECT due FROM __conch_jobs WHERE state = 'waiting' ORDER BY id";
+        jobs.db.read_blocking(|tx| tx.query_all(sql, [], |row| row.get(0))).unwrap()
+    };
+    eventually("the first run is planned", || due(&jobs) == [1001 * HOUR]).await;
+    clock.set(Timestamp(10 * HOUR));
+    // Whatever is added has the runner look.
+    jobs.enqueue(job(1)).await.unwrap();
+    eventually("it is planned anew", || due(&jobs) == [11 * HOUR]).await;
+    runner.stop().await;
+}
