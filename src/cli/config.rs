@@ -41,7 +41,7 @@ pub struct Config {
 enum Action {
     /// Show options and settings with their values and origins
     Show {
-        /// Only what begins with one of these, such as smtp or --http
+        /// Only what begins with one of these, such as smtp or http
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// As JSON
@@ -97,7 +97,7 @@ impl Config {
                 let mut report: Report =
                     serde_json::from_str(&answer).context("the running server is another version")?;
                 let wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.starts_with(part.as_str()));
-                report.options.retain(|chosen| wanted(&chosen.option));
+                report.options.retain(|chosen| wanted(chosen.option.trim_start_matches('-')));
                 report.settings.retain(|setting| wanted(&setting.name));
                 if report.options.is_empty() && report.settings.is_empty() {
                     bail!("nothing begins with {}", names.join(" or "));

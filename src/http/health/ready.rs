@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -14,6 +15,8 @@ use crate::{app::App, db::Room, error::Kind};
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 /// Work in the background that is later than this is in trouble.
 const JOBS_PATIENCE: Duration = Duration::from_secs(600);
+/// It is only believed when it is still so after a while: a clock that was set forward makes everything late at once.
+const STILL_LATE: Duration = Duration::from_secs(30);
 /// What was found out holds so long.
 const HOLDS: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,8 @@ impl Readiness {
 #[derive(Debug, Default)]
 pub struct Finder {
     newest: tokio::sync::Mutex<Option<(Instant, Readiness)>>,
+    /// Since when jobs are late. Locked for a look.
+    late: Mutex<Option<Instant>>,
 }
 
 impl Finder {
@@ -79,7 +84,7 @@ impl Finder {
         let mut readiness = match known {
             Some(readiness) => readiness,
             None => {
-                let found = find_out(app).await;
+                let found = self.find_out(app).await;
                 newest.insert((Instant::now(), found)).1.clone()
             }
         };
@@ -88,18 +93,42 @@ impl Finder {
         readiness.ready &= readiness.checks.serving.ok;
         readiness
     }
-}
 
-async fn find_out(app: &App) -> Readiness {
-    let (writes, jobs) = tokio::join!(writes(app), jobs(app));
-    let checks = Checks { serving: serving(app), writes, disk: disk(app.db.room()), jobs };
-    let ready = [&checks.serving, &checks.writes, &checks.disk, &checks.jobs].iter().all(|check| check.ok);
-    Readiness { ready, checks }
+    async fn find_out(&self, app: &App) -> Readiness {
+        let (writes, jobs) = tokio::join!(writes(app), self.jobs(app));
+        let checks = Checks { serving: serving(app), writes, disk: disk(app.db.room()), jobs };
+        let ready = [&checks.serving, &checks.writes, &checks.disk, &checks.jobs].iter().all(|check| check.ok);
+        Readiness { ready, checks }
+    }
+
+    async fn jobs(&self, app: &App) -> Check {
+        match timeout(WRITE_PATIENCE, app.runner.stats()).await {
+            Ok(Ok(stats)) => {
+                let late = self.is_late(Duration::from_millis(stats.behind), Instant::now());
+                let check = if late { failed("work in the background is late") } else { fine() };
+                Check { milliseconds: Some(stats.behind), ..check }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the queue of jobs could not be looked at");
+                failed("the queue of jobs could not be looked at: the log tells why")
+            }
+            Err(_) => failed("reading takes too long"),
+        }
+    }
+
+    fn is_late(&self, behind: Duration, now: Instant) -> bool {
+        let mut late = self.late.lock();
+        if behind <= JOBS_PATIENCE {
+            *late = None;
+            return false;
+        }
+        now.duration_since(*late.get_or_insert(now)) >= STILL_LATE
+    }
 }
 
 fn serving(app: &App) -> Check {
     match app.life.ending() {
-        None => Check { ok: true, ..Check::default() },
+        None => fine(),
         Some(_) => failed("the server is about to stop"),
     }
 }
@@ -109,7 +138,7 @@ async fn writes(app: &App) -> Check {
     let tried = timeout(WRITE_PATIENCE, app.db.try_writing()).await;
     let milliseconds = millis(began.elapsed());
     let check = match tried {
-        Ok(Ok(())) => Check { ok: true, ..Check::default() },
+        Ok(Ok(())) => fine(),
         Ok(Err(error)) => failed(match error.kind {
             Kind::StorageFull => "the disk is full",
             Kind::Busy => "too many writes wait",
@@ -124,25 +153,13 @@ fn disk(room: Room) -> Check {
     let check = match (room.full, room.scarce) {
         (true, _) => failed("the disk is full: all writes are refused"),
         (false, true) => failed("less than the reserve is left: nothing can be added"),
-        (false, false) => Check { ok: true, ..Check::default() },
+        (false, false) => fine(),
     };
     Check { free_bytes: Some(room.free), reserve_bytes: Some(room.reserve), ..check }
 }
 
-async fn jobs(app: &App) -> Check {
-    match timeout(WRITE_PATIENCE, app.runner.stats()).await {
-        Ok(Ok(stats)) => {
-            let late = Duration::from_millis(stats.behind) > JOBS_PATIENCE;
-            let check =
-                if late { failed("work in the background is late") } else { Check { ok: true, ..Check::default() } };
-            Check { milliseconds: Some(stats.behind), ..check }
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the queue of jobs could not be looked at");
-            failed("the queue of jobs could not be looked at: the log tells why")
-        }
-        Err(_) => failed("reading takes too long"),
-    }
+fn fine() -> Check {
+    Check { ok: true, ..Check::default() }
 }
 
 fn failed(reason: &str) -> Check {
@@ -163,10 +180,25 @@ mod tests {
         for (scarce, full, ok) in [(false, false, true), (true, false, false), (true, true, false)] {
             let check = disk(Room { scarce, full, ..room });
             assert_eq!((check.ok, check.reason.is_none(), check.free_bytes), (ok, ok, Some(10)));
-            let fine = Check { ok: true, ..Check::default() };
-            let checks = Checks { serving: fine.clone(), writes: fine.clone(), disk: check, jobs: fine };
+            let checks = Checks { serving: fine(), writes: fine(), disk: check, jobs: fine() };
             let told = serde_json::to_value(Readiness { ready: ok, checks }.in_short()).unwrap();
             assert_eq!(told["checks"]["disk"], serde_json::json!({ "ok": ok }));
+        }
+    }
+
+    #[test]
+    fn late_is_what_stays_late() {
+        let (finder, start) = (Finder::default(), Instant::now());
+        let (long, short) = (JOBS_PATIENCE * 2, JOBS_PATIENCE / 2);
+        for (behind, after, expected) in [
+            (long, 0, false),
+            (long, 29, false),
+            (long, 30, true),
+            (short, 31, false),
+            (long, 40, false),
+            (long, 70, true),
+        ] {
+            assert_eq!(finder.is_late(behind, start + Duration::from_secs(after)), expected, "{behind:?} {after}");
         }
     }
 }
