@@ -9,8 +9,8 @@
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
 //! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
-//! - [`outgoing`]: connections to others. [`error`], [`clock`], [`life`], [`progress`], [`measure`], [`random`], [`threads`], [`memory`],
-//!   [`address`], [`entities`]: what everybody stands on.
+//! - [`outgoing`]: connections to others. [`error`], [`clock`], [`life`], [`progress`], [`measure`], [`random`], [`threads`], [`windows`],
+//!   [`memory`], [`address`], [`entities`]: what everybody stands on.
 //!
 //! `docs/ARCHITECTURE.md` walks a request through it and says why things are as they are; `docs/wire/` is the
 //! specification that comments cite.
@@ -43,3 +43,4 @@ pub mod schema;
 pub mod settings;
 pub mod snapshots;
 pub mod threads;
+pub mod windows;

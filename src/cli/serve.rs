@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum, builder::FalseyValueParser};
+use clap::{ArgAction, Args, ValueEnum, builder::FalseyValueParser};
 
 use super::{
     Place, again,
@@ -51,6 +51,13 @@ pub struct Serve {
     /// Origins that browsers may call from, comma separated; `*` matches any run, `?` one character
     #[arg(long, env = "CONCH_ORIGINS", default_value = "*", value_delimiter = ',', value_name = "ORIGIN,…")]
     origins: Vec<String>,
+    /// Folder that is served where no route of the API is; it need not exist. A missing path gets its index.html
+    /// [default: pb_public beside the data directory; with --temp none]
+    #[arg(long, env = "CONCH_PUBLIC_DIR", value_name = "DIR")]
+    public_dir: Option<PathBuf>,
+    /// Whether index.html stands for paths that are missing, as an app with routes of its own wants it
+    #[arg(long, env = "CONCH_INDEX_FALLBACK", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    index_fallback: bool,
     /// When a commit reaches the disk: `full` survives a power cut, `normal` may lose the last commits in one
     #[arg(long, env = "CONCH_SYNC", default_value = "full", value_enum, value_name = "MODE")]
     sync: Sync,
@@ -126,6 +133,7 @@ impl Serve {
         // First of all: a second server on the same port should not touch the data.
         let bound = self.encryption.listen(self.http.as_deref(), self.temp, &dir)?;
         let (url, redirects) = (bound.url, bound.redirects);
+        let options = self.options(&dir, bound.hosts);
         let password_cost = Cost::chosen(self.password_memory, self.password_passes).map_err(in_words)?;
         let app = App::open(self.config(&dir, place.encryption_key, password_cost)).map_err(in_words)?;
 
@@ -133,13 +141,9 @@ impl Serve {
         let mut control = None;
         let manager = Manager::from_environment();
         let options = server::Options {
-            origins: self.origins,
-            shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
-            metrics_token: self.metrics_token,
-            metrics_from: self.metrics_from,
             // A temporary server goes with its parent, which it notices itself.
-            hosts: bound.hosts,
             reloads: (!self.temp).then_some(manager.is_some()),
+            ..options
         };
         let ending = server::run(app, bound.listeners, options, async |app, pulse| {
             control = Some(Control::listen(app.clone())?);
@@ -174,6 +178,19 @@ impl Serve {
             _ if !self.temp => Ok((None, password)),
             Some(left) => Ok((Some(Temporary::take_over(left.path, left.lock)), left.password)),
             None => Ok((Some(Temporary::create()?), password)),
+        }
+    }
+
+    fn options(&self, dir: &Path, hosts: Vec<String>) -> server::Options {
+        server::Options {
+            origins: self.origins.clone(),
+            hosts,
+            shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
+            metrics_token: self.metrics_token.clone(),
+            metrics_from: self.metrics_from.clone(),
+            public_dir: self.public_dir.clone().or_else(|| (!self.temp).then(|| beside(dir))),
+            index_fallback: self.index_fallback,
+            ..server::Options::default()
         }
     }
 
@@ -224,6 +241,12 @@ fn watch_life(app: &App) {
             again::let_go();
         }
     });
+}
+
+/// The static folder of a data directory, where PocketBase has it: beside it.
+fn beside(dir: &Path) -> PathBuf {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    dir.parent().unwrap_or(&dir).join("pb_public")
 }
 
 /// `keeps_mails`: whoever left `--dev` on where people wait for mails should notice.
@@ -279,4 +302,18 @@ async fn announce_temporary(
     let _ = writeln!(std::io::stdout(), "{ready}");
     temporary::sweep();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_static_folder_is_beside_the_data() {
+        for (dir, expected) in [("/srv/app/data", "/srv/app/pb_public"), ("/data", "/pb_public"), ("/", "/pb_public")] {
+            assert_eq!(beside(Path::new(dir)), Path::new(expected));
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(beside(Path::new("data")), here.join("pb_public"));
+    }
 }

@@ -263,12 +263,19 @@ fn open(path: &Path) -> Result<Option<Object>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    let found = file.metadata()?;
-    if !found.is_file() {
+    if !file.metadata()?.is_file() {
         return Ok(None);
     }
-    let head = Head { content_type: content_type(path)?, size: found.len(), modified: found.modified()? };
-    Ok(Some(Object { head, content: Arc::new(OpenFile::new(file)) }))
+    Ok(Some(Object::of_file(file, content_type(path)?)?))
+}
+
+impl Object {
+    /// An open file of the local disk, wherever it lies.
+    pub fn of_file(file: File, content_type: String) -> Result<Self> {
+        let found = file.metadata()?;
+        let head = Head { content_type, size: found.len(), modified: found.modified()? };
+        Ok(Self { head, content: Arc::new(OpenFile::new(file)) })
+    }
 }
 
 /// What the sidecar of a file tells, if there is a readable one.

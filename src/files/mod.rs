@@ -31,9 +31,14 @@ use tokio::io::BufWriter;
 use crate::error::{Error, Result};
 
 /// Types are told from this many first bytes.
-const HEAD: u64 = 16 << 10;
+pub const HEAD: u64 = 16 << 10;
 /// An upload's bytes are gathered to this size before they are written: each write is a trip to the blocking pool.
 const WRITE_BUFFER: usize = 256 << 10;
+
+/// The type of a file that begins so: its first [`HEAD`] bytes, or all of it. Text has a charset.
+pub fn sniffed(head: &[u8]) -> String {
+    sniff::detect(head, head.len() as u64 == HEAD).mime.into_owned()
+}
 
 /// A received file part, spooled to a temporary file that is removed on drop unless it was stored.
 #[derive(Debug)]

@@ -10,7 +10,9 @@ mod error;
 mod extract;
 mod health;
 mod left;
+mod limits;
 mod middleware;
+mod public;
 mod reply;
 mod routes;
 pub mod server;
@@ -20,7 +22,7 @@ mod streams;
 mod tests;
 pub mod tls;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 use crate::app::App;
 
@@ -29,15 +31,34 @@ struct Wire {
     app: App,
     health: health::Health,
     worker: health::Worker,
-    origins: middleware::cors::Origins,
+    shared: Arc<Shared>,
     /// What the rules of the current catalog ask of a request.
     asked: RefCell<extract::rule_request::Asked>,
 }
 
 impl Wire {
     /// On the worker's own thread.
-    fn new(app: App, health: health::Health, options: &server::Options) -> Self {
-        let origins = middleware::cors::Origins::new(&options.origins);
-        Self { app, worker: health.worker(), health, origins, asked: RefCell::default() }
+    fn new(app: App, health: health::Health, shared: Arc<Shared>) -> Self {
+        Self { app, worker: health.worker(), health, shared, asked: RefCell::default() }
+    }
+}
+
+/// What the requests of all workers share.
+struct Shared {
+    origins: middleware::cors::Origins,
+    twins: middleware::www::Twins,
+    limits: Arc<limits::Limits>,
+    public: public::Public,
+}
+
+impl Shared {
+    /// Once per server, before its runner of jobs starts.
+    fn new(app: &App, options: &server::Options) -> Arc<Self> {
+        Arc::new(Self {
+            origins: middleware::cors::Origins::new(&options.origins),
+            twins: middleware::www::Twins::new(&options.hosts),
+            limits: limits::Limits::follow(app),
+            public: public::Public::new(options.public_dir.clone(), options.index_fallback),
+        })
     }
 }

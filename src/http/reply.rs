@@ -22,6 +22,8 @@ pub struct Reply {
     pub body: BoxBody,
     /// Whether pages of other origins may show it in a frame.
     pub embeddable: bool,
+    /// Whether the request log leaves a success out (`docs/wire/services.md` §3.1).
+    pub unlogged: bool,
 }
 
 impl Reply {
@@ -37,7 +39,12 @@ impl Reply {
 
     /// 307 to `location`; a location that is no header value (it came from a parsed URI, so it is one) is left out.
     pub fn redirect(location: &str) -> Self {
-        let mut reply = Self::bare(StatusCode::TEMPORARY_REDIRECT);
+        Self::moved(StatusCode::TEMPORARY_REDIRECT, location)
+    }
+
+    /// The same with another status.
+    pub fn moved(status: StatusCode, location: &str) -> Self {
+        let mut reply = Self::bare(status);
         reply.headers.extend(HeaderValue::from_str(location).ok().map(|location| (LOCATION, location)));
         reply
     }
@@ -55,7 +62,7 @@ impl Reply {
     /// Nothing but a status.
     pub fn bare(status: StatusCode) -> Self {
         let body = BoxBody::new(Bytes::new());
-        Self { status, content_type: None, headers: Vec::new(), body, embeddable: false }
+        Self { status, content_type: None, headers: Vec::new(), body, embeddable: false, unlogged: false }
     }
 
     /// A body of `length` bytes that is made while it is sent. For HEAD the stream may be empty.

@@ -20,11 +20,16 @@ use crate::error::{Error, Kind, Result};
 /// frequent ones stays small.
 pub async fn dispatch(call: Call) -> Result<Reply> {
     let http = call.http.clone();
-    let segments = Segments::parse(http.uri().path())?;
+    let segments = match Segments::parse(http.uri().path()) {
+        // What is not UTF-8 is no route, but still something that was asked for.
+        Err(error) if error.kind == Kind::NotFound => Segments::default(),
+        parsed => parsed?,
+    };
     // GET routes answer HEAD as well; the server leaves the body out.
     let method = if http.method() == Method::HEAD { &Method::GET } else { http.method() };
 
     let names = segments.names();
+    call.wire.shared.limits.check(&call, method, &names)?;
     if !has_own_limit(method, &names) {
         body::check_length(http.headers(), body::DEFAULT_LIMIT)?;
     }
@@ -36,6 +41,9 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         ));
     }
     match (method, names.as_slice()) {
+        (&Method::GET, ["_", rest @ ..]) => pages::file(&call, rest),
+        // No route has a blank name in it (§1.2).
+        (&Method::GET, [.., ""]) => Box::pin(public(call)).await,
         (&Method::GET, ["api", "health"]) => health::check(call),
 
         (&Method::GET, ["api", "collections", c, "records"]) => records::list(call, c).await,
@@ -120,10 +128,19 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "test", "reset"]) => Box::pin(snapshots::reset(call)).await,
         (&Method::DELETE, ["api", "test", "snapshot", id]) => Box::pin(snapshots::forget(call, id)).await,
 
-        (&Method::GET, ["_", file]) => pages::file(file),
+        #[cfg(test)]
+        (&Method::GET, ["api", "test", "panic"]) => panic!("a secret"),
+
+        // What is no route may be a file of the static folder.
+        (&Method::GET, _) => Box::pin(public(call)).await,
 
         _ => Err(Error::not_found()),
     }
+}
+
+/// A file of the static folder (§3.1).
+async fn public(call: Call) -> Result<Reply> {
+    call.wire.shared.public.answer(&call).await
 }
 
 /// True for the routes that look at their body's length themselves, because they may take more than others (§2.3).

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     net::TcpListener,
+    path::PathBuf,
     pin::pin,
     rc::Rc,
     task::Poll,
@@ -19,7 +20,7 @@ use actix_web::{
 use anyhow::Context;
 
 use super::{
-    Wire, ending, error,
+    Shared, Wire, ending, error,
     health::Health,
     left::Left,
     middleware, socket, streams,
@@ -51,6 +52,10 @@ pub struct Options {
     pub reloads: Option<bool>,
     /// The hosts whose `www.` twins are redirected to them (§2.7).
     pub hosts: Vec<String>,
+    /// What is served where no route is (§3.1); it need not exist.
+    pub public_dir: Option<PathBuf>,
+    /// Whether its `index.html` stands for what is missing.
+    pub index_fallback: bool,
 }
 
 impl Default for Options {
@@ -62,6 +67,8 @@ impl Default for Options {
             metrics_from: Vec::new(),
             reloads: None,
             hosts: Vec::new(),
+            public_dir: None,
+            index_fallback: true,
         }
     }
 }
@@ -124,12 +131,13 @@ pub fn run(
             // Streams would go on for ever.
             hub.close();
         };
+        let shared = Shared::new(&app, &options);
         let Listeners { http, https } = listeners;
         let https_port = https.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
         let plain = https.as_ref().zip(https_port).map(|((_, tls), address)| tls.plain(address.port()));
         let mut server = HttpServer::new(move || {
             // One service for everything: the route table is ours, see `routes`.
-            let wire = Rc::new(Wire::new(worker_app.clone(), worker_health.clone(), &options));
+            let wire = Rc::new(Wire::new(worker_app.clone(), worker_health.clone(), shared.clone()));
             let plain = plain.clone().map(Rc::new);
             actix_web::App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
                 let (wire, plain) = (wire.clone(), plain.clone());

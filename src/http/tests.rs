@@ -1,6 +1,12 @@
 //! The wire in one process: requests go through the whole of [`middleware::answer`], without a socket.
 
-use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{
     body::to_bytes,
@@ -10,7 +16,7 @@ use actix_web::{
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
-use super::{Wire, health::Health, middleware, server::Options};
+use super::{Shared, Wire, health::Health, middleware, server::Options};
 use crate::{
     app::{App, Config},
     db::{Durability, testing::TempDir},
@@ -57,7 +63,8 @@ impl Server {
         let app = App::open(config(dir.path())).unwrap();
         app.auth.create_superuser(ADMIN, "1234567890").await.unwrap();
         let token = app.auth.superuser_token(ADMIN).await.unwrap();
-        let wire = Rc::new(Wire::new(app.clone(), Health::new(app, None, &[]), &Options::default()));
+        let shared = Shared::new(&app, &Options::default());
+        let wire = Rc::new(Wire::new(app.clone(), Health::new(app, None, &[]), shared));
         Self { wire, token, _dir: dir }
     }
 
@@ -139,6 +146,52 @@ async fn every_answer_carries_its_headers() {
         }
         assert!(ids.insert(answer.header("x-request-id").unwrap().to_owned()));
     }
+}
+
+#[actix_web::test]
+async fn a_panic_is_answered_and_its_connection_lives() {
+    let server = Server::start().await;
+    let (app, health, shared) = (server.wire.app.clone(), server.wire.health.clone(), server.wire.shared.clone());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listening = actix_web::HttpServer::new(move || {
+        let wire = Rc::new(Wire::new(app.clone(), health.clone(), shared.clone()));
+        let answer = move |http: actix_web::HttpRequest, payload: actix_web::web::Payload| {
+            middleware::answer(wire.clone(), http, payload.into_inner())
+        };
+        actix_web::App::new().default_service(actix_web::web::to(answer))
+    });
+    let running = listening.workers(1).listen(listener).unwrap().run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    let conversation = move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        for path in ["/api/test/panic", "/api/test/panic", "/api/health"] {
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://a\r\n\r\n").unwrap();
+        }
+        let mut said = Vec::new();
+        let mut piece = [0; 4096];
+        while String::from_utf8_lossy(&said).matches("}").count() < 5 {
+            match stream.read(&mut piece).unwrap() {
+                0 => break,
+                length => said.extend_from_slice(&piece[..length]),
+            }
+        }
+        String::from_utf8(said).unwrap()
+    };
+    let said = tokio::task::spawn_blocking(conversation).await.unwrap();
+    for (words, times) in [
+        ("HTTP/1.1 500 ", 2),
+        ("HTTP/1.1 200 ", 1),
+        ("\"data\":{}", 3),
+        ("\"status\":500", 2),
+        ("x-content-type-options: nosniff", 3),
+        ("access-control-allow-origin: *", 3),
+        ("secret", 0),
+    ] {
+        assert_eq!(said.matches(words).count(), times, "{words}: {said}");
+    }
+    handle.stop(false).await;
 }
 
 /// Memory that a log is written to.

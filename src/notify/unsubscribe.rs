@@ -4,13 +4,8 @@
 //! An account's preferences take it down, as if its owner had set them; a bare address has a row of the suppression list.
 //! What is already waiting does not go out either.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -24,40 +19,30 @@ use crate::{
     db::{ReadTx, WriteTx, quote_ident},
     error::{Error, Kind, Result},
     records::Records,
+    windows::{Limit, Windows},
 };
 
-/// Changes that one link may make within [`SPAN`].
-const MOST: u32 = 20;
-const SPAN: Duration = Duration::from_secs(3600);
-/// Links that are counted at the same time; then all counts begin anew.
+/// Changes that one link may make.
+const LIMIT: Limit = Limit { most: 20, span: Duration::from_secs(3600) };
+/// Links that are counted at the same time.
 const COUNTED: usize = 10_000;
 /// Deliveries that are called back in one transaction.
 const AT_ONCE: usize = 200;
 
 /// Counts what links change, so that none is a way to keep the writer busy.
-#[derive(Default)]
-pub struct Bound {
-    counts: Mutex<HashMap<u64, (Timestamp, u32)>>,
-    hasher: RandomState,
+pub struct Bound(Windows);
+
+impl Default for Bound {
+    fn default() -> Self {
+        Self(Windows::new(COUNTED))
+    }
 }
 
 impl Bound {
     /// `TooMany` when this link has changed too much lately.
     fn admit(&self, recipient: &Recipient, category: &str, now: Timestamp) -> Result<()> {
-        let key = self.hasher.hash_one((recipient, category));
-        let mut counts = self.counts.lock();
-        if counts.len() >= COUNTED && !counts.contains_key(&key) {
-            counts.clear();
-        }
-        let (since, count) = counts.entry(key).or_insert((now, 0));
-        if since.plus(SPAN) <= now || now < *since {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        match *count > MOST {
-            true => Err(Error::too_many("That was tried too often.", now.until(since.plus(SPAN)))),
-            false => Ok(()),
-        }
+        let counted = self.0.count((recipient, category), LIMIT, now);
+        counted.map_err(|wait| Error::too_many("That was tried too often.", wait))
     }
 }
 
@@ -191,15 +176,11 @@ mod tests {
     fn a_link_changes_only_so_much() {
         let bound = Bound::default();
         let (ann, bob) = (Recipient::Address("ann@x.co".into()), Recipient::Address("bob@x.co".into()));
-        for _ in 0..MOST {
+        for _ in 0..LIMIT.most {
             bound.admit(&ann, "c", Timestamp(0)).unwrap();
         }
         assert!(bound.admit(&ann, "c", Timestamp(1000)).is_err());
         assert!(bound.admit(&bob, "c", Timestamp(1000)).is_ok() && bound.admit(&ann, "d", Timestamp(1000)).is_ok());
-        assert!(bound.admit(&ann, "c", Timestamp(0).plus(SPAN)).is_ok());
-        for number in 0..2 * COUNTED {
-            let _ = bound.admit(&Recipient::Address(number.to_string().into()), "c", Timestamp(0));
-        }
-        assert!(bound.counts.lock().len() <= COUNTED);
+        assert!(bound.admit(&ann, "c", Timestamp(0).plus(LIMIT.span)).is_ok());
     }
 }

@@ -9,7 +9,10 @@ pub fn is_network(text: &str) -> bool {
 
 /// Whether `address` is in `network` (an address or a range). Unreadable networks contain nothing.
 pub fn contains(network: &str, address: IpAddr) -> bool {
-    let Some((base, prefix)) = parse(network) else { return false };
+    parse(network).is_some_and(|(base, prefix)| is_within(base, prefix, address))
+}
+
+fn is_within(base: IpAddr, prefix: u8, address: IpAddr) -> bool {
     // An IPv4 client of a dual-stack socket arrives as an IPv6-mapped address.
     match (base.to_canonical(), address.to_canonical()) {
         (IpAddr::V4(base), IpAddr::V4(address)) => {
@@ -21,6 +24,22 @@ pub fn contains(network: &str, address: IpAddr) -> bool {
             base.to_bits() & mask == address.to_bits() & mask
         }
         _ => false,
+    }
+}
+
+/// A list of addresses and ranges, read once.
+#[derive(Debug, Default)]
+pub struct Networks(Vec<(IpAddr, u8)>);
+
+impl Networks {
+    /// What is unreadable contains nothing.
+    pub fn new(texts: &[String]) -> Self {
+        Self(texts.iter().filter_map(|text| parse(text)).collect())
+    }
+
+    /// Whether `address` is in one of them.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|&(base, prefix)| is_within(base, prefix, address))
     }
 }
 
@@ -74,7 +93,9 @@ mod tests {
             ("::1/128", "::1", true),
             ("nonsense", "1.2.3.4", false),
         ] {
-            assert_eq!(contains(network, address.parse().unwrap()), expected, "{network} {address}");
+            let address = address.parse().unwrap();
+            assert_eq!(contains(network, address), expected, "{network} {address}");
+            assert_eq!(Networks::new(&["x".into(), network.into()]).contain(address), expected, "{network} {address}");
         }
     }
 

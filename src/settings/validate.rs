@@ -41,7 +41,6 @@ pub fn unavailable(settings: &Settings) -> Vec<(&'static str, &'static str)> {
         (settings.s3.enabled, "s3.enabled", "Storing files on S3"),
         (settings.backups.s3.enabled, "backups.s3.enabled", "Storing backups on S3"),
         (!settings.backups.cron.is_empty(), "backups.cron", "Backing up automatically"),
-        (settings.rate_limits.enabled, "rateLimits.enabled", "Rate limiting"),
     ]
     .into_iter()
     .filter(|&(on, ..)| on)
@@ -482,10 +481,7 @@ mod tests {
                 ],
             ),
             (r#"{"batch":{"enabled":true}}"#, vec![]),
-            (
-                r#"{"rateLimits":{"enabled":true,"rules":[]}}"#,
-                vec!["rateLimits.enabled validation_invalid_value", "rateLimits.rules validation_required"],
-            ),
+            (r#"{"rateLimits":{"enabled":true,"rules":[]}}"#, vec!["rateLimits.rules validation_required"]),
             (
                 r#"{"rateLimits":{"rules":[{}]}}"#,
                 vec![
@@ -542,11 +538,11 @@ mod tests {
     #[test]
     fn what_was_imported_switched_on_may_stay() {
         let mut current = Settings::fresh();
-        current.rate_limits.enabled = true;
+        current.backups.cron = "0 0 * * *".to_owned();
         let mut next = current.clone();
         next.meta.app_name = "Z".to_owned();
         assert!(check(&current, &next).is_ok());
         assert!(check(&Settings::fresh(), &next).is_err());
-        assert_eq!(unavailable(&current), [("rateLimits.enabled", "Rate limiting")]);
+        assert_eq!(unavailable(&current), [("backups.cron", "Backing up automatically")]);
     }
 }

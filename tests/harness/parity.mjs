@@ -11,8 +11,9 @@
 import assert from "node:assert/strict";
 import { startPocketBase, startTarget, superuser } from "./server.mjs";
 
-export async function startPair() {
-    const [conch, reference] = await Promise.all([startTarget(), startPocketBase()]);
+/** `conch`, `reference`: arguments more for each. */
+export async function startPair(args = {}) {
+    const [conch, reference] = await Promise.all([startTarget({ args: args.conch }), startPocketBase({ args: args.reference })]);
     return new Pair(conch, reference);
 }
 

@@ -85,14 +85,14 @@ export async function startConchOn(dir, { args = [], env = {}, http = "127.0.0.1
 }
 
 /** The reference on a fresh directory. */
-export async function startPocketBase({ dir = temporaryDirectory("pocketbase-test-") } = {}) {
+export async function startPocketBase({ dir = temporaryDirectory("pocketbase-test-"), args = [] } = {}) {
     // Without these it would read what others left beside its directory.
     const own = ["--dir", dir, "--migrationsDir", join(dir, "no_migrations"), "--hooksDir", join(dir, "no_hooks"), "--automigrate=false"];
     run(pocketBaseBinary, ["superuser", "upsert", superuser.email, superuser.password, ...own]);
     for (let attempt = 1; ; attempt++) {
         // It cannot pick a port itself, and between our looking and its taking somebody else may.
         const port = await freePort();
-        const started = start(pocketBaseBinary, ["serve", "--http", `127.0.0.1:${port}`, ...own]);
+        const started = start(pocketBaseBinary, ["serve", "--http", `127.0.0.1:${port}`, ...own, ...args]);
         try {
             return await whenHealthy("pocketbase", started, dir);
         } catch (error) {
@@ -136,8 +136,8 @@ async function whenHealthy(kind, started, dir) {
 }
 
 /** Conch, or with TEST_TARGET=pocketbase the reference. */
-export function startTarget() {
-    return process.env.TEST_TARGET === "pocketbase" ? startPocketBase() : startConch();
+export function startTarget({ args } = {}) {
+    return process.env.TEST_TARGET === "pocketbase" ? startPocketBase() : startConch({ args });
 }
 
 /** Runs a command to its end; throws with what it said when it fails. */

@@ -60,7 +60,6 @@ fn without_effect(settings: &Settings) -> impl Iterator<Item = &'static str> {
         ),
         (settings.backups.s3.enabled, "Backups went to S3, which this version cannot do."),
         (!settings.backups.cron.is_empty(), "Backups are scheduled, but this version makes none: keep your own."),
-        (settings.rate_limits.enabled, "Rate limits are set up, but this version does not enforce them."),
     ]
     .into_iter()
     .filter_map(|(on, note)| on.then_some(note))

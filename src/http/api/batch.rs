@@ -1,6 +1,6 @@
 //! `POST /api/batch` (`docs/wire/records-api.md` §9).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::AUTHORIZATION;
 use serde_json::{Map, Value as Json};
@@ -17,10 +17,12 @@ use crate::{
             query::Params,
             rule_request::snake_name,
         },
+        limits::Action,
         reply::Reply,
     },
     records::{BatchAction, BatchFailure, BatchItem, Body, Picker, Rendered},
     rules::{Context, Request},
+    schema::Collection,
 };
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -39,6 +41,9 @@ pub async fn run(mut call: Call) -> Result<Reply> {
     let received = body::read(&mut call, limit, Form::Record).await?;
     let entries = entries(received)?;
     check(&entries, batch.max_requests)?;
+    if call.wire.shared.limits.apply_to(&call) {
+        count(&call, &entries).await?;
+    }
     // A bad one has to be told before anything is written.
     let picker = params.get("fields").map(Picker::parse).transpose()?;
 
@@ -145,6 +150,36 @@ fn check(entries: &[Entry], max: i64) -> Result<()> {
     let mut issues = Issues::default();
     issues.nest("requests", requests);
     issues.into_result("The batch is not valid.")
+}
+
+/// Counts each entry where rates are limited (`docs/wire/services.md` §2.4); fails like the first that is one too many.
+async fn count(call: &Call, entries: &[Entry]) -> Result<()> {
+    for (index, entry) in entries.iter().enumerate() {
+        let path = entry.url.split_once('?').map_or(entry.url.as_str(), |(path, _)| path);
+        let (action, name) = action(&entry.method, path);
+        // What names no collection fails for that.
+        let Ok(collection) = call.app().schema.find(&name) else { continue };
+        let action = match action {
+            BatchAction::Create => Action::Create,
+            BatchAction::Update { .. } => Action::Update,
+            BatchAction::Delete { .. } => Action::Delete,
+            BatchAction::Upsert if exists(call, &collection, entry).await? => Action::Update,
+            BatchAction::Upsert => Action::Create,
+            BatchAction::Unsupported => continue,
+        };
+        let counted = call.wire.shared.limits.check_item(call, &collection, action, &entry.method, path);
+        counted.map_err(|error| failed(Some(index), error))?;
+    }
+    Ok(())
+}
+
+/// Whether an upsert is going to be an update, as things are now.
+async fn exists(call: &Call, collection: &Arc<Collection>, entry: &Entry) -> Result<bool> {
+    let Some(Json::String(id)) = entry.body.values.get("id") else { return Ok(false) };
+    if collection.is_view() {
+        return Ok(false);
+    }
+    Ok(call.app().records.load(collection, id).await?.is_some())
 }
 
 /// What the records room is to do for `entry`, which runs as the outer caller.

@@ -1,11 +1,12 @@
-//! Sending a stored file: types, headers, conditions and ranges (`docs/wire/services-files.md` §4).
+//! Sending a stored file: types, headers, conditions and ranges (`docs/wire/services-files.md` §4); and files of the
+//! static folder, which are the owner's own (`docs/wire/services.md` §3.1).
 //!
 //! What was uploaded is never trusted: only types that cannot run anything are shown in place, everything else is a
 //! download, and the content security policy keeps even what is shown from running scripts.
 
 mod conditions;
 mod ranges;
-mod types;
+pub mod types;
 
 use actix_web::{
     HttpRequest,
@@ -41,23 +42,38 @@ pub enum Showing {
 
 /// The answer to a GET or HEAD for `object`, called `name`: all of it, the ranges asked for, or why nothing is sent.
 pub fn reply(http: &HttpRequest, object: &Object, name: &str, showing: Showing) -> Result<Reply> {
+    send(http, object, described(object, name, showing)?, Some(CACHING))
+}
+
+/// The same for a file that may be shown as what it is, and that no cache is told to keep.
+pub fn plain(http: &HttpRequest, object: &Object) -> Result<Reply> {
+    let mut reply = Reply::bare(StatusCode::OK);
+    reply.content_type = Some(value(&object.head.content_type)?);
+    let mut reply = send(http, object, reply, None)?;
+    if reply.status == StatusCode::PRECONDITION_FAILED {
+        reply.content_type = None;
+    }
+    Ok(reply)
+}
+
+/// What the conditions and the range of the request leave of `object`, over `reply`.
+fn send(http: &HttpRequest, object: &Object, mut reply: Reply, caching: Option<&'static str>) -> Result<Reply> {
     let head = &object.head;
-    let mut reply = described(object, name, showing)?;
     match conditions::judge(http.headers(), head.modified) {
         Verdict::Send => {}
         Verdict::NotModified => {
             reply.content_type = None;
             reply.status = StatusCode::NOT_MODIFIED;
-            return dated(reply, object);
+            return dated(reply, object, caching);
         }
         Verdict::Failed => {
             reply.status = StatusCode::PRECONDITION_FAILED;
-            return dated(reply, object);
+            return dated(reply, object, caching);
         }
     }
     let range = conditions::range(http.headers(), head.modified);
     match ranges::select(range.unwrap_or_default(), head.size) {
-        Ok(selection) => send(http.method(), dated(reply, object)?, object, selection),
+        Ok(selection) => content(http.method(), dated(reply, object, caching)?, object, selection),
         Err(refusal) => refuse(reply, head.size, refusal),
     }
 }
@@ -74,13 +90,15 @@ fn described(object: &Object, name: &str, showing: Showing) -> Result<Reply> {
 }
 
 /// Adds what a cache needs to know.
-fn dated(reply: Reply, object: &Object) -> Result<Reply> {
-    let mut reply = reply.header(CACHE_CONTROL, CACHING);
+fn dated(mut reply: Reply, object: &Object, caching: Option<&'static str>) -> Result<Reply> {
+    if let Some(caching) = caching {
+        reply = reply.header(CACHE_CONTROL, caching);
+    }
     reply.headers.push((LAST_MODIFIED, value(&HttpDate::from(object.head.modified).to_string())?));
     Ok(reply)
 }
 
-fn send(method: &Method, reply: Reply, object: &Object, selection: Selection) -> Result<Reply> {
+fn content(method: &Method, reply: Reply, object: &Object, selection: Selection) -> Result<Reply> {
     let mut reply = reply.header(ACCEPT_RANGES, "bytes");
     let size = object.head.size;
     let range = match selection {

@@ -1,4 +1,6 @@
-//! Which type a file is served as, and which types a browser may show in place (`docs/wire/services-files.md` §4).
+//! Which type an uploaded file is served as, and which types a browser may show in place (`docs/wire/services-files.md` §4).
+
+use std::path::Path;
 
 /// Types by the extension of the served name: what is sniffed is too general for a browser. Letter case counts.
 const BY_EXTENSION: [(&str, &str); 7] = [
@@ -46,6 +48,15 @@ pub fn served<'t>(sniffed: &'t str, name: &str) -> &'t str {
     BY_EXTENSION.iter().find(|(known, _)| *known == extension).map_or(sniffed, |(_, forced)| forced)
 }
 
+/// The type of a file of the owner's by its name, with a charset for text; none when the name tells nothing.
+pub fn of_name(path: &Path) -> Option<String> {
+    let known = match mime_guess::from_path(path).first_raw()? {
+        "application/javascript" => "text/javascript",
+        known => known,
+    };
+    Some(if known.starts_with("text/") { format!("{known}; charset=utf-8") } else { known.to_owned() })
+}
+
 /// Whether a file of this sniffed type may be shown in place.
 pub fn may_be_shown(sniffed: &str) -> bool {
     SHOWN.contains(&sniffed)
@@ -54,6 +65,27 @@ pub fn may_be_shown(sniffed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_tell_the_types_of_the_owners_files() {
+        for (name, expected) in [
+            ("a.html", Some("text/html; charset=utf-8")),
+            ("A.HTML", Some("text/html; charset=utf-8")),
+            ("a.js", Some("text/javascript; charset=utf-8")),
+            ("a.mjs", Some("text/javascript; charset=utf-8")),
+            ("a.css", Some("text/css; charset=utf-8")),
+            ("a.json", Some("application/json")),
+            ("a.svg", Some("image/svg+xml")),
+            ("a.wasm", Some("application/wasm")),
+            ("a.webmanifest", Some("application/manifest+json")),
+            ("a.woff2", Some("font/woff2")),
+            (".html", None),
+            ("a", None),
+            ("a.neverheard", None),
+        ] {
+            assert_eq!(of_name(Path::new(name)).as_deref(), expected, "{name}");
+        }
+    }
 
     #[test]
     fn extensions_force_a_type_but_no_showing() {

@@ -37,7 +37,12 @@ impl Origins {
 /// The headers of an ordinary answer.
 pub fn set(origins: &Origins, http: &HttpRequest, response: &mut HttpResponse) {
     let headers = response.headers_mut();
+    // First of what the answer depends on.
+    let other = headers.remove(VARY).next();
     headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(other) = other {
+        headers.append(VARY, other);
+    }
     if let Some(allowed) = http.headers().get(ORIGIN).and_then(|origin| origins.answer(origin)) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     }

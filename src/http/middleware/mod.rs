@@ -5,10 +5,12 @@
 pub mod client_address;
 pub mod cors;
 mod log;
+mod pace;
 mod panic;
 mod request_id;
 mod security_headers;
 pub mod superuser_ips;
+pub mod www;
 
 use std::{rc::Rc, time::Instant};
 
@@ -58,9 +60,14 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: 
         id.set(&mut response);
         return response;
     }
+    if let Some(location) = wire.shared.twins.redirected(&http) {
+        let mut response = Reply::redirect(&location).into_response();
+        id.set(&mut response);
+        return response;
+    }
     if http.method() == Method::OPTIONS {
         let mut response = Reply::no_content().into_response();
-        cors::preflight(&wire.origins, &http, &mut response);
+        cors::preflight(&wire.shared.origins, &http, &mut response);
         id.set(&mut response);
         return response;
     }
@@ -76,9 +83,9 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: 
     if embeddable {
         security_headers::allow_embedding(&mut response);
     }
-    cors::set(&wire.origins, &http, &mut response);
+    cors::set(&wire.shared.origins, &http, &mut response);
     id.set(&mut response);
-    response
+    pace::watched(&http, response)
 }
 
 /// Who asks, whether they may ask from there, and then the route.
@@ -92,7 +99,8 @@ async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Result<
 /// Where a request for an unclean path has to go.
 fn redirected(http: &HttpRequest) -> Option<String> {
     let path = http.uri().path();
-    let clean = if path == "/_" { "/_/".to_owned() } else { path::cleaned(path)? };
+    let pages = path == "/_" && matches!(*http.method(), Method::GET | Method::HEAD);
+    let clean = if pages { "/_/".to_owned() } else { path::cleaned(path)? };
     Some(match http.query_string() {
         "" => clean,
         query => format!("{clean}?{query}"),

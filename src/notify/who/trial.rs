@@ -1,8 +1,7 @@
 //! "Send me a test": at once, past all queues, with how far it came.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
 
@@ -17,12 +16,11 @@ use crate::{
         how::{Device, Letter, Outcome, Target, Ticket, Tried},
     },
     random,
+    windows::{Limit, Windows},
 };
 
-/// Tests of one account within [`WINDOW`].
-const MOST: u32 = 6;
-/// Milliseconds.
-const WINDOW: i64 = 60_000;
+/// Tests of one account.
+const LIMIT: Limit = Limit { most: 6, span: Duration::from_secs(60) };
 /// Accounts that are remembered.
 const MAX_ACCOUNTS: usize = 10_000;
 /// Tests that wait for providers at the same time.
@@ -31,39 +29,21 @@ const AT_ONCE: usize = 16;
 /// How often who may ask for tests.
 pub struct Trials {
     slots: Semaphore,
-    /// By account: when its window began and what was asked for in it. Never held across an await.
-    asked: Mutex<HashMap<String, (Timestamp, u32)>>,
+    /// By account.
+    asked: Windows,
 }
 
 impl Default for Trials {
     fn default() -> Self {
-        Self { slots: Semaphore::new(AT_ONCE), asked: Mutex::default() }
+        Self { slots: Semaphore::new(AT_ONCE), asked: Windows::new(MAX_ACCOUNTS) }
     }
 }
 
 impl Trials {
     /// Counts one test, or says how long to wait.
     fn count(&self, account: &str, now: Timestamp) -> Result<()> {
-        // A clock that was set back begins a new window.
-        let left = |since: Timestamp| WINDOW - (now.millis() - since.millis());
-        let good = |since: Timestamp| (1..=WINDOW).contains(&left(since));
-        let mut asked = self.asked.lock();
-        if let Some((since, count)) = asked.get_mut(account).filter(|(since, _)| good(*since)) {
-            if *count >= MOST {
-                let wait = Duration::from_millis(left(*since).unsigned_abs());
-                return Err(Error::too_many("Too many tests. Wait a moment, then try again.", wait));
-            }
-            *count += 1;
-            return Ok(());
-        }
-        if asked.len() >= MAX_ACCOUNTS {
-            asked.retain(|_, (since, _)| good(*since));
-        }
-        if asked.len() >= MAX_ACCOUNTS {
-            return Err(Error::busy(Duration::from_secs(1)));
-        }
-        asked.insert(account.to_owned(), (now, 1));
-        Ok(())
+        let counted = self.asked.count(account, LIMIT, now);
+        counted.map_err(|wait| Error::too_many("Too many tests. Wait a moment, then try again.", wait))
     }
 }
 
@@ -151,16 +131,11 @@ mod tests {
     fn tests_are_few() {
         let (trials, now) = (Trials::default(), Timestamp(1_800_000_000_000));
         let at = |millis: i64| Timestamp(now.0 + millis);
-        assert!((0..MOST).all(|_| trials.count("a", now).is_ok()));
+        assert!((0..LIMIT.most).all(|_| trials.count("a", now).is_ok()));
         let refused = trials.count("a", at(10_000)).unwrap_err();
         assert_eq!((refused.kind, refused.retry_after), (Kind::TooMany, Some(Duration::from_secs(50))));
-        assert!(trials.count("b", now).is_ok() && trials.count("a", at(WINDOW)).is_ok());
+        assert!(trials.count("b", now).is_ok() && trials.count("a", at(60_000)).is_ok());
         assert!(trials.count("a", at(-1)).is_ok(), "the clock was set back");
-        for n in 0..2 * MAX_ACCOUNTS {
-            let _ = trials.count(&n.to_string(), now);
-        }
-        assert!(trials.asked.lock().len() <= MAX_ACCOUNTS);
-        assert!(trials.count("c", at(3 * WINDOW)).is_ok());
     }
 
     #[test]
