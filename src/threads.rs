@@ -143,7 +143,7 @@ impl Task {
 
 impl Shared {
     fn work(&self) {
-        give_way();
+        give_way(NICENESS);
         while let Some(task) = self.next() {
             // Its reply is dropped with it, which tells the caller.
             if catch_unwind(AssertUnwindSafe(task.work)).is_err() {
@@ -180,12 +180,13 @@ pub fn spare_cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1)
 }
 
-/// Puts this thread behind all others. A kernel that refuses changes nothing but speed.
-fn give_way() {
+/// Puts this thread behind others, the further the higher `niceness` is (up to 19). A kernel that refuses changes nothing
+/// but speed.
+pub fn give_way(niceness: i32) {
     // SAFETY: takes numbers only. On Linux a thread's id names that thread alone.
     unsafe {
         let this = libc::gettid().unsigned_abs();
-        libc::setpriority(libc::PRIO_PROCESS, this, NICENESS);
+        libc::setpriority(libc::PRIO_PROCESS, this, niceness);
     }
 }
 

@@ -86,7 +86,7 @@ fn create_private(dir: &Path) -> Result<()> {
 }
 
 /// What reading and writing connections have in common.
-fn furnish(connection: &Connection, statements: usize, register: &[Register]) -> rusqlite::Result<()> {
+pub(super) fn furnish(connection: &Connection, statements: usize, register: &[Register]) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // Plans do not depend on bound values. They would on that of LIMIT, and a statement that may is compiled again

@@ -16,10 +16,13 @@
 //! | `space` | whether the disk has room, and what becomes of writes when it has not |
 //! | `meters` | what is counted, for whoever runs the server |
 //! | `statistics` | what the query planner knows of the tables |
+//! | `authorizer` | who may compile what |
+//! | `side` | a second database, of another room |
 //! | `exchange` | the whole database copied out, and put back later, while it is open |
 //! | `lock`, `connect`, `migrate`, `functions` | opening a directory |
 //! | `snapshot`, `copy` | copying a database of one moment; reading one that nobody writes |
 
+mod authorizer;
 mod budget;
 mod checkpoint;
 mod connect;
@@ -37,6 +40,7 @@ mod meters;
 mod migrate;
 mod queue;
 mod reader;
+mod side;
 mod snapshot;
 mod space;
 mod statistics;
@@ -64,6 +68,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+pub use authorizer::{Access, Verdict, judged};
 pub use connect::{Register, quote_ident};
 pub use copy::{Copy, Depth, Owner};
 pub use lane::Asker;
@@ -74,6 +79,7 @@ pub use migrate::{BeforeUpgrade, Upgrade};
 use parking_lot::{Mutex, RwLock};
 /// A value as SQLite stores it.
 pub use rusqlite::types::Value;
+pub use side::Side;
 pub use snapshot::{Moment, copy_file};
 pub use space::Room;
 use tokio::sync::{oneshot, watch};
@@ -266,9 +272,18 @@ impl Db {
             Inline::Done(result) => result,
             Inline::HandOver => {
                 self.inner.shared.meters.handed_over.add(1);
-                self.inner.shared.readers.slow(asker, f).await
+                self.inner.shared.readers.slow(asker, None, f).await
             }
         }
+    }
+
+    /// A read that is known to be slow: on the slow lane at once, and under a time limit of its own.
+    pub async fn read_slowly<T, F>(&self, asker: Asker, limit: Duration, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&ReadTx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.inner.shared.readers.slow(asker, Some(limit), f).await
     }
 
     /// Like [`Db::read`] for threads that may block (command line, blocking pool); no inline budget.

@@ -105,8 +105,8 @@ impl Readers {
     }
 
     /// Reads on the blocking pool, as one of a bounded number, of which `asker` has a share. Dropping the future
-    /// interrupts the statement.
-    pub(super) async fn slow<T, F>(self: &Arc<Self>, asker: Asker, f: F) -> Result<T>
+    /// interrupts the statement. It may take as long as `limit`, or as any read.
+    pub(super) async fn slow<T, F>(self: &Arc<Self>, asker: Asker, limit: Option<Duration>, f: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&ReadTx<'_>) -> Result<T> + Send + 'static,
@@ -117,14 +117,14 @@ impl Readers {
         let readers = Arc::clone(self);
         let reading = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            readers.pooled(Some(cancelled), f)
+            readers.pooled(Some(cancelled), limit, f)
         });
         reading.await.unwrap_or_else(|failed| Err(Error::internal(failed)))
     }
 
     /// Reads on this thread, which may block.
     pub(super) fn blocking<T>(&self, f: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.pooled(None, f)
+        self.pooled(None, None, f)
     }
 
     /// Reads that run in the slow lane, and that wait for it.
@@ -147,10 +147,16 @@ impl Readers {
         }
     }
 
-    fn pooled<T>(&self, cancelled: Option<Arc<AtomicBool>>, f: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+    fn pooled<T>(
+        &self,
+        cancelled: Option<Arc<AtomicBool>>,
+        limit: Option<Duration>,
+        f: impl Fn(&ReadTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let limit = limit.unwrap_or(self.query_timeout);
         let pool = self.pool()?;
         let reader = pool.get().map_err(|error| Error::busy(RETRY_AFTER).because(error))?;
-        match reader.run(self.clock.now(), Limit::Timeout(self.query_timeout), cancelled, f) {
+        match reader.run(self.clock.now(), Limit::Timeout(limit), cancelled, f) {
             Some(result) => result,
             None if self.closing.load(Relaxed) => Err(closed()),
             None => Err(interrupted()),
