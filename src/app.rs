@@ -9,6 +9,7 @@ use crate::{
     auth::Auth,
     backups::{Restorer, swap, upgrade},
     clock::Clock,
+    console::Console,
     db::{self, Db, Durability},
     error::{Kind, Result},
     files::{self, Storage, Thumbs},
@@ -18,6 +19,7 @@ use crate::{
         cron::{Cron, Missed},
     },
     life::Life,
+    logs::{self, Logs},
     mail::Mail,
     notify::{self, Notify},
     realtime::Hub,
@@ -84,11 +86,14 @@ pub struct App {
     pub db: Db,
     pub clock: Clock,
     pub life: Life,
+    /// The same as with jobs: begins with the server.
+    pub logs: Logs,
     pub settings: settings::Store,
     pub schema: Schema,
     pub storage: Storage,
     pub thumbs: Thumbs,
     pub records: Records,
+    pub console: Console,
     pub mail: Mail,
     pub auth: Auth,
     /// Begins with the server, too.
@@ -156,22 +161,21 @@ impl App {
         let restorer = Self::restorer(&config);
         let cipher = config.encryption_key.as_deref().map(settings::Cipher::new).transpose()?;
         let durability = if config.temporary { Durability::Off } else { config.durability };
-        let db = Db::open_locked(
-            lock,
-            &config.dir,
-            db::Options {
-                durability,
-                clock: config.clock.clone(),
-                query_timeout: config.query_timeout,
-                log_retention: config.log_retention,
-                disk_reserve: config.disk_reserve,
-                adopt: config.adopt,
-                before_upgrade: config.keeps_copies.then_some(upgrade::keep_a_copy),
-                functions: vec![rules::register],
-                ..db::Options::default()
-            },
-        )?;
+        let options = db::Options {
+            durability,
+            clock: config.clock.clone(),
+            query_timeout: config.query_timeout,
+            log_retention: config.log_retention,
+            disk_reserve: config.disk_reserve,
+            adopt: config.adopt,
+            before_upgrade: config.keeps_copies.then_some(upgrade::keep_a_copy),
+            functions: vec![rules::register],
+            ..db::Options::default()
+        };
+        let db = Db::open_locked(lock, &config.dir, options.clone())?;
         let settings = settings::Store::open(db.clone(), cipher)?;
+        let logs = Logs::new(&config.dir, options, log_policy(&settings.current()));
+        follow_settings(&logs, &settings);
         let schema = Schema::open(db.clone(), Arc::new(rules::Checker))?;
         let labels = settings.clone();
         schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));
@@ -179,7 +183,7 @@ impl App {
         let thumbs = Thumbs::new(storage.clone(), config.thumbs);
         let jobs = Jobs::new(db.clone());
         let runner = jobs::Runner::new(jobs.clone());
-        optimize_daily(&db, &runner);
+        optimize_daily(&db, &logs, &runner);
         let passwords = Passwords::new(if config.temporary { Cost::Cheap } else { config.password_cost });
         let records = Records::new(db.clone(), schema.clone(), storage.clone(), passwords.clone(), jobs.clone());
         records.take_jobs(&runner);
@@ -194,6 +198,7 @@ impl App {
             jobs.clone(),
         );
         auth.clean_up_hourly(&runner);
+        clean_up_logs(&logs, &runner);
         auth.take_jobs(&runner);
         let realtime = Hub::new(db.clone(), schema.clone(), records.clone());
         let clock = config.clock;
@@ -210,6 +215,7 @@ impl App {
         notify.take_cancellations(&runner);
         notify.take_preferences(&runner);
         notify.clean_up_hourly(&runner);
+        let console = Console::new(db.clone(), schema.clone());
         let life = Life::default();
         let snapshots = config.temporary.then(|| {
             Snapshots::new(snapshots::Rooms {
@@ -229,11 +235,13 @@ impl App {
             db,
             clock,
             life,
+            logs,
             settings,
             schema,
             storage,
             thumbs,
             records,
+            console,
             mail,
             auth,
             realtime,
@@ -260,10 +268,43 @@ fn rehearsal(config: &Config) -> Arc<crate::backups::restore::Rehearse> {
 }
 
 /// The wire's `__pbDBOptimize__` (`docs/wire/services.md` §7).
-fn optimize_daily(db: &Db, runner: &jobs::Runner) {
-    let (db, daily) = (db.clone(), Cron::utc("0 0 * * *"));
+fn optimize_daily(db: &Db, logs: &Logs, runner: &jobs::Runner) {
+    let (db, logs, daily) = (db.clone(), logs.clone(), Cron::utc("0 0 * * *"));
     runner.cron("__pbDBOptimize__", daily, Missed::Skip, Overlap::Skip, move |_| {
-        let db = db.clone();
-        async move { Ok(db.optimize().await?) }
+        let (db, logs) = (db.clone(), logs.clone());
+        async move {
+            db.optimize().await?;
+            Ok(logs.optimize().await?)
+        }
     });
+}
+
+/// The wire's `__pbLogsCleanup__` (§7).
+fn clean_up_logs(logs: &Logs, runner: &jobs::Runner) {
+    let (logs, every_six_hours) = (logs.clone(), Cron::utc("0 */6 * * *"));
+    runner.cron("__pbLogsCleanup__", every_six_hours, Missed::Skip, Overlap::Skip, move |_| {
+        let logs = logs.clone();
+        async move { Ok(logs.clean_up().await?) }
+    });
+}
+
+/// What changes in the settings' `logs` takes effect at once (§4.3).
+fn follow_settings(logs: &Logs, settings: &settings::Store) {
+    let logs = logs.clone();
+    settings.on_change(move |before, after| {
+        if before.logs != after.logs {
+            logs.follow(log_policy(after));
+        }
+    });
+}
+
+fn log_policy(settings: &settings::Settings) -> logs::Policy {
+    let logs = &settings.logs;
+    logs::Policy {
+        max_days: logs.max_days,
+        min_level: logs.min_level,
+        max_data_size: logs.max_data_size,
+        with_ip: logs.log_ip,
+        with_auth_id: logs.log_auth_id,
+    }
 }

@@ -6,9 +6,11 @@
 //! - [`http`]: the wire, and nothing but the wire.
 //! - [`app`]: what requests and background tasks share, built once.
 //! - [`realtime`]: live readers of the change log. [`notify`]: scheduled notifications. [`backups`]: copies of everything.
+//! - [`console`]: SQL that a superuser typed.
 //! - [`auth`] over [`mail`] over [`records`] over [`files`] over [`jobs`] over [`rules`] over [`schema`] over
 //!   [`identity`]: the domain.
-//! - [`settings`] and [`db`]: the settings tree; SQLite, its writer, its readers and the change log.
+//! - [`settings`] and [`logs`], over [`db`]: the settings tree; the log that superusers read; SQLite, its writer, its
+//!   readers and the change log.
 //! - [`outgoing`]: connections to others. [`error`], [`clock`], [`life`], [`progress`], [`measure`], [`random`], [`threads`], [`windows`],
 //!   [`memory`], [`address`], [`entities`]: what everybody stands on.
 //!
@@ -21,6 +23,7 @@ pub mod auth;
 pub mod backups;
 pub mod cli;
 pub mod clock;
+pub mod console;
 pub mod db;
 pub mod entities;
 pub mod error;
@@ -29,6 +32,7 @@ pub mod http;
 pub mod identity;
 pub mod jobs;
 pub mod life;
+pub mod logs;
 pub mod mail;
 pub mod measure;
 pub mod memory;

@@ -50,7 +50,7 @@ pub fn reply(error: &Error) -> Reply {
 }
 
 /// `text` with a capital first letter and a final mark.
-fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut letters = text.chars();
     let Some(first) = letters.next() else {

@@ -7,8 +7,8 @@ use actix_web::http::Method;
 
 use super::{
     api::{
-        auth, batch, collections, crons, files, health, jobs, mailbox, notify, pages, realtime, records, settings,
-        snapshots, test,
+        auth, batch, collections, crons, files, health, jobs, logs, mailbox, notify, pages, realtime, records,
+        settings, snapshots, sql, test,
     },
     extract::{Call, body, path::Segments},
     health::Route,
@@ -113,6 +113,13 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "settings", "apple", "generate-client-secret"]) => {
             Box::pin(settings::apple_client_secret(call)).await
         }
+
+        (&Method::GET, ["api", "logs"]) => Box::pin(logs::list(call)).await,
+        (&Method::GET, ["api", "logs", "stats"]) => Box::pin(logs::stats(call)).await,
+        (&Method::GET, ["api", "logs", id]) if !id.is_empty() => Box::pin(logs::view(call, id)).await,
+        (&Method::DELETE, ["api", "logs"]) => Box::pin(logs::truncate(call)).await,
+
+        (&Method::POST, ["api", "sql"]) => Box::pin(sql::run(call)).await,
 
         (&Method::GET, ["api", "crons"]) => crons::list(call),
         (&Method::POST, ["api", "crons", id]) if !id.is_empty() => Box::pin(crons::run(call, id)).await,

@@ -125,6 +125,8 @@ pub fn run(
         ending::watch_over(app.life.clone(), options.shutdown_timeout);
         let health = Health::new(app.clone(), options.metrics_token.as_deref(), &options.metrics_from);
         let (budget, worker_health) = (options.shutdown_timeout.as_secs(), health.clone());
+        app.logs.begin().map_err(anyhow::Error::new)?;
+        app.logs.hear_events();
         let (worker_app, hub, life) = (app.clone(), app.realtime.clone(), app.life.clone());
         let stopping = async move {
             life.ended().await;
@@ -190,6 +192,7 @@ pub fn run(
         app.life.end(ending);
         resting.await.context("what works in the background ended early")?;
         app.db.close().await;
+        app.logs.close().await;
         let served = served?;
         announced?;
         served.context("the server failed")?;

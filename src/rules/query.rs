@@ -82,8 +82,18 @@ impl<'a> Query<'a> {
 
     /// Over a plain table with a fixed list of columns (collections, logs): modifiers and dotted paths fail.
     pub fn over_table(table: &'static str, columns: &'static [&'static str], request: &'a Request) -> Self {
-        let key = format!("p {table} {}", columns.join(" "));
-        Self::over(Base::Table { table, columns }, request, None, key)
+        Self::over_table_with_json(table, columns, None, request)
+    }
+
+    /// The same where paths may go on below one of the columns, which holds JSON.
+    pub fn over_table_with_json(
+        table: &'static str,
+        columns: &'static [&'static str],
+        json: Option<&'static str>,
+        request: &'a Request,
+    ) -> Self {
+        let key = format!("p {table} {} {}", columns.join(" "), json.unwrap_or_default());
+        Self::over(Base::Table { table, columns, json }, request, None, key)
     }
 
     fn over(base: Base<'a>, request: &'a Request, new_row: Option<&'a Row>, mut key: String) -> Self {

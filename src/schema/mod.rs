@@ -21,6 +21,7 @@ mod import;
 pub mod index;
 pub mod pattern;
 pub mod providers;
+mod sound;
 mod store;
 mod table;
 mod templates;
@@ -186,6 +187,14 @@ impl Schema {
     pub async fn reload(&self) -> Result<()> {
         let schema = self.clone();
         self.db.write_alone(move |tx| schema.reload_in(tx)).await
+    }
+
+    /// The same at the end of somebody's SQL. Fails with what is wrong when the collections can no longer be read, or do
+    /// not fit their tables.
+    pub fn reload_checked(&self, tx: &mut WriteTx<'_>) -> Result<()> {
+        let before = self.catalog.load();
+        sound::check(tx, &before, &store::load(tx, before.version + 1)?)?;
+        self.reload_in(tx)
     }
 
     /// The same in a transaction that no other write shares.

@@ -78,6 +78,11 @@ impl Store {
         self.current.load_full()
     }
 
+    /// Looks at the current snapshot without taking a share in it: for what every request asks.
+    pub fn with<T>(&self, look: impl FnOnce(&Settings) -> T) -> T {
+        look(&self.current.load())
+    }
+
     /// Calls `listener` after each change that was committed, on the writer's thread: it must be quick, and neither block
     /// nor write.
     pub fn on_change(&self, listener: impl Fn(&Settings, &Settings) + Send + Sync + 'static) {

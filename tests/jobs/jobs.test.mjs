@@ -35,6 +35,7 @@ test("crons are listed and run through the SDK", async () => {
         { id: "__pbDBOptimize__", expression: "0 0 * * *" },
         { id: "__pbMFACleanup__", expression: "0 * * * *" },
         { id: "__pbOTPCleanup__", expression: "0 * * * *" },
+        { id: "__pbLogsCleanup__", expression: "0 */6 * * *" },
         { id: "__pbRateLimitersCleanup__", expression: "2 * * * *" },
     ]);
     for (const { id } of crons) {

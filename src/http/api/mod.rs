@@ -7,6 +7,7 @@ pub mod crons;
 pub mod files;
 pub mod health;
 pub mod jobs;
+pub mod logs;
 pub mod mailbox;
 pub mod notify;
 mod oauth2_providers;
@@ -15,6 +16,7 @@ pub mod realtime;
 pub mod records;
 pub mod settings;
 pub mod snapshots;
+pub mod sql;
 pub mod test;
 
 use super::{

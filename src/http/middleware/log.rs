@@ -1,35 +1,163 @@
-//! The request log: what was asked, what was answered, how long it took; and what really went wrong.
+//! The request log: a row for superusers (`docs/wire/services.md` §6.3), and a line on stderr for what really went wrong.
 
-use std::time::Instant;
+use std::{cell::OnceCell, time::Instant};
 
-use actix_web::HttpRequest;
+use actix_web::{
+    HttpRequest,
+    http::header::{HeaderName, REFERER, USER_AGENT},
+};
+use serde_json::{Map, Value as Json};
 
+use super::client_address;
 use crate::{
-    error::{Kind, Result},
+    app::App,
+    error::{Error, Kind, Result},
     http::{error, reply::Reply},
+    identity::Caller,
+    logs::{self, Addresses, Asked, Entry, Failure, RequestNumber, Who},
 };
 
-/// Longer request targets are cut in the log.
+/// Longer request targets are cut on stderr.
 const MAX_TARGET: usize = 3000;
 
-/// Logs a finished request: our own failures always, everything else when the log is verbose.
-pub fn finished(http: &HttpRequest, id: &str, started: Instant, outcome: &Result<Reply>) {
-    let ours = matches!(outcome, Err(failure) if matches!(failure.kind, Kind::Internal | Kind::StorageFull));
-    if !ours && !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
+/// One request on its way through the house, as the log will tell it.
+pub struct Trace {
+    pub number: RequestNumber,
+    started: Instant,
+    /// Who asks, once that is known, and if the log wants to know.
+    who: OnceCell<Who>,
+}
+
+impl Trace {
+    pub fn start(started: Instant) -> Self {
+        Self { number: RequestNumber::next(), started, who: OnceCell::new() }
     }
-    let status = match outcome {
+
+    /// Remembers who asks.
+    pub fn met(&self, app: &App, caller: &Caller) {
+        if let Some(record) = caller.record().filter(|_| app.logs.wants(logs::ERROR)) {
+            let id = app.logs.policy().with_auth_id.then(|| record.id.clone());
+            let _ = self.who.set(Who { collection: record.collection_name.clone(), id });
+        }
+    }
+
+    /// Tells of the request, now that it is finished.
+    pub fn finish(self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) {
+        self.tell_stderr(http, outcome);
+        let wanted = match outcome {
+            Ok(_) => app.logs.wants(logs::INFO) && !is_quiet(http.uri().path()),
+            Err(_) => app.logs.wants(logs::ERROR),
+        };
+        if wanted {
+            app.logs.push(self.into_entry(app, http, outcome));
+        }
+    }
+
+    fn into_entry(self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) -> Entry {
+        let header = |name: HeaderName| http.headers().get(name).map_or(&[][..], |value| value.as_bytes());
+        let uri = http.uri();
+        let target = uri.path_and_query().map_or(uri.path(), |target| target.as_str());
+        let asked = Asked::new(http.method().as_str(), target, header(REFERER), header(USER_AGENT));
+        let addresses = app.logs.policy().with_ip.then(|| Addresses {
+            client: app.settings.with(|settings| client_address::of(http, &settings.trusted_proxy)),
+            peer: client_address::peer(http).to_canonical(),
+        });
+        let failure = outcome.as_ref().err().map(failure);
+        let (took, at) = (self.started.elapsed(), app.clock.now());
+        Entry::request(at, took, self.number, status(outcome), asked, self.who.into_inner(), addresses, failure)
+    }
+
+    /// Our own failures always, everything else when stderr is verbose.
+    fn tell_stderr(&self, http: &HttpRequest, outcome: &Result<Reply>) {
+        let ours = matches!(outcome, Err(failure) if matches!(failure.kind, Kind::Internal | Kind::StorageFull));
+        if !ours && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let (request_id, status) = (self.number.to_string(), status(outcome));
+        let (method, target) = (http.method().as_str(), http.uri().to_string());
+        let target = &target[..target.floor_char_boundary(MAX_TARGET)];
+        let ms = self.started.elapsed().as_secs_f64() * 1000.0;
+        match outcome {
+            Ok(_) => tracing::debug!(request_id, method, target, status, ms, "request"),
+            Err(failure) if ours => {
+                tracing::error!(request_id, method, target, status, ms, error = %failure, "request failed");
+            }
+            Err(failure) => tracing::debug!(request_id, method, target, status, ms, error = %failure, "request"),
+        }
+    }
+}
+
+fn status(outcome: &Result<Reply>) -> u16 {
+    match outcome {
         Ok(reply) => reply.status.as_u16(),
         Err(failure) => error::status(failure.kind).as_u16(),
-    };
-    let (method, target) = (http.method().as_str(), http.uri().to_string());
-    let target = target.get(..MAX_TARGET).unwrap_or(&target);
-    let ms = started.elapsed().as_secs_f64() * 1000.0;
-    match outcome {
-        Ok(_) => tracing::debug!(request_id = id, method, target, status, ms, "request"),
-        Err(failure) if ours => {
-            tracing::error!(request_id = id, method, target, status, ms, error = %failure, "request failed");
+    }
+}
+
+/// Whether success there is not worth a row: what looks at the log, streams, and everything outside the API.
+fn is_quiet(path: &str) -> bool {
+    let Some(route) = path.strip_prefix("/api/") else { return true };
+    matches!(route, "logs" | "realtime" | "oauth2-redirect") || route.starts_with("logs/")
+}
+
+/// What the client was told, and what it was not.
+fn failure(error: &Error) -> Failure {
+    let cause = error.source.as_ref().map(|cause| format!("{cause:#}"));
+    let mut fields: Map<String, Json> =
+        error.issues.leaves().into_iter().map(|(path, code)| (path, Json::from(code))).collect();
+    let details = match cause {
+        cause if fields.is_empty() => cause.map_or(Json::Null, Json::from),
+        cause => {
+            fields.extend(cause.map(|cause| ("cause".to_owned(), cause.into())));
+            Json::Object(fields)
         }
-        Err(failure) => tracing::debug!(request_id = id, method, target, status, ms, error = %failure, "request"),
+    };
+    Failure { message: error::sentence(&error.message), details }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Leaf;
+
+    #[test]
+    fn some_successes_are_no_news() {
+        for (path, quiet) in [
+            ("/api/logs", true),
+            ("/api/logs/stats", true),
+            ("/api/logsx", false),
+            ("/api/realtime", true),
+            ("/api/realtimes", false),
+            ("/api/oauth2-redirect", true),
+            ("/_/", true),
+            ("/index.html", true),
+            ("/api", true),
+            ("/api/health", false),
+            ("/api/collections/logs/records", false),
+        ] {
+            assert_eq!(is_quiet(path), quiet, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_log_knows_more_than_the_client() {
+        let cause = || anyhow::anyhow!("disk on fire").context("cannot write");
+        for (error, message, details) in [
+            (Error::not_found(), "The requested resource was not found.", serde_json::json!(null)),
+            (Error::internal(cause()), "Something went wrong on our side.", "cannot write: disk on fire".into()),
+            (
+                Error::field("a", Leaf::required()),
+                "Something in the request is not valid.",
+                serde_json::json!({ "a": "validation_required" }),
+            ),
+            (
+                Error::field("a", Leaf::required()).because(cause()),
+                "Something in the request is not valid.",
+                serde_json::json!({ "a": "validation_required", "cause": "cannot write: disk on fire" }),
+            ),
+        ] {
+            let failure = failure(&error);
+            assert_eq!((failure.message.as_str(), failure.details), (message, details));
+        }
     }
 }

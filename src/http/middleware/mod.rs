@@ -20,14 +20,17 @@ use actix_web::{
     http::{ConnectionType, Method, header::UPGRADE},
 };
 
-use self::request_id::RequestId;
+use self::log::Trace;
 use super::{
     Wire, error,
     extract::{Call, caller, path},
     reply::Reply,
     routes,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    logs::numbered,
+};
 
 /// Answers one request; never fails and never panics.
 pub async fn answer(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> HttpResponse {
@@ -53,27 +56,28 @@ fn switches(http: &HttpRequest) -> bool {
 }
 
 async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: Instant) -> HttpResponse {
-    let id = RequestId::next();
+    let trace = Trace::start(started);
+    let number = trace.number;
     // Before everything else, so without CORS and security headers (§1.2).
     if let Some(location) = redirected(&http) {
         let mut response = Reply::redirect(&location).into_response();
-        id.set(&mut response);
+        request_id::set(number, &mut response);
         return response;
     }
     if let Some(location) = wire.shared.twins.redirected(&http) {
         let mut response = Reply::redirect(&location).into_response();
-        id.set(&mut response);
+        request_id::set(number, &mut response);
         return response;
     }
     if http.method() == Method::OPTIONS {
         let mut response = Reply::no_content().into_response();
         cors::preflight(&wire.shared.origins, &http, &mut response);
-        id.set(&mut response);
+        request_id::set(number, &mut response);
         return response;
     }
 
-    let outcome = panic::caught(guarded(wire.clone(), http.clone(), payload)).await;
-    log::finished(&http, id.as_str(), started, &outcome);
+    let outcome = numbered(number, panic::caught(guarded(wire.clone(), http.clone(), payload, &trace))).await;
+    trace.finish(&wire.app, &http, &outcome);
     let embeddable = matches!(&outcome, Ok(reply) if reply.embeddable);
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
@@ -84,13 +88,14 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: 
         security_headers::allow_embedding(&mut response);
     }
     cors::set(&wire.shared.origins, &http, &mut response);
-    id.set(&mut response);
+    request_id::set(number, &mut response);
     pace::watched(&http, response)
 }
 
 /// Who asks, whether they may ask from there, and then the route.
-async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload) -> Result<Reply> {
+async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload, trace: &Trace) -> Result<Reply> {
     let caller = caller::of(&wire, &http).await?;
+    trace.met(&wire.app, &caller);
     let call = Call { wire, http, payload, caller };
     superuser_ips::check(&call)?;
     routes::dispatch(call).await

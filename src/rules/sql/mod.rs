@@ -47,6 +47,8 @@ pub(super) enum Base<'a> {
     Table {
         table: &'static str,
         columns: &'static [&'static str],
+        /// The column whose values are JSON.
+        json: Option<&'static str>,
     },
 }
 

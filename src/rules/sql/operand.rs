@@ -3,7 +3,7 @@
 use super::{
     Base, Compiler, Fault, Rights,
     frag::Frag,
-    resolve::{Place, Sink, Target},
+    resolve::{Place, Sink, Target, json_below},
     scope::Scope,
     slot::Slot,
 };
@@ -146,6 +146,10 @@ impl<'a> Compiler<'a> {
             (Base::Table { columns, .. }, [column]) if columns.contains(column) => {
                 let sql = self.base_column(column);
                 Ok(Term::computed(sql, Class::Plain).into())
+            }
+            (Base::Table { json: Some(json), .. }, [column, below @ ..]) if *column == json && !below.is_empty() => {
+                let column = self.base_column(column);
+                Ok(Term::computed(json_below(&column, below)?, Class::Raw).into())
             }
             _ => Err(Fault::Unknown(format!("there is no column {:?}", path.join(".")))),
         }

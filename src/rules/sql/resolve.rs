@@ -184,13 +184,8 @@ impl<'a> Compiler<'a> {
 
     /// The remaining segments as a JSON path: whole numbers are array indexes, colons are dropped.
     fn json_path(&mut self, place: &Place<'a>, field: &Field, segments: &[&str]) -> Result<Target, Fault> {
-        if segments.iter().any(|segment| segment.bytes().all(|byte| byte == b':')) {
-            return Err(Fault::refused("a path has a blank segment"));
-        }
         let column = self.column(place, &field.name);
-        let path = Frag::slot(Slot::Const(Value::Text(json_path(segments))));
-        let value = Frag::fill("CASE WHEN json_valid({0}) THEN json_extract({0}, {1}) END", &[&column, &path]);
-        Ok(Target { class: Class::Raw, ..self.computed(place, value) })
+        Ok(Target { class: Class::Raw, ..self.computed(place, json_below(&column, segments)?) })
     }
 
     fn relation(
@@ -343,6 +338,15 @@ impl<'a> Compiler<'a> {
         join.restricted |= restricted;
         Ok((join.alias.clone(), if is_inner { 0 } else { 1 << index }))
     }
+}
+
+/// The value below a JSON column.
+pub(super) fn json_below(column: &Frag, segments: &[&str]) -> Result<Frag, Fault> {
+    if segments.iter().any(|segment| segment.bytes().all(|byte| byte == b':')) {
+        return Err(Fault::refused("a path has a blank segment"));
+    }
+    let path = Frag::slot(Slot::Const(Value::Text(json_path(segments))));
+    Ok(Frag::fill("CASE WHEN json_valid({0}) THEN json_extract({0}, {1}) END", &[column, &path]))
 }
 
 /// Hidden fields do not exist for clients (§6.3).
