@@ -169,6 +169,7 @@ pub fn run(
         .context("cannot listen")?;
         if let Some((listener, tls)) = https {
             server = server.listen_rustls_0_23(listener, tls.server_config()?).context("cannot listen")?;
+            health.observe(tls.in_use());
             // Authorities may ask as soon as somebody is there to answer them.
             tls.start();
         }

@@ -36,7 +36,7 @@ const trusted = (port, name, ca) => async () => {
 };
 
 // Mostly they wait, each for an authority of its own.
-describe("an authority", { concurrency: 4 }, () => {
+describe("an authority", { concurrency: 12 }, () => {
     test("certificates are obtained on the TLS port, in spite of refused nonces", async (t) => {
         const at = await ports();
         const pebble = await kept(startPebble(own, dir, { ...at, nonceReject: 15 }));
@@ -143,6 +143,18 @@ describe("an authority", { concurrency: 4 }, () => {
         await eventually("a certificate", trusted(at.tlsPort, "app.test", await pebble.root()), 40_000);
         assert.match(conch.log(), /too many orders/);
         assert.match(conch.log(), /the certificate that it has/);
+    });
+
+    test("one that never answers holds nothing up, not even the end", async () => {
+        const at = await ports();
+        const proxy = await kept(startProxy(own, { port: 1 }));
+        proxy.answer = () => new Promise(() => {});
+        const conch = await serve(["app.test"], at, proxy.directory);
+        await eventually("it is asked", () => proxy.seen.length > 0);
+        assert.ok((await presented(at.tlsPort, "app.test")).selfSigned);
+        const from = performance.now();
+        assert.equal((await conch.stop()).code, 0);
+        assert.ok(performance.now() - from < 8000, `it took ${performance.now() - from} ms to end`);
     });
 
     /** Leaves a certificate in a data directory that began `age` seconds ago and has `left` seconds to go. */

@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { makeAuthority } from "../harness/authority.mjs";
-import { freePort, remove, startConch, temporaryDirectory } from "../harness/server.mjs";
+import { conchBinary, freePort, remove, run, startConch, startConchOn, temporaryDirectory } from "../harness/server.mjs";
 import { eventually, get, openHttp2, presented } from "../harness/tls.mjs";
 
 const dir = temporaryDirectory("conch-tls-");
@@ -162,6 +162,35 @@ test("changed files are taken, broken ones are not", async () => {
     // Whoever was connected still is.
     assert.equal((await old.ask("/api/health")).status, 200);
     old.close();
+});
+
+test("this machine may ask over plain HTTP how its server is, certificates included; nothing else is answered", async () => {
+    const numbers = await fetch(`${conch.redirects}/metrics`).then((answer) => answer.text());
+    const [, ends] = /^conch_certificate_end_seconds\{name="localhost"\} ([\d.e+]+)$/m.exec(numbers);
+    assert.ok(Math.abs(Number(ends) - Date.now() / 1000 - 86_400) < 3600, ends);
+    assert.equal((await fetch(`${conch.redirects}/readyz`)).status, 200);
+    assert.equal((await fetch(`${conch.redirects}/api/health`, { redirect: "manual" })).status, 302);
+    run(conchBinary, ["health", "--http", new URL(conch.redirects).host]);
+});
+
+test("a new start keeps the ports, and reads the files again", async () => {
+    const data = join(dir, "again");
+    const at = await freePort();
+    const args = ["--https", `127.0.0.1:${at}`, "--cert", cert, "--key", key];
+    // Without a service manager SIGHUP ends a server; with one it starts again.
+    const service = await startConchOn(data, { args, healthy: false, env: { NOTIFY_SOCKET: join(dir, "nobody") } });
+    try {
+        const before = await presented(at, "localhost", { ca });
+        put(own.sign(["localhost", "again.test"]));
+        process.kill(service.pid, "SIGHUP");
+        await eventually("the other certificate", async () => {
+            const seen = await presented(at, "localhost", { ca });
+            return seen.fingerprint !== before.fingerprint && /again\.test/.test(seen.names);
+        });
+        assert.equal((await get(at, "/api/health", { ca })).status, 200);
+    } finally {
+        await service.stop();
+    }
 });
 
 test("a server with open streams over TLS ends in time", async () => {

@@ -40,6 +40,15 @@ impl Health {
         let app = &self.inner.app;
         database(&mut page, app);
         live(&mut page, app);
+        if let Some(certificates) = self.inner.certificates.get() {
+            let each = certificates.ends().into_iter();
+            let each = each.map(|(name, end)| (vec![("name", name)], end.millis() as f64 / 1e3));
+            page.gauges(
+                "conch_certificate_end_seconds",
+                "When a certificate in use ends, in seconds since 1970.",
+                each,
+            );
+        }
         process(&mut page, Process::look(self.inner.started));
         self.work(&mut page).await;
         match page.text() {

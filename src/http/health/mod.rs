@@ -11,7 +11,10 @@ mod ready;
 mod routes;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest,
@@ -28,7 +31,7 @@ use self::{
     worker::Shard,
 };
 pub use self::{routes::Route, worker::Worker};
-use super::reply::Reply;
+use super::{reply::Reply, tls::InUse};
 use crate::app::App;
 
 /// A worker that has not said for so long that it lives is stuck.
@@ -48,14 +51,22 @@ struct Inner {
     ready: ready::Finder,
     rarely: metrics::Rarely,
     started: f64,
+    /// Of a server with TLS.
+    certificates: OnceLock<InUse>,
 }
 
 impl Health {
     /// `token` and `from` say who may see numbers: see [`super::server::Options`].
     pub fn new(app: App, token: Option<&str>, from: &[String]) -> Self {
         let (shards, ready, rarely) = Default::default();
-        let inner = Inner { app, guard: Guard::new(token, from), shards, ready, rarely, started: process::start() };
+        let (guard, started, certificates) = (Guard::new(token, from), process::start(), OnceLock::new());
+        let inner = Inner { app, guard, shards, ready, rarely, started, certificates };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Has the numbers tell of these certificates. The first ones stay.
+    pub fn observe(&self, certificates: InUse) {
+        let _ = self.inner.certificates.set(certificates);
     }
 
     /// A new worker, on its own thread.

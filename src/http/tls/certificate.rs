@@ -22,6 +22,8 @@ pub struct Certificate {
     pub ends: Timestamp,
     /// The names that it is for.
     pub names: Vec<String>,
+    /// We signed it ourselves, for want of another.
+    pub is_ours: bool,
 }
 
 impl Certificate {
@@ -43,13 +45,14 @@ impl Certificate {
             rustls::Error::InconsistentKeys(_) => anyhow::anyhow!("the private key belongs to another certificate"),
             error => anyhow::anyhow!("it cannot be used: {error}"),
         })?;
-        Ok(Self { key: Arc::new(key), begins, ends, names })
+        Ok(Self { key: Arc::new(key), begins, ends, names, is_ours: false })
     }
 
     /// A certificate that nobody vouches for.
     pub fn self_signed(names: impl Into<Vec<String>>) -> anyhow::Result<Self> {
         let made = rcgen::generate_simple_self_signed(names)?;
-        Self::checked(vec![made.cert.der().clone()], key_of(&made.signing_key))
+        let made = Self::checked(vec![made.cert.der().clone()], key_of(&made.signing_key))?;
+        Ok(Self { is_ours: true, ..made })
     }
 
     /// Whether `name` is one of those that it is for.

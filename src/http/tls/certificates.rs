@@ -71,14 +71,17 @@ impl Certificates {
         self.held.store(Arc::new(held));
     }
 
-    /// When the first of them ends.
-    pub fn end(&self) -> Timestamp {
-        match &**self.held.load() {
-            Held::One(one) => one.ends,
-            Held::Named(by_name, _) => {
-                by_name.values().map(|certificate| certificate.ends).min().unwrap_or(Timestamp(i64::MAX))
-            }
-        }
+    /// When each of them ends, by name; those that we signed ourselves are left out.
+    pub fn ends(&self) -> Vec<(String, Timestamp)> {
+        let held = self.held.load();
+        let named: Vec<(&str, &Certificate)> = match &**held {
+            Held::One(one) => vec![(one.names.first().map_or("", String::as_str), one)],
+            Held::Named(by_name, _) => by_name.iter().map(|(name, one)| (name.as_str(), one)).collect(),
+        };
+        let given = named.into_iter().filter(|(_, certificate)| !certificate.is_ours);
+        let mut ends: Vec<_> = given.map(|(name, certificate)| (name.to_owned(), certificate.ends)).collect();
+        ends.sort();
+        ends
     }
 
     /// Completes when a client has asked for `name` since it was last waited for.
@@ -146,6 +149,9 @@ mod tests {
         assert_eq!(certificates.of(Some("x")).unwrap().cert, old.key.cert);
         certificates.replace("", new.clone());
         assert_eq!(certificates.of(None).unwrap().cert, new.key.cert);
-        assert_eq!(certificates.end(), new.ends);
+        assert_eq!(certificates.ends(), []);
+        let given = Certificate { is_ours: false, ..new };
+        certificates.replace("", given.clone());
+        assert_eq!(certificates.ends(), [("a.example".to_owned(), given.ends)]);
     }
 }

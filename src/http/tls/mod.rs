@@ -61,6 +61,17 @@ enum Supply {
     Nobody,
 }
 
+/// The certificates that are presented right now.
+#[derive(Debug, Clone)]
+pub struct InUse(Arc<Certificates>);
+
+impl InUse {
+    /// When each of them ends, by name; those that we signed ourselves are left out.
+    pub fn ends(&self) -> Vec<(String, Timestamp)> {
+        self.0.ends()
+    }
+}
+
 impl Tls {
     /// Reads what is there. Files that cannot be used are an error, as somebody is there to read it; a domain without a
     /// certificate gets one that we sign ourselves until there is a better one.
@@ -107,9 +118,9 @@ impl Tls {
         Plain::new(self.certificates.clone(), port)
     }
 
-    /// When the first of the certificates in use ends.
-    pub fn ends(&self) -> Timestamp {
-        self.certificates.end()
+    /// A look at what is in use, now and later.
+    pub fn in_use(&self) -> InUse {
+        InUse(self.certificates.clone())
     }
 
     /// Keeps certificates up to date, for as long as the server's system runs.
