@@ -70,7 +70,16 @@ pub struct Place {
 impl Encryption {
     /// Whether there is any.
     fn is_on(&self) -> bool {
-        self.https.is_some() || self.cert.is_some() || !self.domains.is_empty()
+        self.https().is_some() || self.cert.is_some() || !self.domains().is_empty()
+    }
+
+    /// An environment may have blank variables: nothing was given.
+    fn https(&self) -> Option<&str> {
+        self.https.as_deref().filter(|address| !address.is_empty())
+    }
+
+    fn domains(&self) -> Vec<String> {
+        self.domains.iter().filter(|name| !name.trim().is_empty()).cloned().collect()
     }
 
     /// Binds everything. `http` is the address that was given for it.
@@ -82,9 +91,9 @@ impl Encryption {
             let hosts = vec![host(given).to_owned()];
             return Ok(Place { listeners: Listeners { http, https: None }, url, redirects: None, hosts });
         }
-        let domains = Domains::parse(&self.domains)?;
+        let domains = Domains::parse(&self.domains())?;
         let (http_default, https_default) = self.defaults(is_temporary);
-        let given = self.https.as_deref().unwrap_or(https_default);
+        let given = self.https().unwrap_or(https_default);
         let http = listener(http.unwrap_or(http_default), "--http")?;
         let https = listener(given, "--https")?;
         let (bound, redirects) = (address(&https)?, Some(url("http", address(&http)?)));
@@ -101,7 +110,7 @@ impl Encryption {
 
     /// Where a server with TLS listens when nobody says it: the plain listener, and the other.
     fn defaults(&self, is_temporary: bool) -> (&'static str, &'static str) {
-        let is_public = !self.domains.is_empty() || self.cert.is_some();
+        let is_public = !self.domains().is_empty() || self.cert.is_some();
         match (is_temporary, is_public) {
             (true, _) => (TEMPORARY_ADDRESS, TEMPORARY_ADDRESS),
             (false, true) => (PUBLIC_ADDRESS, PUBLIC_TLS_ADDRESS),
@@ -179,6 +188,31 @@ mod tests {
             ("192.168.1.5:1", "http://192.168.1.5:1"),
         ] {
             assert_eq!(url("http", address.parse().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn blank_variables_are_as_good_as_none() {
+        let encryption = |https: &str, domain: &str| Encryption {
+            domains: vec![domain.to_owned()],
+            https: Some(https.to_owned()),
+            cert: None,
+            key: None,
+            acme_directory: LETS_ENCRYPT.to_owned(),
+            acme_email: None,
+            acme_ca: None,
+            acme_eab_id: None,
+            acme_eab_key: None,
+        };
+        for (https, domain, on, defaults) in [
+            ("", "", false, (ADDRESS, PUBLIC_TLS_ADDRESS)),
+            ("", " ", false, (ADDRESS, PUBLIC_TLS_ADDRESS)),
+            (":443", "", true, (ADDRESS, PUBLIC_TLS_ADDRESS)),
+            ("", "a.example", true, (PUBLIC_ADDRESS, PUBLIC_TLS_ADDRESS)),
+        ] {
+            let given = encryption(https, domain);
+            assert_eq!((given.is_on(), given.defaults(false)), (on, defaults), "{https} {domain}");
+            assert_eq!(given.defaults(true), (TEMPORARY_ADDRESS, TEMPORARY_ADDRESS));
         }
     }
 

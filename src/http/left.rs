@@ -32,7 +32,8 @@ impl Left {
     /// Takes the body of a request that has none. Others find out while they read it.
     pub fn of(http: &HttpRequest, payload: &mut Payload) -> Option<Self> {
         let reads = matches!(*http.method(), Method::GET | Method::HEAD);
-        if http.version() != Version::HTTP_2 || !reads || http.headers().contains_key(CONTENT_LENGTH) {
+        let has_body = http.headers().get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        if http.version() != Version::HTTP_2 || !reads || has_body {
             return None;
         }
         let mut timer = interval_at(tokio::time::Instant::now() + LOOK, LOOK);
