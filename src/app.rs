@@ -180,6 +180,7 @@ impl App {
         let labels = settings.clone();
         schema.on_rename(move |tx, renamed| labels.rename_labels(tx, renamed));
         let storage = Storage::open(&config.dir, durability != Durability::Off)?;
+        storage.follow(&settings);
         let thumbs = Thumbs::new(storage.clone(), config.thumbs);
         let jobs = Jobs::new(db.clone());
         let runner = jobs::Runner::new(jobs.clone());

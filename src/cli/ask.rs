@@ -5,11 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
-use super::{Place, bar, config, control, in_words};
+use super::{Place, bar, config, control, in_words, storage};
 use crate::{
     app::App,
     auth::Otp,
     error::{Error, Result},
+    files::{Destination, Key, NamedBy},
     life::Ending,
     progress::Progress,
 };
@@ -51,6 +52,10 @@ pub enum Ask {
     Restore {
         archive: String,
         file: Option<PathBuf>,
+    },
+    MoveFiles {
+        to: Destination,
+        delete_source: bool,
     },
 }
 
@@ -109,6 +114,19 @@ impl Ask {
             }
             Self::Config => config::report(app),
             Self::Set { words } => config::change(app, &words).await,
+            Self::MoveFiles { to, delete_source } => {
+                let catalog = app.schema.catalog();
+                let owners = catalog.all().iter().filter(|collection| !collection.is_view());
+                let folders = owners.map(|owner| Key::collection(&owner.id)).collect::<Result<Vec<_>>>()?;
+                let records = app.records.clone();
+                let named: Box<NamedBy> = Box::new(move |keys| {
+                    let records = records.clone();
+                    Box::pin(async move { records.files_named(keys).await })
+                });
+                let named = delete_source.then_some(&*named);
+                let moved = app.storage.relocate(&app.settings, to, &folders, named, progress).await?;
+                Ok(storage::told(&moved, to))
+            }
             Self::Ips { list } => {
                 let told = match list.as_slice() {
                     [] => "Superusers are admitted from every address.".to_owned(),

@@ -16,6 +16,7 @@ mod options;
 mod restore;
 mod seed;
 mod serve;
+mod storage;
 mod superuser;
 mod systemd;
 mod temporary;
@@ -77,6 +78,8 @@ enum Command {
     Exec(exec::Exec),
     /// Manage the accounts that may do everything
     Superuser(superuser::Superuser),
+    /// Manage where the files are kept
+    Storage(storage::Storage),
     /// Bring data from elsewhere
     Import(import::Import),
     /// Show what the server goes by, and change settings
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => command.run(cli.place),
         Command::Exec(command) => return command.run(),
         Command::Superuser(command) => command.run(cli.place),
+        Command::Storage(command) => command.run(cli.place),
         Command::Import(command) => command.run(cli.place),
         Command::Config(command) => command.run(cli.place),
         Command::Health(command) => command.run(),

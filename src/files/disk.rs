@@ -80,11 +80,15 @@ impl Store for Disk {
         Box::pin(self.blocking(move |_| open(&path)))
     }
 
-    fn list<'a>(&'a self, folder: &'a Key) -> BoxStream<'a, Result<Key>> {
+    fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>> {
         let walk = Walk { open: Vec::new(), next: Some((folder.clone(), self.inner.path(folder))) };
+        let disk = self.clone();
         let batches = stream::try_unfold(walk, move |mut walk| {
-            let step = self.blocking(move |_| Ok(walk.step()?.map(|keys| (keys, walk))));
-            async move { step.await.map(|found| found.map(|(keys, walk)| (stream::iter(keys).map(Ok), walk))) }
+            let disk = disk.clone();
+            async move {
+                let found = disk.blocking(move |_| Ok(walk.step()?.map(|keys| (keys, walk)))).await?;
+                Ok::<_, Error>(found.map(|(keys, walk)| (stream::iter(keys).map(Ok), walk)))
+            }
         });
         batches.try_flatten().boxed()
     }
@@ -266,28 +270,53 @@ fn open(path: &Path) -> Result<Option<Object>> {
     if !file.metadata()?.is_file() {
         return Ok(None);
     }
-    Ok(Some(Object::of_file(file, content_type(path)?)?))
+    Ok(Some(Object::of_told(file, Sidecar::of(path)?)?))
 }
 
 impl Object {
     /// An open file of the local disk, wherever it lies.
     pub fn of_file(file: File, content_type: String) -> Result<Self> {
+        Self::of_told(file, Sidecar { content_type, original_name: None, md5: None })
+    }
+
+    fn of_told(file: File, told: Sidecar) -> Result<Self> {
         let found = file.metadata()?;
-        let head = Head { content_type, size: found.len(), modified: found.modified()? };
+        let head = Head {
+            content_type: told.content_type,
+            original_name: told.original_name,
+            size: found.len(),
+            modified: found.modified()?,
+            tag: told.md5,
+        };
         Ok(Self { head, content: Arc::new(OpenFile::new(file)) })
     }
 }
 
-/// What the sidecar of a file tells, if there is a readable one.
-fn content_type(path: &Path) -> Result<String> {
-    let mut text = Vec::new();
-    match File::open(beside(path, SIDECAR)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => drop(opened?.take(MAX_SIDECAR).read_to_end(&mut text)?),
+/// What the sidecar of a file tells.
+struct Sidecar {
+    content_type: String,
+    original_name: Option<String>,
+    /// In hex.
+    md5: Option<String>,
+}
+
+impl Sidecar {
+    /// What is known of this file: little, if there is no readable sidecar.
+    fn of(path: &Path) -> Result<Self> {
+        let mut text = Vec::new();
+        match File::open(beside(path, SIDECAR)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => drop(opened?.take(MAX_SIDECAR).read_to_end(&mut text)?),
+        }
+        let told = serde_json::from_slice::<Json>(&text).unwrap_or_default();
+        let text = |pointer: &str| told.pointer(pointer).and_then(Json::as_str).filter(|text| !text.is_empty());
+        let md5 = text("/md5").and_then(|sum| BASE64_STANDARD.decode(sum).ok());
+        Ok(Self {
+            content_type: text("/user.content_type").unwrap_or(UNKNOWN_TYPE).to_owned(),
+            original_name: text("/user.metadata/original-filename").map(str::to_owned),
+            md5: md5.map(|sum| sum.iter().map(|byte| format!("{byte:02x}")).collect()),
+        })
     }
-    let told = serde_json::from_slice::<Json>(&text).ok();
-    let told = told.as_ref().and_then(|sidecar| sidecar.get("user.content_type")?.as_str());
-    Ok(told.filter(|told| !told.is_empty()).unwrap_or(UNKNOWN_TYPE).to_owned())
 }
 
 /// `path` with something after its name.

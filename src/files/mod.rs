@@ -1,17 +1,23 @@
-//! Uploaded files: names, types, and storage on the disk (`docs/wire/records-storage.md` §8).
+//! Uploaded files: names, types, and storage on the disk or in a bucket of S3 (`docs/wire/records-storage.md` §8).
 //!
-//! May touch the data directory's `storage/` folder; knows nothing of records but their ids. Main type: [`Storage`].
+//! May touch the data directory's `storage/` folder and, if the settings say so, a bucket; knows nothing of records but their
+//! ids. Main type: [`Storage`].
 //! What is not async blocks: call it off the async workers.
 
+mod bucket;
+mod digest;
 mod disk;
 mod key;
+mod moving;
 mod name;
 mod placement;
+mod relocate;
 pub mod shelf;
 mod sniff;
 mod storage;
 mod store;
 mod thumbs;
+mod uploads;
 
 use std::{
     fs::File,
@@ -21,6 +27,7 @@ use std::{
 
 pub use key::Key;
 pub use placement::{Mark, Placement};
+pub use relocate::{Destination, Moved, NamedBy};
 pub use sniff::mime_matches;
 pub use storage::Storage;
 pub use store::{Head, Object};

@@ -9,12 +9,15 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::runtime::Handle;
 
-use super::{Key, Storage};
+use super::{Key, Storage, storage::Home};
 use crate::error::{Error, Result};
 
 /// A file in place for a write on its way. When it is dropped without having been kept, the file is removed.
@@ -22,6 +25,8 @@ use crate::error::{Error, Result};
 pub struct Placement {
     storage: Storage,
     key: Key,
+    /// Which store it was put into.
+    home: Option<Arc<Home>>,
     mark: PathBuf,
     kept: AtomicBool,
     /// Where the end is seen to: the last handle may be dropped on any thread.
@@ -32,14 +37,19 @@ impl Placement {
     /// Notes that `key` is about to be put in place.
     pub(super) async fn announce(storage: &Storage, key: Key) -> Result<Self> {
         // In memory first: whoever sees a mark can tell whether somebody cares for it.
-        storage.in_flight.lock().insert(key.clone());
+        storage.note_in_flight(&key);
         let mark = storage.mark_path();
         let (storage, runtime) = (storage.clone(), Handle::current());
-        let placement = Self { storage, key, mark, kept: AtomicBool::new(false), runtime };
+        let placement = Self { storage, key, home: None, mark, kept: AtomicBool::new(false), runtime };
         let (mark, target) = (placement.mark.clone(), placement.key.as_str().to_owned());
         let note = move || std::os::unix::fs::symlink(target, mark);
         tokio::task::spawn_blocking(note).await.map_err(Error::internal)??;
         Ok(placement)
+    }
+
+    /// It is about to be put there.
+    pub(super) fn is_in(&mut self, home: Arc<Home>) {
+        self.home = Some(home);
     }
 
     pub fn key(&self) -> &Key {
@@ -50,23 +60,23 @@ impl Placement {
     /// removes that record must find the file to be no longer on its way. Does not block.
     pub fn keep(&self) {
         self.kept.store(true, Ordering::Release);
-        self.storage.in_flight.lock().remove(&self.key);
+        self.storage.no_longer_in_flight(&self.key);
     }
 }
 
 impl Drop for Placement {
     fn drop(&mut self) {
         let (storage, key, mark) = (self.storage.clone(), self.key.clone(), std::mem::take(&mut self.mark));
-        let kept = self.kept.load(Ordering::Acquire);
+        let (kept, home) = (self.kept.load(Ordering::Acquire), self.home.take());
         // A runtime that has ended sees to nothing: then the mark tells the next process.
         self.runtime.spawn(async move {
-            let removed = if kept { Ok(()) } else { storage.remove(&key).await };
+            let removed = if kept { Ok(()) } else { storage.take_back(&key, home.as_ref()).await };
             match removed {
                 Ok(()) => Mark { path: mark, key: key.clone() }.erase().await,
                 Err(error) => tracing::warn!(?key, %error, "the file of a failed write stays for now"),
             }
             if !kept {
-                storage.in_flight.lock().remove(&key);
+                storage.no_longer_in_flight(&key);
             }
         });
     }

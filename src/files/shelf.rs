@@ -122,14 +122,14 @@ mod tests {
             put("r", "b.txt", "another").await;
             put("new", "c.txt", "c").await;
             let placing = put("on-its-way", "d.txt", "d").await;
-            storage.in_flight.lock().insert(placing.clone());
+            storage.note_in_flight(&placing);
             bring_back(&storage, dir.path(), &kept).unwrap();
             let read = |name: &str| fs::read_to_string(dir.path().join("storage/c").join(name)).ok();
             assert_eq!((read("r/a.txt").as_deref(), read("r/b.txt").as_deref()), (Some("a"), Some("b")));
             assert!(storage.find(&a).await.unwrap().is_some_and(|object| object.head.content_type == "text/plain"));
             assert!(read("new/c.txt").is_none() && !dir.path().join("storage/c/new").exists());
             assert_eq!(read("on-its-way/d.txt").as_deref(), Some("d"));
-            storage.in_flight.lock().clear();
+            storage.no_longer_in_flight(&placing);
         }
     }
 }

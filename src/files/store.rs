@@ -1,5 +1,5 @@
-//! What a place for files has to offer. [`super::disk`] is one; a bucket behind HTTP is to be another, which is why
-//! everything is async, folders are only common beginnings of keys, and a file is put in one step.
+//! What a place for files has to offer. [`super::disk`] is one; a bucket behind HTTP ([`super::bucket`]) is another, which
+//! is why everything is async, folders are only common beginnings of keys, and a file is put in one step.
 
 use std::{fmt, ops::Range, path::Path, sync::Arc, time::SystemTime};
 
@@ -12,17 +12,22 @@ use crate::error::Result;
 /// Keeps files under keys.
 pub trait Store: fmt::Debug + Send + Sync {
     /// Takes the file at `source`, which is on the local disk and may be moved away, to `key`. Nobody sees a part of it,
-    /// and it stays whatever happens when this returns.
+    /// and it stays whatever happens when this returns. A `source` that is still there afterwards is the caller's.
     fn put<'a>(&'a self, key: &'a Key, source: &'a Path, about: &'a About) -> BoxFuture<'a, Result<()>>;
 
     /// Finds a file; `None` when there is none.
     fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Object>>>;
 
     /// The files in and below a folder, in any order. One that comes or goes meanwhile may be among them or not.
-    fn list<'a>(&'a self, folder: &'a Key) -> BoxStream<'a, Result<Key>>;
+    fn list(&self, folder: &Key) -> BoxStream<'static, Result<Key>>;
 
     /// Removes a file. A missing one is fine.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>>;
+
+    /// Takes back what earlier processes began and did not end.
+    fn tidy(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// What is kept beside the bytes of a file.
@@ -38,9 +43,13 @@ pub struct About {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub content_type: String,
+    /// What the client called it, if that is known.
+    pub original_name: Option<String>,
     /// Bytes.
     pub size: u64,
     pub modified: SystemTime,
+    /// What the store says that the bytes are: their MD5 in hex, unless it has a way of its own. Equal ones mean equal bytes.
+    pub tag: Option<String>,
 }
 
 /// A file that was found.

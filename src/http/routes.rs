@@ -105,6 +105,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
 
         (&Method::GET, ["api", "settings"]) => settings::get(call),
         (&Method::PATCH, ["api", "settings"]) => Box::pin(settings::patch(call)).await,
+        (&Method::POST, ["api", "settings", "test", "s3"]) => Box::pin(settings::test_s3(call)).await,
         (&Method::POST, ["api", "settings", "test", "email"]) => Box::pin(settings::test_email(call)).await,
 
         (&Method::GET, ["api", "mailbox"]) => Box::pin(mailbox::list(call)).await,

@@ -128,6 +128,14 @@ pub async fn probe(bucket: &AmazonS3) -> object_store::Result<()> {
     removed
 }
 
+/// Opens and [`probe`]s a bucket. The error says in a line why it cannot be used.
+pub async fn test(params: &Params) -> Result<(), String> {
+    let params = params.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&params)).await.map_err(|error| error.to_string())?;
+    let bucket = opened.map_err(|error| format!("{error:#}"))?;
+    probe(&bucket).await.map_err(|error| why(&error))
+}
+
 /// What went wrong in one short line: what the other side says, or how far we came.
 pub fn why(error: &Error) -> String {
     let text = error.to_string();

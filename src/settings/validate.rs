@@ -38,7 +38,6 @@ pub fn check(current: &Settings, next: &Settings) -> Result<()> {
 /// What is switched on although this version cannot do it: path and what it is.
 pub fn unavailable(settings: &Settings) -> Vec<(&'static str, &'static str)> {
     [
-        (settings.s3.enabled, "s3.enabled", "Storing files on S3"),
         (settings.backups.s3.enabled, "backups.s3.enabled", "Storing backups on S3"),
         (!settings.backups.cron.is_empty(), "backups.cron", "Backing up automatically"),
     ]

@@ -32,13 +32,9 @@ impl Report {
     ) -> Self {
         let mut notes = survey.notes.clone();
         notes.extend(without_effect(settings).map(str::to_owned));
-        if missing.files > 0 {
-            let why = if settings.s3.enabled { " (they are in S3)" } else { "" };
+        if missing.files > 0 && !settings.s3.enabled {
             let examples = missing.examples.join(", ");
-            notes.push(format!(
-                "{} files that records name are not in storage{why}, such as {examples}.",
-                missing.files
-            ));
+            notes.push(format!("{} files that records name are not in storage, such as {examples}.", missing.files));
         }
         notes.extend(copied.skipped.iter().map(|path| format!("{}: neither a file nor a folder.", path.display())));
         notes.extend(source.left_behind());
@@ -56,7 +52,7 @@ fn without_effect(settings: &Settings) -> impl Iterator<Item = &'static str> {
     [
         (
             settings.s3.enabled,
-            "Files are kept in S3, which this version cannot read: copy the bucket's content into the storage folder.",
+            "Files are in the bucket of the settings and stay there: `conch storage move --to local` fetches them.",
         ),
         (settings.backups.s3.enabled, "Backups went to S3, which this version cannot do."),
         (!settings.backups.cron.is_empty(), "Backups are scheduled, but this version makes none: keep your own."),

@@ -174,6 +174,11 @@ impl Records {
         Ok(true)
     }
 
+    /// Those of these files that records name; what was made of a file is none.
+    pub async fn files_named(&self, keys: Vec<Key>) -> Result<HashSet<Key>> {
+        self.named(&keys).await
+    }
+
     /// The files that records name, of those that these keys are or were made of. Asked on the writer: nowhere else is it
     /// certain that the catalog and the tables are of one mind.
     async fn named(&self, keys: &[Key]) -> Result<HashSet<Key>> {
@@ -210,11 +215,11 @@ impl Records {
         for mark in self.storage.left_behind().await? {
             if !self.named(std::slice::from_ref(&mark.key)).await?.contains(&mark.key) {
                 tracing::info!(key = ?mark.key, "a file of a write that never committed is removed");
-                self.storage.remove(&mark.key).await?;
+                self.storage.take_back(&mark.key, None).await?;
             }
             mark.erase().await;
         }
-        Ok(())
+        self.storage.tidy().await
     }
 }
 
