@@ -45,7 +45,7 @@ pub use self::{
     desk::{Entry, PastRun, Search, State},
     policy::{Failure, Policy, Rate},
     recurring::Overlap,
-    runner::{CronEntry, Runner},
+    runner::{CronEntry, Runner, Times},
     stats::{Count, Stats},
 };
 use crate::{

@@ -37,7 +37,7 @@ pub(super) struct Handler {
     pub policy: Policy,
     pub work: Box<dyn Fn(Claimed) -> Work + Send + Sync>,
     /// Of a cron. There is none of other jobs.
-    pub series: Option<Series>,
+    pub series: Option<Arc<Series>>,
     /// Of all kinds.
     pub place: usize,
 }

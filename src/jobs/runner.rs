@@ -16,7 +16,7 @@ use tokio::{
 use serde::Serialize;
 
 use super::{
-    Claimed, Failure, Jobs, NewJob, Policy,
+    Alarm, Claimed, Failure, Jobs, NewJob, Policy,
     cron::{Cron, Missed},
     history::{self, End},
     pace::Pace,
@@ -56,6 +56,21 @@ struct Inner {
     handlers: Mutex<Handlers>,
     /// What `stop` needs. The same.
     started: Mutex<Option<Started>>,
+}
+
+/// The times of a cron that may be given others while it is there. Owns nothing of what the cron does.
+pub struct Times {
+    series: Arc<Series>,
+    alarm: Arc<Alarm>,
+}
+
+impl Times {
+    /// From now on these, or none: then it is not among the crons. Neither blocks nor writes: the runner sees to it, once
+    /// it has started.
+    pub fn set(&self, cron: Option<Cron>) {
+        self.series.set(cron.map(|cron| Recurring { cron, missed: Missed::Once, overlap: Overlap::Skip }));
+        self.alarm.set(Timestamp::default());
+    }
 }
 
 /// A cron as the wire lists it (`docs/wire/services.md` §7).
@@ -103,26 +118,20 @@ impl Runner {
     {
         let concurrency = if overlap == Overlap::Allow { MAX_OVERLAP } else { 1 };
         let policy = Policy { attempts: 4, timeout: Duration::from_secs(300), concurrency, ..Policy::default() };
-        self.register(id, policy, handler, Some(Series::new(Some(Recurring { cron, missed, overlap }))));
+        self.register(id, policy, handler, Some(Arc::new(Series::new(Some(Recurring { cron, missed, overlap })))));
     }
 
-    /// A cron whose times are told by [`Runner::reschedule`], and which has none until then. Its runs follow on one
-    /// another, and of all times that were missed one is made up for.
-    pub fn cron_later<F, W>(&self, id: &'static str, policy: Policy, handler: F)
+    /// A cron whose times are told later, and which has none until then. Its runs follow on one another, and of all times
+    /// that were missed one is made up for.
+    pub fn cron_later<F, W>(&self, id: &'static str, policy: Policy, handler: F) -> Times
     where
         F: Fn(Claimed) -> W + Send + Sync + 'static,
         W: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        self.register(id, Policy { concurrency: 1, ..policy }, handler, Some(Series::new(None)));
-    }
-
-    /// Gives such a cron other times, or none: then it is not among the crons. Does not block, and does not write: the
-    /// runner sees to it, once it has started.
-    pub fn reschedule(&self, id: &str, cron: Option<Cron>) {
-        let handler = self.inner.handlers.lock().get(id).cloned();
-        let Some(series) = handler.as_ref().and_then(|handler| handler.series.as_ref()) else { return };
-        series.set(cron.map(|cron| Recurring { cron, missed: Missed::Once, overlap: Overlap::Skip }));
-        self.inner.jobs.alarm.set(Timestamp::default());
+        let series = Arc::new(Series::new(None));
+        let times = Times { series: Arc::clone(&series), alarm: Arc::clone(&self.inner.jobs.alarm) };
+        self.register(id, Policy { concurrency: 1, ..policy }, handler, Some(series));
+        times
     }
 
     /// Runs `handler` at minute 0 of every hour; once for all hours that were missed.
@@ -134,7 +143,7 @@ impl Runner {
         self.cron(id, Cron::utc("0 * * * *"), Missed::Once, Overlap::Skip, handler);
     }
 
-    fn register<F, W>(&self, kind: &'static str, policy: Policy, handler: F, series: Option<Series>)
+    fn register<F, W>(&self, kind: &'static str, policy: Policy, handler: F, series: Option<Arc<Series>>)
     where
         F: Fn(Claimed) -> W + Send + Sync + 'static,
         W: Future<Output = Result<(), Failure>> + Send + 'static,
@@ -379,7 +388,7 @@ impl Shift {
         let free = handler.policy.concurrency.max(1).saturating_sub(self.running_of(kind));
         let free = self.paces.get_mut(kind).map_or(free, |pace| free.min(pace.permits(Instant::now())));
         let ended = self.ended.get(kind).copied().unwrap_or_default();
-        let version = handler.series.as_ref().map_or(0, Series::version);
+        let version = handler.series.as_ref().map_or(0, |series| series.version());
         let renewed = back || self.versions.get(kind).copied().unwrap_or_default() != version;
         (free > 0).then_some(Room { handler, free, ended, version, renewed })
     }

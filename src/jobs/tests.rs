@@ -634,11 +634,10 @@ async fn a_cron_is_given_other_times_while_it_is_there() {
     let (jobs, clock, _dir) = queue();
     let (runner, runs) = (Runner::new(jobs.clone()), Arc::new(AtomicU32::new(0)));
     let count = Arc::clone(&runs);
-    runner.cron_later(KIND, Policy::default(), move |_| {
+    let times = runner.cron_later(KIND, Policy::default(), move |_| {
         count.fetch_add(1, SeqCst);
         std::future::ready(Ok(()))
     });
-    runner.reschedule("another", Some(Cron::utc("@daily")));
     runner.start();
     assert!(runner.crons().is_empty() && !runner.run_cron(KIND).await.unwrap());
     let next = || jobs.db.read_blocking(|tx| store::next(tx, KIND, &Held::of([]))).unwrap();
@@ -646,17 +645,17 @@ async fn a_cron_is_given_other_times_while_it_is_there() {
     for expression in ["0 * * * *", "30 * * * *", "@daily"] {
         let cron = Cron::utc(expression);
         let due = cron.next_after(clock.now());
-        runner.reschedule(KIND, Some(cron));
+        times.set(Some(cron));
         eventually(expression, || next() == due && states(&jobs) == ["waiting"]).await;
         clock.set(due.unwrap());
         expected += 1;
         eventually("it runs then", || runs.load(SeqCst) == expected && states(&jobs) == ["waiting"]).await;
         assert_eq!(runner.crons()[0].id, KIND);
     }
-    runner.reschedule(KIND, None);
+    times.set(None);
     eventually("it has no times any more", || states(&jobs).is_empty()).await;
     assert!(runner.crons().is_empty());
-    runner.reschedule(KIND, Some(Cron::utc("@daily")));
+    times.set(Some(Cron::utc("@daily")));
     eventually("it has some again", || states(&jobs) == ["waiting"]).await;
     runner.stop().await;
     // Nobody has told the next process of any times.
