@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     auth::Auth,
-    backups::{Restorer, swap, upgrade},
+    backups::{self, Backups, Restorer, swap, upgrade},
     clock::Clock,
     console::Console,
     db::{self, Db, Durability},
@@ -100,6 +100,7 @@ pub struct App {
     pub realtime: Hub,
     /// The same.
     pub notify: Notify,
+    pub backups: Backups,
     /// Begins with the server: opening a directory for anything else runs no jobs.
     pub runner: jobs::Runner,
     pub restorer: Restorer,
@@ -217,6 +218,15 @@ impl App {
         notify.take_preferences(&runner);
         notify.clean_up_hourly(&runner);
         let console = Console::new(db.clone(), schema.clone());
+        let backups = Backups::open(backups::Rooms {
+            db: db.clone(),
+            settings: settings.clone(),
+            records: records.clone(),
+            auth: auth.clone(),
+            mail: mail.clone(),
+            clock: clock.clone(),
+        })?;
+        backups.take_jobs(&runner);
         let life = Life::default();
         let snapshots = config.temporary.then(|| {
             Snapshots::new(snapshots::Rooms {
@@ -247,6 +257,7 @@ impl App {
             auth,
             realtime,
             notify,
+            backups,
             runner,
             restorer,
             snapshots,

@@ -50,6 +50,13 @@ impl Auth {
         self.by_email(&superusers, email).await
     }
 
+    /// The e-mail addresses of superusers, up to a hundred.
+    pub async fn superuser_addresses(&self) -> Result<Vec<String>> {
+        let superusers = self.auth_collection(SUPERUSERS_ID)?;
+        let sql = format!("SELECT email FROM {} WHERE email != ?1 LIMIT 100", quote_ident(&superusers.name));
+        self.db.read(move |tx| tx.query_all(&sql, [INSTALLER_EMAIL], |row| row.get(0))).await
+    }
+
     /// Creates a superuser as the house itself, through the one door that every record takes.
     pub async fn create_superuser(&self, email: &str, password: &str) -> Result<()> {
         let values = values([("email", email), ("password", password)]);

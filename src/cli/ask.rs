@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
-use super::{Place, bar, config, control, in_words, storage};
+use super::{Place, backup, bar, config, control, in_words, storage};
 use crate::{
     app::App,
     auth::Otp,
@@ -57,6 +57,13 @@ pub enum Ask {
         to: Destination,
         delete_source: bool,
     },
+    BackupCreate {
+        name: Option<String>,
+    },
+    BackupList {},
+    BackupVerify {
+        name: String,
+    },
 }
 
 impl Ask {
@@ -87,6 +94,12 @@ impl Ask {
     /// asked has gone.
     pub async fn perform(self, app: &App, progress: &Progress) -> Result<String> {
         match self {
+            Self::BackupCreate { name } => app.backups.create(name.as_deref(), progress).await,
+            Self::BackupList {} => Ok(backup::list_text(&app.backups.list().await?)),
+            Self::BackupVerify { name } => {
+                Ok(backup::report_text(&app.backups.verify(&name, progress).await?.into_result()?))
+            }
+
             Self::Create { email, password } => {
                 app.auth.create_superuser(&email, &password).await?;
                 Ok(created(&email))

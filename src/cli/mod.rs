@@ -5,6 +5,7 @@
 
 mod again;
 mod ask;
+mod backup;
 mod bar;
 mod config;
 mod control;
@@ -39,6 +40,7 @@ Examples:
   conch exec -- npm test                         the same for as long as a command runs
   conch superuser upsert me@example.com --password-stdin
   conch import pocketbase ./pb_data --dir ./data
+  conch backup create                            a backup of everything, while the server runs
 
 Every option can also be given as an environment variable, named in its help.";
 
@@ -95,6 +97,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Backup {
+    /// Make a backup of this moment; a running server makes it and goes on
+    Create(backup::Create),
+    /// Show the backups: name, time in UTC, bytes
+    List(backup::List),
+    /// Unpack a backup aside and look whether it is whole
+    Verify(backup::Verify),
     /// Put a backup in the place of everything
     Restore(restore::Restore),
 }
@@ -113,6 +121,9 @@ pub fn run() -> ExitCode {
         Command::Config(command) => command.run(cli.place),
         Command::Health(command) => command.run(),
         Command::Systemd(command) => command.run(cli.place),
+        Command::Backup(Backup::Create(command)) => command.run(cli.place),
+        Command::Backup(Backup::List(command)) => command.run(cli.place),
+        Command::Backup(Backup::Verify(command)) => command.run(cli.place),
         Command::Backup(Backup::Restore(command)) => command.run(cli.place),
     };
     match done {

@@ -19,7 +19,7 @@ use futures_util::{
 use md5::{Digest, Md5};
 use serde_json::{Value as Json, json};
 
-use self::chunks::OpenFile;
+pub use self::chunks::OpenFile;
 use super::{
     Key,
     store::{About, Head, Object, Store},

@@ -25,12 +25,13 @@ use std::{
     path::PathBuf,
 };
 
+pub use disk::OpenFile;
 pub use key::Key;
 pub use placement::{Mark, Placement};
 pub use relocate::{Destination, Moved, NamedBy};
 pub use sniff::mime_matches;
 pub use storage::Storage;
-pub use store::{Head, Object};
+pub use store::{Content, Head, Object};
 pub use thumbs::{Effort, Thumbs};
 
 use tokio::io::BufWriter;

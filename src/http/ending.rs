@@ -87,7 +87,7 @@ pub fn rest(app: &App) -> JoinHandle<()> {
     let app = app.clone();
     rt::spawn(async move {
         app.life.ended().await;
-        tokio::join!(app.notify.stop(), app.runner.stop());
+        tokio::join!(app.backups.stop(), app.notify.stop(), app.runner.stop());
     })
 }
 

@@ -7,7 +7,7 @@ use actix_web::http::Method;
 
 use super::{
     api::{
-        auth, batch, collections, crons, files, health, jobs, logs, mailbox, notify, pages, realtime, records,
+        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, pages, realtime, records,
         settings, snapshots, sql, test,
     },
     extract::{Call, body, path::Segments},
@@ -108,6 +108,12 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "settings", "test", "s3"]) => Box::pin(settings::test_s3(call)).await,
         (&Method::POST, ["api", "settings", "test", "email"]) => Box::pin(settings::test_email(call)).await,
 
+        (&Method::GET, ["api", "backups"]) => Box::pin(backups::list(call)).await,
+        (&Method::POST, ["api", "backups"]) => Box::pin(backups::create(call)).await,
+        (&Method::POST, ["api", "backups", "upload"]) => Box::pin(backups::upload(call)).await,
+        (&Method::GET, ["api", "backups", key]) if !key.is_empty() => Box::pin(backups::download(call, key)).await,
+        (&Method::DELETE, ["api", "backups", key]) if !key.is_empty() => Box::pin(backups::delete(call, key)).await,
+
         (&Method::GET, ["api", "mailbox"]) => Box::pin(mailbox::list(call)).await,
         (&Method::GET, ["api", "mailbox", id]) => mailbox::view(call, id),
         (&Method::DELETE, ["api", "mailbox"]) => mailbox::clear(call),
@@ -155,7 +161,7 @@ async fn public(call: Call) -> Result<Reply> {
 fn has_own_limit(method: &Method, names: &[&str]) -> bool {
     matches!(
         (method, names),
-        (&Method::POST, ["api", "collections", _, "records"] | ["api", "batch"])
+        (&Method::POST, ["api", "collections", _, "records"] | ["api", "batch"] | ["api", "backups", "upload"])
             | (&Method::PATCH, ["api", "collections", _, "records", _])
     )
 }

@@ -22,7 +22,7 @@ mod visibility;
 mod watch;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU32};
 
 use serde_json::{Map, Value as Json};
 
@@ -126,6 +126,8 @@ pub struct Records {
     rows: Arc<RowCache>,
     counts: Arc<Counts>,
     writes: write::Desk,
+    /// How many want dropped files to stay.
+    keepers: Arc<AtomicU32>,
 }
 
 impl Records {
@@ -151,7 +153,8 @@ impl Records {
         });
         write::Desk::follow_removals(&schema, &jobs);
         let (tables, throttle, writes) = (Arc::default(), Arc::default(), write::Desk::default());
-        Self { db, schema, storage, passwords, jobs, throttle, tables, rows, counts, writes }
+        let keepers = Arc::default();
+        Self { db, schema, storage, passwords, jobs, throttle, tables, rows, counts, writes, keepers }
     }
 
     /// How often rows and totals of lists were asked for, and known without asking the database.

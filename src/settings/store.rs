@@ -67,9 +67,6 @@ impl Store {
                 Settings::fresh()
             }
         };
-        for (path, what) in validate::unavailable(&settings) {
-            tracing::warn!(setting = path, "{what} is switched on in the settings, but is not available yet");
-        }
         Ok(Self { db, cipher, current: Arc::new(ArcSwap::from_pointee(settings)), listeners: Arc::default() })
     }
 
@@ -123,7 +120,7 @@ impl Store {
                 // Alone in its transaction: nobody changes the snapshot between here and the swap.
                 let current = store.current();
                 let next = Arc::new(merge::merged(&current, body.clone())?);
-                validate::check(&current, &next)?;
+                validate::check(&next)?;
                 store.replace(tx, &next)?;
                 Ok(next)
             })

@@ -13,8 +13,8 @@ use crate::{
     error::{Issues, Leaf, Result},
 };
 
-/// Checks `next`; `current` tells what was switched on before.
-pub fn check(current: &Settings, next: &Settings) -> Result<()> {
+/// Checks a whole tree.
+pub fn check(next: &Settings) -> Result<()> {
     let mut issues = Issues::default();
     issues.nest("superuserIPs", networks(&next.superuser_ips));
     issues.nest("meta", meta(&next.meta));
@@ -25,42 +25,7 @@ pub fn check(current: &Settings, next: &Settings) -> Result<()> {
     issues.nest("batch", batch(&next.batch));
     issues.nest("rateLimits", rate_limits(&next.rate_limits));
     issues.nest("notify", notify(&next.notify));
-
-    // What came switched on with imported settings may stay: only switching on is refused.
-    let before = unavailable(current);
-    for (path, what) in unavailable(next).into_iter().filter(|switch| !before.contains(switch)) {
-        let leaf = Leaf::new("validation_invalid_value", format!("{what} is not available in this version yet."));
-        refuse(&mut issues, path, leaf);
-    }
     issues.into_result("The settings cannot be saved.")
-}
-
-/// What is switched on although this version cannot do it: path and what it is.
-pub fn unavailable(settings: &Settings) -> Vec<(&'static str, &'static str)> {
-    [
-        (settings.backups.s3.enabled, "backups.s3.enabled", "Storing backups on S3"),
-        (!settings.backups.cron.is_empty(), "backups.cron", "Backing up automatically"),
-    ]
-    .into_iter()
-    .filter(|&(on, ..)| on)
-    .map(|(_, path, what)| (path, what))
-    .collect()
-}
-
-/// Puts `leaf` at the dotted `path` unless that field has failed already.
-fn refuse(issues: &mut Issues, path: &str, leaf: Leaf) {
-    match path.split_once('.') {
-        None if issues.contains(path) => {}
-        None => issues.insert(path, leaf),
-        Some((head, rest)) => {
-            let mut group = match issues.get(head) {
-                Some(crate::error::Issue::Group(group)) => group.clone(),
-                _ => Issues::default(),
-            };
-            refuse(&mut group, rest, leaf);
-            issues.nest(head, group);
-        }
-    }
 }
 
 /// Collects the first failed check of each field.
@@ -356,7 +321,7 @@ mod tests {
     fn codes(patch: &str) -> Vec<String> {
         let fresh = Settings::fresh();
         let next = merge::merged(&fresh, serde_json::from_str(patch).unwrap()).unwrap();
-        match check(&fresh, &next) {
+        match check(&next) {
             Ok(()) => Vec::new(),
             Err(error) => error.issues.leaves().into_iter().map(|(path, code)| format!("{path} {code}")).collect(),
         }
@@ -462,14 +427,13 @@ mod tests {
                 r#"{"backups":{"cron":"* * *","cronMaxKeep":0}}"#,
                 vec!["backups.cron validation_invalid_cron", "backups.cronMaxKeep validation_required"],
             ),
-            (r#"{"backups":{"cron":"@daily"}}"#, vec!["backups.cron validation_invalid_value"]),
             (
                 r#"{"backups":{"cronMaxKeep":-1}}"#,
                 vec!["backups.cronMaxKeep validation_min_greater_equal_than_required"],
             ),
             (
                 r#"{"backups":{"s3":{"enabled":true,"bucket":"b","region":"r","endpoint":"e.fgh","accessKey":"k"}}}"#,
-                vec!["backups.s3.enabled validation_invalid_value", "backups.s3.secret validation_required"],
+                vec!["backups.s3.secret validation_required"],
             ),
             (
                 r#"{"batch":{"enabled":true,"maxRequests":0,"timeout":-1,"maxBodySize":-1}}"#,
@@ -532,16 +496,5 @@ mod tests {
             assert_eq!(!found.is_empty(), conflict, "{first:?} {second:?}");
             assert!(found.is_empty() || found.leaves()[0].0 == "1.label");
         }
-    }
-
-    #[test]
-    fn what_was_imported_switched_on_may_stay() {
-        let mut current = Settings::fresh();
-        current.backups.cron = "0 0 * * *".to_owned();
-        let mut next = current.clone();
-        next.meta.app_name = "Z".to_owned();
-        assert!(check(&current, &next).is_ok());
-        assert!(check(&Settings::fresh(), &next).is_err());
-        assert_eq!(unavailable(&current), [("backups.cron", "Backing up automatically")]);
     }
 }

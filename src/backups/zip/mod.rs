@@ -32,7 +32,7 @@ const UTF8: u16 = 1 << 11;
 mod tests {
     use std::{
         fs::{self, File},
-        io::{Cursor, Read, Write},
+        io::{self, Cursor, Read, Write},
         path::Path,
     };
 
@@ -123,6 +123,36 @@ mod tests {
         theirs.finish().unwrap();
         let [a, b] = content;
         assert_eq!(read(&path).unwrap(), [("a".into(), a), ("b".into(), b), ("folder/".into(), Vec::new())]);
+    }
+
+    /// More entries, and larger ones, than the first format had numbers for.
+    #[test]
+    fn large_archives_have_larger_numbers() {
+        let place = TempDir::new();
+        let path = place.path().join("a.zip");
+        let large = [vec![3; 3 << 20], noise(2 << 20)];
+        let many = 70_000;
+        let mut writer = Writer::create(&path).unwrap();
+        for (name, content) in ["a", "b"].iter().zip(&large) {
+            writer.add(name, &mut content.as_slice(), content.len() as u64, TIME, &mut |_| Ok(())).unwrap();
+        }
+        for number in 0..many {
+            writer.add(&format!("{number}"), &mut io::empty(), 0, TIME, &mut |_| Ok(())).unwrap();
+        }
+        writer.finish("").unwrap();
+        let directory = Directory::open(File::open(&path).unwrap()).unwrap();
+        assert_eq!(directory.count(), many + 2);
+        let mut theirs = zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
+        assert_eq!(theirs.len() as u64, many + 2);
+        let mut entries = directory.entries().unwrap();
+        for (index, expected) in large.iter().enumerate() {
+            let (mut ours, mut others) = (Vec::new(), Vec::new());
+            let entry = entries.next().unwrap().unwrap();
+            directory.read(&entry).unwrap().read_to_end(&mut ours).unwrap();
+            theirs.by_index(index).unwrap().read_to_end(&mut others).unwrap();
+            assert!(ours == *expected && others == *expected, "{index}");
+        }
+        assert!(entries.all(|entry| entry.unwrap().size == 0));
     }
 
     /// Bit by bit: no change of an archive makes us panic, and none is passed over in what we read.

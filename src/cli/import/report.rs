@@ -49,14 +49,10 @@ impl Report {
 
 /// Settings that came along, but that this version does not act on.
 fn without_effect(settings: &Settings) -> impl Iterator<Item = &'static str> {
-    [
-        (
-            settings.s3.enabled,
-            "Files are in the bucket of the settings and stay there: `conch storage move --to local` fetches them.",
-        ),
-        (settings.backups.s3.enabled, "Backups went to S3, which this version cannot do."),
-        (!settings.backups.cron.is_empty(), "Backups are scheduled, but this version makes none: keep your own."),
-    ]
+    [(
+        settings.s3.enabled,
+        "Files are in the bucket of the settings and stay there: `conch storage move --to local` fetches them.",
+    )]
     .into_iter()
     .filter_map(|(on, note)| on.then_some(note))
 }

@@ -39,7 +39,7 @@ pub async fn download(call: Call, collection: &str, record: &str, name: &str) ->
 
 /// The call in the name of whom the file token in the address names. Nothing else in the request counts, and a superuser
 /// who would not be let in is a guest.
-async fn by_token(mut call: Call, params: &Params) -> Result<Call> {
+pub(super) async fn by_token(mut call: Call, params: &Params) -> Result<Call> {
     call.caller = match params.get("token") {
         Some(token) => call.app().auth.file_caller(token).await?,
         None => Caller::Guest,

@@ -27,7 +27,7 @@ pub fn check(call: Call) -> Result<Reply> {
     let filled = |name: &&str| call.http.headers().get(*name).is_some_and(|value| !value.is_empty());
     let proxy = trusted.chain(USUAL_PROXY_HEADERS).find(filled);
     let data = json!({
-        "canBackup": true,
+        "canBackup": !call.app().backups.is_busy(),
         "realIP": network::expanded(call.client_ip()),
         "possibleProxyHeader": proxy.unwrap_or_default(),
     });

@@ -1,6 +1,7 @@
 //! One file per resource. A handler parses, calls one function of the house, renders.
 
 pub mod auth;
+pub mod backups;
 pub mod batch;
 pub mod collections;
 pub mod crons;

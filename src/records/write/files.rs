@@ -12,7 +12,10 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,8 +43,20 @@ const MAX_KEYS: usize = 48 << 10;
 const SWEPT_TOGETHER: usize = 100;
 /// A run takes about so long and leaves the rest to another: a folder may hold millions.
 const SHIFT: Duration = Duration::from_secs(8);
+/// Files that somebody wants kept are looked after again in so long.
+const KEPT_AGAIN: Duration = Duration::from_secs(20);
 /// No upload takes so long to arrive.
 const FORGOTTEN: Duration = Duration::from_secs(6 * 3600);
+
+/// Has dropped files stay.
+#[derive(Debug)]
+pub struct Kept(Arc<AtomicU32>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
 
 /// A record's folder: collection and record id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,7 +128,19 @@ impl Records {
         });
     }
 
+    /// Files that records drop from now on stay where they are as long as this lives: a backup needs those of the moment
+    /// that it is of. Those that were dropped before may go.
+    pub fn keep_files(&self) -> Kept {
+        self.keepers.fetch_add(1, SeqCst);
+        Kept(Arc::clone(&self.keepers))
+    }
+
     async fn remove_files(&self, job: &Claimed) -> Result<(), Failure> {
+        // A job that follows on a commit after `keep_files` begins after it, too.
+        if self.keepers.load(SeqCst) > 0 {
+            let due = Some(self.db.clock().now().plus(KEPT_AGAIN));
+            return Ok(self.jobs.enqueue(NewJob { due, ..NewJob::new(REMOVE, job.payload.clone()) }).await?);
+        }
         let keys = job.payload.get("keys").and_then(Json::as_array).ok_or_else(|| Failure::permanent("no keys"))?;
         let keys = keys.iter().map(|key| Key::parse(key.as_str().unwrap_or_default())).collect::<Result<Vec<Key>>>();
         let end = Instant::now() + SHIFT;
