@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -83,6 +85,21 @@ test("a second signal stops at once, and loses nothing", async () => {
     const again = await startConchOn(dir);
     assert.equal((await client(again).collection("notes").getList()).items.find(({ id }) => id === made.id).t, "kept");
     await again.stop();
+});
+
+test("connections over HTTP/2 that are only open do not hold up the end", async () => {
+    const conch = await startConchOn(dir, { args: ["--https", "127.0.0.1:0", "--shutdown-timeout", "60"], healthy: false });
+    const session = connectHttp2(conch.url, { rejectUnauthorized: false });
+    session.on("error", () => {});
+    const asked = session.request({ ":path": "/api/health" });
+    const [answer] = await once(asked, "response");
+    assert.equal(answer[":status"], 200);
+    asked.resume();
+    await once(asked, "end");
+    const began = Date.now();
+    assert.deepEqual(await conch.stop("SIGTERM"), { code: 0, signal: null });
+    assert.ok(Date.now() - began < 10_000);
+    session.destroy();
 });
 
 test("a second server on the same directory is refused, and says who is there", async () => {

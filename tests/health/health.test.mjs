@@ -2,11 +2,14 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { admin, conchBinary, run, startConch } from "../harness/server.mjs";
 import { metrics, value } from "../harness/metrics.mjs";
 import { openStream } from "../harness/stream.mjs";
 
+const place = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 let conch, root;
 before(async () => {
     conch = await startConch();
@@ -84,6 +87,10 @@ test("the page is what Prometheus reads", async () => {
     assert.match(answer.headers.get("content-type"), /^application\/openmetrics-text; version=1.0.0/);
     const text = await answer.text();
     assert.ok(text.endsWith("# EOF\n"));
+    const reader = run("bash", ["tests/harness/prometheus.sh"], { cwd: place }).stdout.trim();
+    const script = "import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as read; "
+        + "print(sum(len(family.samples) for family in read(sys.stdin.read())))";
+    assert.ok(Number(run(reader, ["-c", script], { input: text }).stdout) > 100);
     const names = text.split("\n").filter((line) => line.startsWith("# TYPE")).map((line) => line.split(" ")[2]);
     assert.equal(new Set(names).size, names.length, "every name once");
     assert.ok(text.split("\n").filter((line) => line && !line.startsWith("#")).every((line) => /^[a-z_]+(\{.*\})? -?[\d.e+-]+$/.test(line)));
