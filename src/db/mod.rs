@@ -412,6 +412,11 @@ impl Db {
         self.inner.shared.space.room()
     }
 
+    /// Whether nothing should be added for want of room: [`Room::scarce`]. Costs two loads.
+    pub fn is_scarce(&self) -> bool {
+        self.inner.shared.space.is_scarce()
+    }
+
     /// Writes a few bytes that mean nothing, and tells whether they have been committed.
     pub async fn try_writing(&self) -> Result<()> {
         self.write(writer::leave_a_mark).await

@@ -70,9 +70,14 @@ impl Space {
             free: self.free.load(Relaxed),
             total: self.total.load(Relaxed),
             reserve: self.reserve,
-            scarce: full || self.scarce.load(Relaxed),
+            scarce: self.is_scarce(),
             full,
         }
+    }
+
+    /// Less than the reserve is left, or nothing.
+    pub fn is_scarce(&self) -> bool {
+        self.is_full() || self.scarce.load(Relaxed)
     }
 
     pub fn is_full(&self) -> bool {

@@ -34,7 +34,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         body::check_length(http.headers(), body::DEFAULT_LIMIT)?;
     }
     // Before the body is read: what is deleted meanwhile makes room.
-    if call.app().db.room().scarce && Route::of(method, &format!("/{}", names.join("/"))).adds(method) {
+    if call.app().db.is_scarce() && Route::of(method, &format!("/{}", names.join("/"))).adds(method) {
         return Err(Error::new(
             Kind::StorageFull,
             "The disk of the server is nearly full: nothing can be added until there is room.",

@@ -62,6 +62,7 @@ test("what happens is counted", async () => {
     assert.ok(value(end, "conch_wal_bytes") > 0 && value(end, "conch_database_bytes") >= 0);
     assert.ok(value(end, "process_resident_memory_bytes") > 1e6 && value(end, "process_open_fds") > 5);
     assert.equal(value(end, "conch_disk_scarce"), 0);
+    assert.equal(value(end, "conch_logs_total", { outcome: "dropped" }), 0);
     assert.ok(end.some(({ name, labels }) => name === "conch_jobs" && labels.kind === "__pbOTPCleanup__" && labels.state === "waiting"));
 });
 

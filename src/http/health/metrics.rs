@@ -40,6 +40,7 @@ impl Health {
         let app = &self.inner.app;
         database(&mut page, app);
         live(&mut page, app);
+        logs(&mut page, app);
         if let Some(certificates) = self.inner.certificates.get() {
             let each = certificates.ends().into_iter();
             let each = each.map(|(name, end)| (vec![("name", name)], end.millis() as f64 / 1e3));
@@ -204,6 +205,14 @@ fn live(page: &mut Page, app: &App) {
     page.gauge("conch_realtime_topics", "What they listen to, all together.", stats.topics as f64);
     page.gauge("conch_realtime_waiting_bytes", "What waits at clients that do not read.", stats.waiting_bytes as f64);
     page.counter("conch_realtime_dropped", "Clients that did not keep up and were dropped.", stats.dropped as f64);
+}
+
+fn logs(page: &mut Page, app: &App) {
+    let counters = app.logs.counters();
+    let each = [("written", counters.written), ("dropped", counters.dropped)];
+    let each = each.map(|(outcome, rows)| (vec![("outcome", outcome.to_owned())], rows as f64));
+    page.counters("conch_logs", "Rows of the log; dropped: there were more than could be written.", each);
+    page.gauge("conch_logs_waiting", "Rows of the log that wait to be written.", counters.waiting as f64);
 }
 
 fn process(page: &mut Page, process: Process) {

@@ -45,6 +45,9 @@ impl Trace {
     pub fn finish(self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) {
         self.tell_stderr(http, outcome);
         let wanted = match outcome {
+            // The last of a disk is not for telling what everybody did on it.
+            Err(failure) if failure.kind == Kind::Internal => app.logs.wants(logs::ERROR),
+            _ if app.db.is_scarce() => false,
             Ok(_) => app.logs.wants(logs::INFO) && !is_quiet(http.uri().path()),
             Err(_) => app.logs.wants(logs::ERROR),
         };
@@ -69,7 +72,10 @@ impl Trace {
 
     /// Our own failures always, everything else when stderr is verbose.
     fn tell_stderr(&self, http: &HttpRequest, outcome: &Result<Reply>) {
-        let ours = matches!(outcome, Err(failure) if matches!(failure.kind, Kind::Internal | Kind::StorageFull));
+        let ours = match outcome {
+            Err(failure) => failure.kind == Kind::Internal || met_full_disk(failure),
+            Ok(_) => false,
+        };
         if !ours && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
@@ -85,6 +91,11 @@ impl Trace {
             Err(failure) => tracing::debug!(request_id, method, target, status, ms, error = %failure, "request"),
         }
     }
+}
+
+/// What is refused because the disk is known to be full has no cause of its own, and was told when it became so.
+fn met_full_disk(failure: &Error) -> bool {
+    failure.kind == Kind::StorageFull && failure.source.is_some()
 }
 
 fn status(outcome: &Result<Reply>) -> u16 {
