@@ -100,6 +100,10 @@ impl Backups {
         Ok(Self { rooms, turns: Turns::default(), making })
     }
 
+    fn dir(&self) -> PathBuf {
+        self.rooms.db.dir().to_owned()
+    }
+
     /// All archives, by their names.
     pub async fn list(&self) -> Result<Vec<Item>> {
         self.shelf().await?.list().await

@@ -6,20 +6,23 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use parking_lot::Mutex;
 
-use super::{Archive, Limits, Report, swap, verify};
+use super::{Archive, Backups, Limits, Report, Turn, on_a_thread, swap, verify};
 use crate::{
     clock::Clock,
-    db::Depth,
+    db::{self, Depth},
     error::{Error, Result},
     progress::{Progress, Unit},
+    threads,
 };
 
+/// Of the thread that makes an archive ready: requests go first.
+const NICENESS: i32 = 5;
 /// What opening a directory leaves in it that belongs to the process, not to the content.
 const TRACES: [&str; 2] = [".conch.lock", ".conch.sock"];
 
@@ -41,10 +44,17 @@ impl Restorer {
         Self { clock, rehearse, busy: Arc::default() }
     }
 
-    /// Makes the archive ready and decides for it. `dir` is locked by this process, and nobody else prepares a swap there.
-    /// `name` says in messages which archive it is. Returns the id of the swap. Blocks, for as long as it takes to read the
-    /// archive twice.
-    pub fn stage(&self, dir: &Path, archive: &Path, name: &str, progress: &Progress) -> Result<String> {
+    /// Makes the archive (or a folder that an earlier restore kept) ready and decides for it. `dir` is locked by this process, and nobody else prepares a swap there.
+    /// `name` says in messages which archive it is; `go_on` fails when it should be left. Returns the id of the swap. Blocks,
+    /// for as long as it takes to read the archive twice.
+    pub fn stage(
+        &self,
+        dir: &Path,
+        archive: &Path,
+        name: &str,
+        go_on: &dyn Fn() -> Result<()>,
+        progress: &Progress,
+    ) -> Result<String> {
         let another = || Error::invalid("Another restore is on its way.");
         let _busy = self.busy.try_lock().ok_or_else(another)?;
         // Who asks for a restore while the last one is on trial has a server that answers.
@@ -54,8 +64,9 @@ impl Restorer {
         }
         swap::check_place(dir)?;
         let new = swap::prepare(dir)?;
-        let staged = self.make_ready(archive, &new, name, progress).and_then(|()| {
-            progress.begin("putting it in place", 0, Unit::Items);
+        let staged = self.make_ready(archive, &new, name, go_on, progress).and_then(|()| {
+            go_on()?;
+            progress.begin("Putting it in place", 0, Unit::Items);
             swap::decide(dir, name, self.clock.now())
         });
         if staged.is_err()
@@ -66,11 +77,26 @@ impl Restorer {
         staged
     }
 
-    fn make_ready(&self, archive: &Path, new: &Path, name: &str, progress: &Progress) -> Result<()> {
-        let opened = Archive::open(archive)?;
-        opened.extract_into(new, &Limits::for_room_in(new)?, progress)?;
-        judge(&verify(new, opened.about(), Depth::Whole, progress)?, name)?;
-        progress.begin("trying to open it", 0, Unit::Items);
+    fn make_ready(
+        &self,
+        archive: &Path,
+        new: &Path,
+        name: &str,
+        go_on: &dyn Fn() -> Result<()>,
+        progress: &Progress,
+    ) -> Result<()> {
+        let about = if archive.is_dir() {
+            copy_folder(archive, new, progress)?;
+            None
+        } else {
+            let opened = Archive::open(archive)?;
+            opened.extract_into(new, &Limits::for_room_in(new)?, progress)?;
+            opened.about().cloned()
+        };
+        go_on()?;
+        judge(&verify(new, about.as_ref(), Depth::Whole, progress)?, name)?;
+        go_on()?;
+        progress.begin("Trying to open it", 0, Unit::Items);
         (self.rehearse)(new).map_err(|error| {
             let message = format!("{name} cannot be restored, a server could not be opened on it: {}", error.message);
             Error::new(error.kind, message).because(error)
@@ -83,12 +109,97 @@ impl Restorer {
     }
 }
 
+/// Where an archive is.
+#[derive(Debug)]
+pub enum Source {
+    /// Among the backups, under its name.
+    Kept,
+    /// Anywhere on this machine.
+    File(PathBuf),
+}
+
+impl Backups {
+    /// Makes a backup ready to take the place of everything, and decides for it: it does when the process starts again.
+    /// `turn` is this backup's. Goes on if the caller leaves, but not when the server stops.
+    pub async fn restore(
+        &self,
+        restorer: &Restorer,
+        turn: Turn,
+        key: &str,
+        source: Source,
+        progress: &Progress,
+    ) -> Result<()> {
+        let place = self.place().await?;
+        let fetched = match source {
+            Source::Kept => Some(self.fetch(key, &place, progress).await?.ok_or_else(missing)?),
+            Source::File(_) => None,
+        };
+        let (restorer, dir, key, progress) = (restorer.clone(), self.dir(), key.to_owned(), progress.clone());
+        on_a_thread("conch-restore", move || {
+            threads::give_way(NICENESS);
+            turn.may_be_left();
+            let archive = match (&fetched, &source) {
+                (Some(fetched), _) => &fetched.path,
+                (None, Source::File(path)) => path,
+                (None, Source::Kept) => return Err(missing()),
+            };
+            let staged = restorer.stage(&dir, archive, &key, &|| turn.check(), &progress);
+            drop(place);
+            staged.map(drop)
+        })
+        .await
+    }
+}
+
+/// The failure where there is no backup of a name (`docs/wire/services.md` §8).
+pub(super) fn missing() -> Error {
+    Error::invalid("There is no backup of this name.")
+}
+
+/// What an earlier restore or upgrade kept, once more: the databases are copied; of files, which nobody changes, there is
+/// another name. The folder stays as it is.
+fn copy_folder(folder: &Path, new: &Path, progress: &Progress) -> Result<()> {
+    for name in ["data.db", "auxiliary.db"] {
+        let source = folder.join(name);
+        if source.is_file() {
+            progress.begin(format!("Copying {name}"), 0, Unit::Bytes);
+            db::copy_file(&source, &new.join(name), &mut |_, _| Ok(()))?;
+            File::open(new.join(name))?.sync_all()?;
+        }
+    }
+    let storage = folder.join("storage");
+    if storage.is_dir() {
+        progress.begin("Linking files", 0, Unit::Items);
+        link_tree(&storage, &new.join("storage"), progress)?;
+    }
+    Ok(())
+}
+
+fn link_tree(from: &Path, to: &Path, progress: &Progress) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target, kind) = (entry.path(), to.join(entry.file_name()), entry.file_type()?);
+        if kind.is_dir() {
+            link_tree(&source, &target, progress)?;
+        } else if kind.is_file() {
+            // Not every file system can.
+            if fs::hard_link(&source, &target).is_err() {
+                fs::copy(&source, &target)?;
+                File::open(&target)?.sync_all()?;
+            }
+            progress.advance(1);
+        }
+    }
+    File::open(to)?.sync_all()
+}
+
 /// Only what is ours and whole is restored.
 fn judge(report: &Report, name: &str) -> Result<()> {
     if !report.is_conch {
         return Err(Error::invalid(format!(
-            "{name} is a backup of PocketBase. Unpack it, and bring it over with `conch import pocketbase FOLDER --dir \
-             NEW`, which checks what can come along."
+            "{name} is a backup of PocketBase. Bring it over with `conch import pocketbase {name} --dir NEW`, which checks \
+             what can come along."
         )));
     }
     if report.problems.is_empty() {
@@ -101,5 +212,66 @@ fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backups::zip::Writer,
+        clock::Timestamp,
+        db::{Db, Options, testing::TempDir},
+    };
+
+    /// An archive with a database in it, of which `change` makes what it should be.
+    fn archive(place: &Path, change: &str) -> PathBuf {
+        let made = TempDir::new();
+        let db = Db::open(made.path(), Options::default()).unwrap();
+        let sql = "CREATE TABLE _collections (id, system, type, name, fields, indexes, listRule, viewRule, createRule,
+            updateRule, deleteRule, options, created, updated);";
+        let change = format!("{sql}{change}");
+        db.write_blocking(move |tx| tx.execute_batch(&change)).unwrap();
+        drop(db);
+        let path = place.join("a.zip");
+        let _ = fs::remove_file(&path);
+        let content = fs::read(made.path().join("data.db")).unwrap();
+        let mut writer = Writer::create(&path).unwrap();
+        writer.add("data.db", &mut &*content, content.len() as u64, Timestamp(0), &mut |_| Ok(())).unwrap();
+        writer.finish("").unwrap();
+        path
+    }
+
+    fn restorer(rehearse: impl Fn(&Path) -> Result<()> + Send + Sync + 'static) -> Restorer {
+        Restorer::new(Clock::system(), Arc::new(rehearse))
+    }
+
+    #[test]
+    fn nothing_is_decided_for_unless_all_went_well() {
+        let (dir, place) = (TempDir::new(), TempDir::new());
+        let good = archive(place.path(), "");
+        let go_on = || Ok(());
+        let stage = |restorer: &Restorer, go_on: &dyn Fn() -> Result<()>, path: &Path| {
+            restorer.stage(dir.path(), path, "a.zip", go_on, &Progress::default())
+        };
+        let nothing = || !swap::is_pending(dir.path()) && !dir.path().join(".conch-swap/new/data.db").exists();
+
+        let refusing = restorer(|_| Err(Error::invalid("the key is wrong")));
+        let refused = stage(&refusing, &go_on, &good).unwrap_err();
+        assert!(refused.message.contains("a.zip") && refused.message.contains("the key is wrong"), "{refused}");
+        assert!(nothing());
+        let fine = restorer(|_| Ok(()));
+        assert!(stage(&fine, &|| Err(Error::invalid("it ends")), &good).is_err() && nothing());
+        let newer = archive(place.path(), "INSERT INTO __conch_migrations VALUES (9999, 'future', 0);");
+        assert!(stage(&fine, &go_on, &newer).unwrap_err().message.contains("newer Conch") && nothing());
+
+        let good = archive(place.path(), "");
+        let id = stage(&fine, &go_on, &good).unwrap();
+        assert!(swap::is_pending(dir.path()));
+        assert!(stage(&fine, &go_on, &good).is_err(), "one at a time");
+        assert_eq!(swap::settle(dir.path(), true).unwrap().unwrap().id, id);
+        // On trial: whoever asks now has a server that answers.
+        stage(&fine, &go_on, &good).unwrap();
+        assert_eq!(swap::last(dir.path()).unwrap().unwrap().id, id);
     }
 }

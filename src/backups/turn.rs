@@ -26,6 +26,8 @@ struct Inner {
     /// The name of the archive. Held for a look only.
     at_work: Mutex<Option<String>>,
     is_over: AtomicBool,
+    /// The one that works leaves nothing to be cleaned up.
+    may_be_left: AtomicBool,
 }
 
 /// As long as there is one, no other backup or restore begins.
@@ -59,9 +61,9 @@ impl Turns {
         self.inner.is_over.store(true, Relaxed);
     }
 
-    /// Waits until nobody works.
+    /// Waits until nobody works who has to be waited for.
     pub async fn ended(&self) {
-        while self.is_taken() {
+        while self.is_taken() && !self.inner.may_be_left.load(Relaxed) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -75,14 +77,29 @@ impl Turns {
     }
 }
 
+impl Turn {
+    /// Nobody has to wait for this one: what it does counts only at its end, before which it asks whether it may go on.
+    pub fn may_be_left(&self) {
+        self.turns.inner.may_be_left.store(true, Relaxed);
+    }
+
+    /// Fails once work should end.
+    pub fn check(&self) -> Result<()> {
+        self.turns.check()
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
+        self.turns.inner.may_be_left.store(false, Relaxed);
         *self.turns.inner.at_work.lock() = None;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -95,5 +112,18 @@ mod tests {
         assert!(turns.check().is_ok());
         turns.end();
         assert!(turns.check().is_err());
+    }
+
+    #[tokio::test]
+    async fn one_that_may_be_left_is_not_waited_for() {
+        let turns = Turns::default();
+        let turn = turns.take("a").unwrap();
+        let waiting = |turns: &Turns| turns.ended().now_or_never().is_none();
+        assert!(waiting(&turns));
+        turn.may_be_left();
+        assert!(!waiting(&turns) && turns.is_taken() && turn.check().is_ok());
+        drop(turn);
+        let _turn = turns.take("b").unwrap();
+        assert!(waiting(&turns), "that was the other one");
     }
 }

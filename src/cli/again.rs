@@ -55,6 +55,11 @@ static LEFT: LazyLock<Mutex<Legacy>> = LazyLock::new(|| Mutex::new(left()));
 static KEPT: Mutex<Vec<(String, TcpListener)>> = Mutex::new(Vec::new());
 static TEMPORARY: OnceLock<(PathBuf, File, String)> = OnceLock::new();
 
+/// Whether this process has started again as itself.
+pub fn has_happened() -> bool {
+    LEFT.lock().pid == std::process::id()
+}
+
 /// The listener for this address that the process had before it started again.
 pub fn listener(address: &str) -> Option<TcpListener> {
     let mut left = LEFT.lock();

@@ -9,6 +9,7 @@ use super::{Place, backup, bar, config, control, in_words, storage};
 use crate::{
     app::App,
     auth::Otp,
+    backups::restore::Source,
     error::{Error, Result},
     files::{Destination, Key, NamedBy},
     life::Ending,
@@ -155,11 +156,10 @@ impl Ask {
 
 /// Makes everything ready, and has the server start again on it, once it has said so.
 async fn restore(app: &App, name: String, file: Option<PathBuf>, progress: &Progress) -> Result<String> {
-    let file = file.unwrap_or_else(|| app.db.dir().join("backups").join(&name));
     let told = format!("{name} is good. The server starts again on it.");
-    let (restorer, dir, progress) = (app.restorer.clone(), app.db.dir().to_owned(), progress.clone());
-    let stage = move || restorer.stage(&dir, &file, &name, &progress);
-    tokio::task::spawn_blocking(stage).await.map_err(Error::internal)??;
+    let source = file.map_or(Source::Kept, Source::File);
+    let turn = app.backups.take_turn(&name)?;
+    app.backups.restore(&app.restorer, turn, &name, source, progress).await?;
     let life = app.life.clone();
     tokio::spawn(async move {
         tokio::time::sleep(UNTIL_TOLD).await;

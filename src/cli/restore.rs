@@ -12,7 +12,10 @@ use clap::Args;
 use super::{Place, ask::Ask, bar, control, in_words};
 use crate::{
     app::{App, Config},
-    backups::swap::{self, Ended},
+    backups::{
+        self, Fetched,
+        swap::{self, Ended},
+    },
     db::Db,
     progress::Progress,
 };
@@ -26,12 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 Examples:
   conch backup restore nightly.zip --dir /var/lib/conch     one that `conch backup list` shows
   conch backup restore ./from-elsewhere.zip
+  conch backup restore before_restore_20260131120000        back to what a restore has put aside
 
 The archive is unpacked, verified and tried beside the data first. What is there now is not deleted: it is kept in a
 folder before_restore_… in the data directory, and comes back by itself if no server comes up on what was restored. A
 running server carries on with what was restored, on the same address; clients in the middle of something begin anew.")]
 pub struct Restore {
-    /// The name of a backup, or the path of an archive
+    /// The name of a backup or of a kept folder, or the path of an archive
     #[arg(value_name = "NAME|FILE")]
     archive: String,
 }
@@ -46,32 +50,71 @@ impl Restore {
 
     async fn carry_out(self, place: Place) -> anyhow::Result<String> {
         let (dir, before) = (place.dir.clone(), swap::last(&place.dir).map_err(in_words)?);
-        let file = self.file()?;
+        let file = self.file(&dir)?;
         let ask = Ask::Restore { archive: self.archive.clone(), file: file.clone() };
         if control::ask(&dir, &ask).await?.is_some() {
             return outcome_of_the_server(&dir, before.as_ref()).await;
         }
-        let file = match file.or_else(|| local(&dir, &self.archive)) {
-            Some(file) => file,
-            None => bail!("there is no backup {} in {} and no such file", self.archive, dir.join("backups").display()),
-        };
-        let name = self.archive;
         bar::with_bar(async |progress| {
-            tokio::task::spawn_blocking(move || restore_here(place, &file, &name, &progress)).await?
+            let name = self.archive;
+            // What was fetched goes with this.
+            let fetched = match file.or_else(|| local(&dir, &name)) {
+                Some(file) => Found::Here(file),
+                None => fetch(&place, &name, &progress).await?,
+            };
+            tokio::task::spawn_blocking(move || restore_here(place, fetched.path(), &name, &progress)).await?
         })
         .await
     }
 
-    /// A file of this name that there is here, wherever a server looks for its files.
-    fn file(&self) -> anyhow::Result<Option<PathBuf>> {
-        let path = Path::new(&self.archive);
-        Ok(if path.is_file() { Some(fs::canonicalize(path)?) } else { None })
+    /// A file of this name that there is here, or a kept folder: wherever a server looks for its files.
+    fn file(&self, dir: &Path) -> anyhow::Result<Option<PathBuf>> {
+        let (path, kept) = (Path::new(&self.archive), dir.join(&self.archive));
+        let found = [path, &kept].into_iter().find(|path| path.join("data.db").is_file());
+        let found = found.filter(|_| swap::is_kept(&self.archive)).or(path.is_file().then_some(path));
+        Ok(found.map(fs::canonicalize).transpose()?)
     }
+}
+
+/// The archive on this machine.
+enum Found {
+    Here(PathBuf),
+    Fetched {
+        archive: Fetched,
+        /// That it is in, and that goes with this.
+        _folder: backups::Place,
+    },
+}
+
+impl Found {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Here(path) => path,
+            Self::Fetched { archive, .. } => &archive.path,
+        }
+    }
+}
+
+/// From where the settings say that backups are kept.
+async fn fetch(place: &Place, name: &str, progress: &Progress) -> anyhow::Result<Found> {
+    let unknown = || anyhow::anyhow!("there is no backup {name} in {} and no such file", place.dir.display());
+    if !place.dir.join("data.db").exists() {
+        return Err(unknown());
+    }
+    let app = App::open(place.clone().config()).map_err(in_words)?;
+    let fetched = async {
+        let folder = app.backups.place().await?;
+        let archive = app.backups.fetch(name, &folder, progress).await?;
+        Ok(archive.map(|archive| Found::Fetched { archive, _folder: folder }))
+    };
+    let fetched = fetched.await;
+    app.db.close().await;
+    fetched.map_err(in_words)?.ok_or_else(unknown)
 }
 
 /// A backup in the directory.
 fn local(dir: &Path, name: &str) -> Option<PathBuf> {
-    let path = dir.join("backups").join(name);
+    let path = backups::folder(dir).join(name);
     let is_plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
     (is_plain && path.is_file()).then_some(path)
 }
@@ -84,7 +127,8 @@ fn restore_here(place: Place, file: &Path, name: &str, progress: &Progress) -> a
         Db::refuse_foreign(&dir).map_err(in_words)?;
     }
     let lock = Db::lock(&dir).map_err(in_words)?;
-    let staged = swap::settle(&dir, false).and_then(|_| App::restorer(&config).stage(&dir, file, name, progress));
+    let staged =
+        swap::settle(&dir, false).and_then(|_| App::restorer(&config).stage(&dir, file, name, &|| Ok(()), progress));
     drop(lock);
     staged.map_err(in_words)?;
     // As a server would be started on it: this is the trial.

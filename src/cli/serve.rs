@@ -3,7 +3,7 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -22,6 +22,7 @@ use crate::{
     backups::swap,
     clock::Clock,
     db::{self, Durability},
+    error::{Kind, Result},
     files::Effort,
     http::server,
     identity::Cost,
@@ -29,6 +30,8 @@ use crate::{
     random,
 };
 
+/// A server that starts again waits so long for whoever has taken its directory meanwhile.
+const OTHERS: Duration = Duration::from_secs(15);
 const TEMPORARY_EMAIL: &str = "admin@example.com";
 
 /// `conch serve`
@@ -135,7 +138,7 @@ impl Serve {
         let (url, redirects) = (bound.url, bound.redirects);
         let options = self.options(&dir, bound.hosts);
         let password_cost = Cost::chosen(self.password_memory, self.password_passes).map_err(in_words)?;
-        let app = App::open(self.config(&dir, place.encryption_key, password_cost)).map_err(in_words)?;
+        let app = open(&self.config(&dir, place.encryption_key, password_cost)).map_err(in_words)?;
 
         // The socket lives as long as the server does.
         let mut control = None;
@@ -219,6 +222,19 @@ impl Serve {
         let default = Effort::default();
         let workers = self.thumb_workers.map_or(default.workers, usize::from);
         Effort { workers, wait: Duration::from_secs(self.thumb_wait) }
+    }
+}
+
+/// While a server starts again, another command may have taken the directory for a moment.
+fn open(config: &Config) -> Result<App> {
+    let started = Instant::now();
+    loop {
+        match App::open(config.clone()) {
+            Err(error) if error.kind == Kind::Busy && again::has_happened() && started.elapsed() < OTHERS => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -112,6 +112,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "backups"]) => Box::pin(backups::create(call)).await,
         (&Method::POST, ["api", "backups", "upload"]) => Box::pin(backups::upload(call)).await,
         (&Method::GET, ["api", "backups", key]) if !key.is_empty() => Box::pin(backups::download(call, key)).await,
+        (&Method::POST, ["api", "backups", key, "restore"]) => Box::pin(backups::restore(call, key)).await,
         (&Method::DELETE, ["api", "backups", key]) if !key.is_empty() => Box::pin(backups::delete(call, key)).await,
 
         (&Method::GET, ["api", "mailbox"]) => Box::pin(mailbox::list(call)).await,

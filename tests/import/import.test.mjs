@@ -149,3 +149,30 @@ test("both go on writing alike", async () => {
     ]) await pair.step(line, { as, body });
     pair.verify();
 });
+
+test("a backup that PocketBase made is imported like its directory", async () => {
+    const dir = temporaryDirectory("pocketbase-backed-up-"), target = join(mkdtempSync(join(tmpdir(), "conch-target-")), "data");
+    const filled = await startPocketBase({ dir });
+    const pb = admin(filled);
+    await pb.collections.create({ name: "kept", viewRule: "", fields: [{ name: "doc", type: "file" }] });
+    const record = await pb.collection("kept").create({ doc: new File(["in the backup"], "doc.txt") });
+    await pb.backups.create("made.zip");
+    await filled.stop();
+    const archive = join(dir, "backups", "made.zip");
+    const refused = run(conchBinary, ["backup", "restore", archive, "--dir", target], { mayFail: true });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /conch import pocketbase/);
+    const report = run(conchBinary, ["import", "pocketbase", archive, "--dir", target]);
+    assert.match(report.stdout, /made\.zip\/auxiliary\.db/);
+    const moved = await startConchOn(target);
+    try {
+        const mine = await admin(moved).collection("kept").getOne(record.id);
+        const file = await fetch(client(moved).files.getURL(mine, mine.doc));
+        assert.equal(await file.text(), "in the backup");
+        assert.deepEqual(readdirSync(target).filter((name) => name.startsWith(".conch-import")), []);
+    } finally {
+        await moved.stop();
+        remove(dir);
+        remove(join(target, ".."));
+    }
+});

@@ -14,6 +14,8 @@ test("who may do what, and what names may be", async () => {
         await pair.step("GET /api/backups", { as });
         await pair.step("DELETE /api/backups/none.zip", { as });
         await pair.step("GET /api/backups/none.zip", { as });
+        await pair.step("POST /api/backups/none.zip/restore", { as });
+        await pair.step("GET /api/backups/none.zip/restore", { as });
         for (const method of ["PUT", "PATCH"]) await pair.step(`${method} /api/backups`, { as });
     }
     await pair.step("POST /api/backups");

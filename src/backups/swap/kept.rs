@@ -12,6 +12,7 @@ pub const BEFORE_RESTORE: &str = "before_restore_";
 pub const FAILED_RESTORE: &str = "failed_restore_";
 pub const BEFORE_UPGRADE: &str = "before_upgrade_";
 pub const FAILED_UPGRADE: &str = "failed_upgrade_";
+const KINDS: [&str; 4] = [BEFORE_RESTORE, FAILED_RESTORE, BEFORE_UPGRADE, FAILED_UPGRADE];
 
 /// Of each kind so many of the newest stay.
 const KEPT: usize = 2;
@@ -26,9 +27,15 @@ pub fn free_name(dir: &Path, prefix: &str, now: Timestamp) -> String {
     names.into_iter().find(|name| fs::symlink_metadata(dir.join(name)).is_err()).unwrap_or(name)
 }
 
+/// Whether a path ends with the name of a folder that has a whole content: that of an upgrade has the database only.
+pub fn is_kept(path: &str) -> bool {
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    [BEFORE_RESTORE, FAILED_RESTORE].iter().any(|prefix| order(name, prefix).is_some())
+}
+
 /// Removes the oldest folders of each kind. Blocks.
 pub fn tidy(dir: &Path) {
-    for prefix in [BEFORE_RESTORE, FAILED_RESTORE, BEFORE_UPGRADE, FAILED_UPGRADE] {
+    for prefix in KINDS {
         match surplus(dir, prefix) {
             Ok(folders) => folders.iter().for_each(|folder| remove(folder)),
             Err(error) => tracing::warn!(%error, "cannot look for what earlier restores have kept"),
@@ -135,6 +142,8 @@ mod tests {
             ("before_upgrade_20231114221320", BEFORE_UPGRADE, None),
         ] {
             assert_eq!(order(name, prefix), expected, "{name}");
+            let is_whole = expected.is_some() && prefix == BEFORE_RESTORE;
+            assert_eq!(is_kept(&format!("./there/{name}/")), is_whole, "{name}");
         }
     }
 }

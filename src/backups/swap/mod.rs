@@ -21,6 +21,7 @@ use std::{
 
 pub use self::journal::{Cause, Ended, Journal, Phase, exists as is_pending, last, load};
 use self::journal::{WORK, sync};
+pub use self::kept::is_kept;
 use crate::{
     clock::Timestamp,
     error::{Error, Kind, Result},

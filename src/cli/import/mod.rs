@@ -20,8 +20,16 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use self::{database::Survey, progress::Progress, report::Report, source::Source, staging::Staging};
-use super::Place;
-use crate::{app::App, schema::bootstrap::notify, settings::Settings};
+use super::{Place, in_words};
+use crate::{
+    app::App,
+    backups::{Archive, Limits},
+    schema::bootstrap::notify,
+    settings::Settings,
+};
+
+/// Where a backup is unpacked, in the staging folder.
+const UNPACKED: &str = ".unpacked";
 
 /// `conch import`
 #[derive(Debug, Args)]
@@ -36,10 +44,13 @@ enum From {
     ///
     /// Records, files, passwords and issued tokens stay valid. The source is only read; stop PocketBase first, or what it
     /// writes afterwards stays behind.
-    #[command(after_help = "Example:\n  conch import pocketbase ./pb_data --dir ./data")]
+    #[command(after_help = "\
+Examples:
+  conch import pocketbase ./pb_data --dir ./data
+  conch import pocketbase ./pb_backup_acme_20260101000000.zip --dir ./data")]
     Pocketbase {
-        /// The data directory of PocketBase, usually called pb_data
-        #[arg(value_name = "DIR")]
+        /// The data directory of PocketBase, usually called pb_data, or a backup that it made
+        #[arg(value_name = "DIR|ZIP")]
         source: PathBuf,
     },
 }
@@ -57,8 +68,16 @@ impl Import {
 
 fn import(source: &Path, place: &Place) -> anyhow::Result<Report> {
     let progress = Progress::new();
-    let source = Source::open(source)?;
-    let staging = Staging::create(&place.dir, source.path())?;
+    let (staging, source) = if source.is_file() {
+        let staging = Staging::create(&place.dir, source)?;
+        progress.say("Unpacking the backup");
+        let unpacked = staging.path().join(UNPACKED);
+        unpack(source, &unpacked).with_context(|| format!("cannot unpack {}", source.display()))?;
+        (staging, Source::unpacked(&unpacked, source)?)
+    } else {
+        let source = Source::open(source)?;
+        (Staging::create(&place.dir, source.path())?, source)
+    };
 
     progress.say("Copying the database");
     source.copy_database(staging.path())?;
@@ -70,8 +89,18 @@ fn import(source: &Path, place: &Place) -> anyhow::Result<Report> {
     progress.say("Taking over");
     let settings = adopt(staging.path(), place, &survey)?;
     let missing = survey.missing_files(&staging.path().join("data.db"), &staging.path().join("storage"))?;
+    let report = Report::new(&place.dir, &source, &survey, &settings, copied, missing);
+    staging.discard(UNPACKED)?;
     staging.publish().with_context(|| format!("cannot move the copy to {}", place.dir.display()))?;
-    Ok(Report::new(&place.dir, &source, &survey, &settings, copied, missing))
+    Ok(report)
+}
+
+/// A backup, from wherever it came, into a folder of the staging.
+fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<()> {
+    let unpacked = Limits::for_room_in(folder).and_then(|limits| {
+        Archive::open(archive)?.extract_into(folder, &limits, &crate::progress::Progress::default())
+    });
+    unpacked.map_err(in_words)
 }
 
 /// Opens the copy as Conch's own, which migrates it, and compares what is in it then.

@@ -19,19 +19,26 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
+    /// What a person knows it by.
+    shown: PathBuf,
 }
 
 impl Source {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let real = path.canonicalize().with_context(|| format!("cannot open {}", path.display()))?;
         if real.join("data.db").is_file() {
-            return Ok(Self { path: real });
+            return Ok(Self { shown: real.clone(), path: real });
         }
         let inside = real.join("pb_data");
         if inside.join("data.db").is_file() {
             bail!("there is no data.db in {}: did you mean {}?", path.display(), inside.display());
         }
         bail!("there is no data.db in {}: name the data directory of PocketBase", path.display());
+    }
+
+    /// A folder of our own, with what an archive held.
+    pub fn unpacked(path: &Path, archive: &Path) -> anyhow::Result<Self> {
+        Ok(Self { shown: archive.to_owned(), ..Self::open(path)? })
     }
 
     pub fn path(&self) -> &Path {
@@ -98,7 +105,10 @@ impl Source {
         ]
         .into_iter()
         .filter(|(path, _)| fs::metadata(path).is_ok_and(|found| !found.is_dir() || !is_empty(path)))
-        .map(|(path, why)| format!("{}: {why}", path.display()))
+        .map(|(path, why)| {
+            let within = path.strip_prefix(&self.path).map(|name| self.shown.join(name));
+            format!("{}: {why}", within.unwrap_or(path).display())
+        })
         .collect()
     }
 }

@@ -49,6 +49,14 @@ impl Staging {
         &self.path
     }
 
+    /// Removes what was needed on the way only.
+    pub fn discard(&self, name: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Everything on the disk, then moved: the database last, so that it never appears without its files.
     pub fn publish(self) -> io::Result<()> {
         for name in ["data.db-wal", "data.db-shm", ".conch.lock"] {

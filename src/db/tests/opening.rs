@@ -144,3 +144,33 @@ fn no_value_is_larger_than_a_connection_may_take() {
         assert_eq!(asked.is_ok(), fits, "{size}");
     }
 }
+
+#[test]
+fn an_older_directory_is_changed_only_after_somebody_had_a_look() {
+    fn keep_a_copy(upgrade: &Upgrade<'_>) -> Result<()> {
+        assert!(upgrade.from == 1 && upgrade.to > 1 && upgrade.size()? > 0);
+        upgrade.copy_to(&upgrade.dir.join("copy.db"))
+    }
+    fn refuse(_: &Upgrade<'_>) -> Result<()> {
+        Err(Error::invalid("not today"))
+    }
+    let make_old = |dir: &TempDir| {
+        let connection = rusqlite::Connection::open(dir.path().join("data.db")).unwrap();
+        let sql = include_str!("../../../assets/migrations/0001_log.sql");
+        connection.execute_batch(sql).unwrap();
+        connection.execute("INSERT INTO __conch_migrations VALUES (1, 'log', 0)", []).unwrap();
+    };
+    let version = |path: &Path| Copy::open(path, &[]).unwrap().versions().unwrap().0;
+    let dir = TempDir::new();
+    make_old(&dir);
+    let refused = Db::open(dir.path(), Options { before_upgrade: Some(refuse), ..options() }).map(drop).unwrap_err();
+    assert_eq!(refused.message, "not today");
+    assert_eq!(version(&dir.path().join("data.db")), 1);
+    drop(Db::open(dir.path(), Options { before_upgrade: Some(keep_a_copy), ..options() }).unwrap());
+    assert!(version(&dir.path().join("data.db")) > 1);
+    assert_eq!(version(&dir.path().join("copy.db")), 1);
+    // Neither a new directory nor one that is up to date is anything to look at.
+    for dir in [dir, TempDir::new()] {
+        drop(Db::open(dir.path(), Options { before_upgrade: Some(refuse), ..options() }).unwrap());
+    }
+}

@@ -1,10 +1,12 @@
 //! `/api/backups` (`docs/wire/services.md` §8). For superusers.
 
+use std::time::Duration;
+
 use serde_json::Value as Json;
 
 use super::{files, member, picked_value};
 use crate::{
-    backups::free_bytes,
+    backups::{free_bytes, restore::Source},
     error::{Error, Leaf, Result},
     http::{
         download::{self, Showing},
@@ -14,8 +16,12 @@ use crate::{
         },
         reply::Reply,
     },
+    life::Ending,
     progress::Progress,
 };
+
+/// Between the answer to who asked for a restore and its beginning (§8).
+const UNTIL_ANSWERED: Duration = Duration::from_secs(1);
 
 /// Room on the disk that an upload leaves to others, in bytes.
 const RESERVE: u64 = 128 << 20;
@@ -61,6 +67,29 @@ pub async fn download(call: Call, key: &str) -> Result<Reply> {
     }
     let object = call.app().backups.find(key).await?.ok_or_else(Error::not_found)?;
     download::reply(&call.http, &object, key, Showing::Never)
+}
+
+/// `POST /api/backups/{key}/restore`: 204 at once if there is such a backup. What becomes of it is told by the log: the
+/// work begins when the answer is out, and ends with a new start of the server.
+pub async fn restore(call: Call, key: &str) -> Result<Reply> {
+    call.require_superuser()?;
+    let app = call.app().clone();
+    if app.backups.find(key).await?.is_none() {
+        return Err(Error::invalid("There is no backup of this name."));
+    }
+    let (turn, key) = (app.backups.take_turn(key)?, key.to_owned());
+    tokio::spawn(async move {
+        tokio::time::sleep(UNTIL_ANSWERED).await;
+        let restored = app.backups.restore(&app.restorer, turn, &key, Source::Kept, &Progress::default()).await;
+        match restored {
+            Ok(()) => {
+                tracing::info!(backup = key, "the backup is good: the server starts again on it");
+                app.life.end(Ending::Restart);
+            }
+            Err(error) => tracing::error!(backup = key, %error, "the backup was not restored"),
+        }
+    });
+    Ok(Reply::no_content())
 }
 
 /// `DELETE /api/backups/{key}`
