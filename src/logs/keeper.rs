@@ -37,8 +37,9 @@ const TELL: Duration = Duration::from_secs(60);
 const DAY: i64 = 86_400_000;
 /// Whoever keeps rows longer keeps them for ever.
 const MAX_DAYS: i64 = 1_000_000;
-/// Behind the workers, before those who compute for seconds.
-const NICENESS: i32 = 5;
+/// Behind the workers: on a machine that has nothing to spare it gets a twentieth of what they get, and rows are dropped
+/// rather than requests slowed.
+const NICENESS: i32 = 10;
 
 struct Keeper {
     connection: Connection,

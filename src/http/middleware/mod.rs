@@ -12,7 +12,7 @@ mod security_headers;
 pub mod superuser_ips;
 pub mod www;
 
-use std::{rc::Rc, time::Instant};
+use std::{pin::pin, rc::Rc, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -76,7 +76,11 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: 
         return response;
     }
 
-    let outcome = numbered(number, panic::caught(guarded(wire.clone(), http.clone(), payload, &trace))).await;
+    let outcome = {
+        // It is large: from here on only a pointer to it moves.
+        let handled = pin!(panic::caught(guarded(wire.clone(), http.clone(), payload, &trace)));
+        numbered(number, handled).await
+    };
     trace.finish(&wire.app, &http, &outcome);
     let embeddable = matches!(&outcome, Ok(reply) if reply.embeddable);
     let mut response = match outcome {

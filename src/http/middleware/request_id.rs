@@ -12,7 +12,7 @@ static HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the number into the answer.
 pub fn set(number: RequestNumber, response: &mut HttpResponse) {
-    let text = Bytes::from(number.to_string());
+    let text = Bytes::from(number.text());
     let value = HeaderValue::from_maybe_shared(text).expect("numbers are letters, digits and a dash");
     response.headers_mut().insert(HEADER.clone(), value);
 }
