@@ -101,6 +101,18 @@ export async function startPocketBase({ dir = temporaryDirectory("pocketbase-tes
     }
 }
 
+/** The reference on a fresh directory with what it is told, ready when `port` answers. */
+export async function startPocketBaseWith(args, port) {
+    const dir = temporaryDirectory("pocketbase-test-");
+    const started = start(pocketBaseBinary, ["serve", ...args, "--dir", dir, "--migrationsDir", join(dir, "no_migrations"),
+        "--hooksDir", join(dir, "no_hooks"), "--automigrate=false"]);
+    while (!await fetch(`http://127.0.0.1:${port}/`, { redirect: "manual" }).then(() => true, () => false)) {
+        if (started.child.exitCode !== null) throw new Error(`pocketbase exited:\n${started.log()}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return { kind: "pocketbase", dir, log: started.log, stop: async () => { await stop(started); remove(dir); } };
+}
+
 /** Waits until the server says where it listens: another one on its port would answer, too. */
 async function whenHealthy(kind, started, dir) {
     let said = "";

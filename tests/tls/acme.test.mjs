@@ -3,11 +3,12 @@
 
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync, mkdirSync, readdirSync } from "node:fs";
+import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { makeAuthority, startPebble, startProxy } from "../harness/authority.mjs";
-import { conchBinary, freePort, remove, run, startConch, startConchOn, temporaryDirectory } from "../harness/server.mjs";
+import { conchBinary, freePort, remove, run, startConch, startConchOn, startPocketBaseWith, temporaryDirectory } from "../harness/server.mjs";
 import { eventually, get, openHttp2, presented } from "../harness/tls.mjs";
 
 const dir = temporaryDirectory("conch-tls-");
@@ -64,6 +65,13 @@ describe("an authority", { concurrency: 12 }, () => {
         await t.test("a www. twin gets one when somebody asks for it", async () => {
             assert.ok((await presented(at.tlsPort, "www.app.test", { ca })).selfSigned);
             await eventually("a certificate for www.app.test", trusted(at.tlsPort, "www.app.test", ca));
+            // It leads to the name that was given, whatever is spoken.
+            const sent = await get(at.tlsPort, "/x?y=1", { name: "www.app.test", ca, headers: { host: "www.app.test" } });
+            assert.deepEqual([sent.status, sent.headers.location], [307, "https://app.test/x?y=1"]);
+            const http2 = await openHttp2(at.tlsPort, { name: "www.app.test", ca });
+            const again = await http2.ask("/x?y=1", { headers: { ":authority": "www.app.test" } });
+            assert.deepEqual([again.status, again.headers.location], [307, "https://app.test/x?y=1"]);
+            http2.close();
         });
         await t.test("HTTP leads to HTTPS", async () => {
             const ask = (path, init) => fetch(`http://127.0.0.1:${at.httpPort}${path}`, { redirect: "manual", ...init });
@@ -173,7 +181,7 @@ describe("an authority", { concurrency: 12 }, () => {
 
     test("certificates outlive a restart and are renewed in time", async () => {
         const at = await ports();
-        const pebble = await kept(startPebble(own, dir, { ...at, validity: 12 }));
+        const pebble = await kept(startPebble(own, dir, { ...at, validity: 8 }));
         const data = join(dir, "renewal");
         // As PocketBase left it: about to be due.
         seed(data, "app.test", 60, 48);
@@ -258,6 +266,28 @@ test("what cannot work is said before anything starts", () => {
         const done = run(conchBinary, ["serve", "--temp", "--https", "127.0.0.1:0", ...args], { mayFail: true });
         assert.notEqual(done.status, 0, args.join(" "));
         assert.match(done.stderr, said);
+    }
+});
+
+test("HTTP beside HTTPS answers as the reference does", async () => {
+    const at = await ports();
+    const [conch, reference] = [await freePort(), await freePort()];
+    await kept(startConch({ http: `127.0.0.1:${conch}`, args: ["--https", `127.0.0.1:${at.tlsPort}`, "--acme-directory", "https://127.0.0.1:1/", "app.test"] }));
+    await kept(startPocketBaseWith(["app.test", "--http", `127.0.0.1:${reference}`, "--https", `127.0.0.1:${at.httpPort}`], reference));
+    const ask = (port, method, path, host) => new Promise((resolve, reject) => {
+        const asked = request({ host: "127.0.0.1", port, method, path, headers: { host } }, (answer) => {
+            answer.resume();
+            // Where PocketBase says 443, we say where HTTPS is.
+            resolve([answer.statusCode, answer.headers.location?.replace(/^(https:\/\/[^/:]+):\d+/, "$1")]);
+        });
+        asked.once("error", reject);
+        asked.end();
+    });
+    for (const host of ["app.test", "www.app.test", "other.test", `app.test:${at.httpPort}`, "127.0.0.1"]) {
+        for (const [method, path] of [["GET", "/"], ["GET", "/api/health?a=b"], ["HEAD", "/_/"], ["GET", "//x"], ["GET", "/a/../b"], ["GET", "/%2e%2e/%C3%BC"],
+            ["POST", "/api/x"], ["PUT", "/"], ["PATCH", "/x"], ["DELETE", "/x"], ["OPTIONS", "/x"]]) {
+            assert.deepEqual(await ask(conch, method, path, host), await ask(reference, method, path, host), `${method} ${path} ${host}`);
+        }
     }
 });
 
