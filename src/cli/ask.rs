@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
-use super::{Place, backup, bar, config, control, in_words, storage};
+use super::{Place, backup, bar, config, control, in_words, storage, types};
 use crate::{
     app::App,
     auth::Otp,
@@ -65,6 +65,8 @@ pub enum Ask {
     BackupVerify {
         name: String,
     },
+    /// The collections as TypeScript.
+    Types,
 }
 
 impl Ask {
@@ -125,6 +127,10 @@ impl Ask {
                 Ok(format!(
                     "A one-time code for the superuser {email}, good for {seconds} seconds:\n  id    {id}\n  code  {code}"
                 ))
+            }
+            Self::Types => {
+                let collections: Vec<_> = app.schema.catalog().all().iter().map(|found| found.to_json()).collect();
+                types::print(&collections).map_err(Error::invalid)
             }
             Self::Config => config::report(app),
             Self::Set { words } => config::change(app, &words).await,

@@ -33,6 +33,8 @@ use crate::{
 const NAME: &str = ".conch.sock";
 /// The longest line, in bytes: settings may be long.
 const MAX_LINE: u64 = 1 << 20;
+/// The longest answer: the types of all collections.
+const MAX_ANSWER: u64 = 64 << 20;
 /// The other side has this long for its next line.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// While there is nothing to tell, the last step is repeated this often.
@@ -65,7 +67,7 @@ pub async fn ask(dir: &Path, ask: &Ask) -> anyhow::Result<Option<String>> {
         let bar = Bar::new();
         loop {
             let mut line = String::new();
-            match timeout(PATIENCE, (&mut replies).take(MAX_LINE).read_line(&mut line)).await {
+            match timeout(PATIENCE, (&mut replies).take(MAX_ANSWER).read_line(&mut line)).await {
                 Ok(read) => read.context("the running server gave no answer")?,
                 Err(_) => bail!("the running server did not answer within {} seconds", PATIENCE.as_secs()),
             };

@@ -22,6 +22,7 @@ mod superuser;
 mod systemd;
 mod temporary;
 mod tls;
+mod types;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -82,6 +83,8 @@ enum Command {
     Superuser(superuser::Superuser),
     /// Manage where the files are kept
     Storage(storage::Storage),
+    /// Print the collections as TypeScript types for the official SDK
+    Types(types::Types),
     /// Bring data from elsewhere
     Import(import::Import),
     /// Show what the server goes by, and change settings
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Exec(command) => return command.run(),
         Command::Superuser(command) => command.run(cli.place),
         Command::Storage(command) => command.run(cli.place),
+        Command::Types(command) => command.run(cli.place),
         Command::Import(command) => command.run(cli.place),
         Command::Config(command) => command.run(cli.place),
         Command::Health(command) => command.run(),

@@ -12,6 +12,7 @@ mod health;
 mod left;
 mod limits;
 mod middleware;
+mod openapi;
 mod public;
 mod reply;
 mod routes;
@@ -34,12 +35,13 @@ struct Wire {
     shared: Arc<Shared>,
     /// What the rules of the current catalog ask of a request.
     asked: RefCell<extract::rule_request::Asked>,
+    openapi: RefCell<openapi::Cache>,
 }
 
 impl Wire {
     /// On the worker's own thread.
     fn new(app: App, health: health::Health, shared: Arc<Shared>) -> Self {
-        Self { app, worker: health.worker(), health, shared, asked: RefCell::default() }
+        Self { app, worker: health.worker(), health, shared, asked: RefCell::default(), openapi: RefCell::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::http::Method;
 
 use super::{
     api::{
-        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, pages, realtime, records,
+        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, openapi, pages, realtime, records,
         settings, snapshots, sql, test,
     },
     extract::{Call, body, path::Segments},
@@ -45,6 +45,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         // No route has a blank name in it (§1.2).
         (&Method::GET, [.., ""]) => Box::pin(public(call)).await,
         (&Method::GET, ["api", "health"]) => health::check(call),
+        (&Method::GET, ["api", "openapi.json"]) => openapi::document(call),
 
         (&Method::GET, ["api", "collections", c, "records"]) => records::list(call, c).await,
         (&Method::GET, ["api", "collections", c, "records", id]) => records::view(call, c, id).await,

@@ -27,6 +27,7 @@ mod table;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod type_names;
 mod validate;
 mod view;
 
@@ -42,6 +43,7 @@ pub use field::{Field, FieldKind, FieldType, Modifier};
 pub use ids::collection_base as default_id;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;
+pub use type_names::type_names;
 
 use crate::{
     db::{Asker, Db, WriteTx},

@@ -94,6 +94,8 @@ impl Snapshots {
     /// Takes the snapshot of the beginning. On the runtime of the server itself, once its data is there.
     pub async fn begin(&self) -> Result<()> {
         let _ = self.inner.home.set(Handle::current());
+        // Of this directory before it was restored from a backup: nobody knows their ids any more.
+        remove_folder(&self.inner.rooms.db.dir().join(FOLDER));
         let mut kept = self.inner.kept.lock().await;
         kept.base = Some(self.inner.copy_out(0).await?);
         Ok(())

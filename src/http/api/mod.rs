@@ -12,6 +12,7 @@ pub mod logs;
 pub mod mailbox;
 pub mod notify;
 mod oauth2_providers;
+pub mod openapi;
 pub mod pages;
 pub mod realtime;
 pub mod records;
