@@ -43,7 +43,8 @@ Examples:
   conch exec -- sh -c 'curl -H \"Authorization: $CONCH_TOKEN\" $CONCH_URL/api/collections'
 
 The command finds in its environment: CONCH_URL, CONCH_TOKEN (of a superuser), CONCH_EMAIL and CONCH_PASSWORD (to sign in
-as one) and CONCH_DIR (the data, gone afterwards). The server is that of `conch serve --temp` and takes the same options.
+as one) and CONCH_DIR (the data, gone afterwards). The server is that of `conch serve --temp` and takes the same options;
+its log has warnings only, unless --dev or RUST_LOG ask for more.
 
 Signals are passed on to the command. The exit code is the command's, or 128 and the number of the signal that ended it;
 125 if there is no server, 126 if the command cannot be executed, 127 if there is no such command.")]
@@ -167,7 +168,13 @@ struct Line(mpsc::Receiver<std::io::Result<String>>);
 impl Server {
     fn start(arguments: Vec<OsString>) -> anyhow::Result<(Self, Line)> {
         let program = std::env::current_exe().context("cannot tell where this program is")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // What the command says should not drown in it.
+        let is_chosen = arguments.iter().any(|it| it == "--dev") || std::env::var_os("CONCH_DEV").is_some();
+        if !is_chosen && std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "warn,actix_http=off");
+        }
+        let mut child = command
             .args(arguments)
             .env("CONCH_TEMP", "true")
             .stdin(Stdio::null())

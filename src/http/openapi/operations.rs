@@ -412,6 +412,13 @@ fn house() -> Vec<Operation> {
         )
         .takes("AppleSecretInput")
         .gives("Secret"),
+        op("get", "/api/logs", "listLogs", "logs", "What was asked and what went wrong").query(LIST).gives("LogPage"),
+        op("get", "/api/logs/stats", "logStats", "logs", "How many entries each hour has")
+            .query(&["filter"])
+            .gives("LogStats"),
+        op("get", "/api/logs/{id}", "viewLog", "logs", "One entry").gives("Log"),
+        op("delete", "/api/logs", "truncateLogs", "logs", "Delete all entries").answers(Answer::Nothing),
+        op("post", "/api/sql", "sql", "house", "Statements of SQL, run as they are").takes("Sql").gives("SqlAnswer"),
         op("get", "/api/crons", "listCrons", "house", "What runs regularly").gives("Crons"),
         op("post", "/api/crons/{id}", "runCron", "house", "Run one now").answers(Answer::Nothing),
         op("get", "/api/jobs", "listJobs", "jobs", "The queue of work, the newest first")
