@@ -400,6 +400,15 @@ fn house() -> Vec<Operation> {
         op("patch", "/api/settings", "updateSettings", "house", "Change some settings")
             .takes("SettingsInput")
             .gives("Settings"),
+        op(
+            "post",
+            "/api/settings/test/s3",
+            "testS3",
+            "house",
+            "Whether files can be kept in the bucket of the settings",
+        )
+        .takes("TestS3")
+        .answers(Answer::Nothing),
         op("post", "/api/settings/test/email", "testEmail", "house", "Send a mail to see whether it works")
             .takes("TestMail")
             .answers(Answer::Nothing),

@@ -133,7 +133,7 @@ async fn the_document_is_whole() {
     assert_eq!(schemas["OrderItemsCreate"]["properties"]["kind"], json!({"enum": ["a", "b", ""]}));
     assert_eq!(schemas["OrderItemsCreate"]["properties"]["title"], json!({"type": "string", "maxLength": 7}));
     assert!(schemas["Users"]["properties"].get("password").is_none());
-    assert_eq!(names(&schemas["UsersCreate"]), ["email", "password", "passwordConfirm"]);
+    assert_eq!(names(&schemas["UsersCreate"]), ["password", "email", "passwordConfirm"]);
     let path = |path: &str, method: &str| document["paths"][path][method].clone();
     assert_eq!(path("/api/collections/order_items/records", "get")["security"], json!([{}, {"token": []}]));
     assert_eq!(path("/api/collections/order_items/records", "post")["security"], json!([{"token": []}]));
