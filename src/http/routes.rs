@@ -7,8 +7,8 @@ use actix_web::http::Method;
 
 use super::{
     api::{
-        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, openapi, pages, realtime, records,
-        settings, snapshots, sql, test,
+        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, openapi, pages, realtime,
+        records, settings, snapshots, sql, test,
     },
     extract::{Call, body, path::Segments},
     health::Route,

@@ -45,6 +45,8 @@ pub struct Operation {
     pub body: Option<String>,
     /// The body may be a form with files.
     pub is_form: bool,
+    /// The body cannot be JSON.
+    pub is_no_json: bool,
     pub answers: Vec<Answer>,
     /// Statuses besides those of every call.
     pub statuses: Vec<u16>,
@@ -62,6 +64,7 @@ impl Operation {
             query: Vec::new(),
             body: None,
             is_form: false,
+            is_no_json: false,
             answers: Vec::new(),
             statuses: Vec::new(),
         }
@@ -84,6 +87,11 @@ impl Operation {
 
     pub fn or_form(mut self) -> Self {
         self.is_form = true;
+        self
+    }
+
+    pub fn only_form(mut self) -> Self {
+        (self.is_form, self.is_no_json) = (true, true);
         self
     }
 
@@ -118,7 +126,9 @@ impl Operation {
         }
         if let Some(schema) = &self.body {
             let mut content = Map::new();
-            content.insert("application/json".into(), json!({"schema": reference(schema)}));
+            if !self.is_no_json {
+                content.insert("application/json".into(), json!({"schema": reference(schema)}));
+            }
             if self.is_form {
                 content.insert("multipart/form-data".into(), json!({"schema": reference(schema)}));
             }
@@ -421,6 +431,25 @@ fn house() -> Vec<Operation> {
         )
         .takes("AppleSecretInput")
         .gives("Secret"),
+        op("get", "/api/backups", "listBackups", "backups", "Backups that there are").gives("Backups"),
+        op("post", "/api/backups", "createBackup", "backups", "Make one now")
+            .takes("BackupName")
+            .answers(Answer::Nothing),
+        op("post", "/api/backups/upload", "uploadBackup", "backups", "Bring one from elsewhere")
+            .takes("BackupUpload")
+            .only_form()
+            .answers(Answer::Nothing),
+        Operation::new(
+            "get",
+            "/api/backups/{key}",
+            "downloadBackup",
+            "backups",
+            "Download one, with a superuser's file token",
+        )
+        .query(&["token"])
+        .answers(Answer::Bytes("*/*"))
+        .also(&[403, 416]),
+        op("delete", "/api/backups/{key}", "deleteBackup", "backups", "Delete one").answers(Answer::Nothing),
         op("get", "/api/logs", "listLogs", "logs", "What was asked and what went wrong").query(LIST).gives("LogPage"),
         op("get", "/api/logs/stats", "logStats", "logs", "How many entries each hour has")
             .query(&["filter"])
