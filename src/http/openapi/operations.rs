@@ -449,6 +449,14 @@ fn house() -> Vec<Operation> {
         .query(&["token"])
         .answers(Answer::Bytes("*/*"))
         .also(&[403, 416]),
+        op(
+            "post",
+            "/api/backups/{key}/restore",
+            "restoreBackup",
+            "backups",
+            "Put one in the place of everything, soon",
+        )
+        .answers(Answer::Nothing),
         op("delete", "/api/backups/{key}", "deleteBackup", "backups", "Delete one").answers(Answer::Nothing),
         op("get", "/api/logs", "listLogs", "logs", "What was asked and what went wrong").query(LIST).gives("LogPage"),
         op("get", "/api/logs/stats", "logStats", "logs", "How many entries each hour has")
