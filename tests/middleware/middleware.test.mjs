@@ -207,3 +207,19 @@ test("whoever begins a request and goes silent is in nobody's way", async () => 
     assert.ok(Date.now() - began < 5000);
     silent.forEach((socket) => socket.destroy());
 });
+
+test("a body that nobody reads is not waited for", async () => {
+    const { port } = new URL(conch.url);
+    const ended = await Promise.all(["POST /nope", "GET /api/health"].map((line) => new Promise((resolve, reject) => {
+        const began = Date.now();
+        let said = "";
+        const socket = connect(port, "127.0.0.1", () => socket.write(`${line} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n`));
+        const trickle = setInterval(() => socket.write("x"), 300);
+        socket.on("data", (piece) => { said += piece; });
+        // It is reset if what came in was not read.
+        socket.on("error", () => {});
+        socket.on("close", () => { clearInterval(trickle); resolve([said.split(" ")[1], Date.now() - began]); });
+        setTimeout(() => reject(new Error("the connection is still there")), 20_000).unref();
+    })));
+    assert.deepEqual(ended.map(([status]) => status), ["404", "200"]);
+});
