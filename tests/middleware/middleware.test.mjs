@@ -139,6 +139,16 @@ test("ranges of large static files, and a folder that is switched while it is se
     assert.equal((await ask(conch, "/")).text, "<h1>app</h1>");
 });
 
+test("a file that was found is not logged, whatever its address", async () => {
+    for (const path of ["/api/no-route/but-the-index", "/big.bin", "/api/health?after"]) assert.equal(await status(path), 200);
+    let urls = [];
+    for (const end = Date.now() + 20_000; !urls.includes("/api/health?after"); await new Promise((resolve) => setTimeout(resolve, 200))) {
+        assert.ok(Date.now() < end, "the request was never logged");
+        urls = (await pb.logs.getList(1, 500)).items.map(({ data }) => data.url);
+    }
+    assert.deepEqual(urls.filter((url) => /no-route|big/.test(url)), []);
+});
+
 test("links lead nowhere outside of the folder", async () => {
     writeFileSync(join(place, "secret"), "secret");
     symlinkSync("../secret", join(root, "out"));

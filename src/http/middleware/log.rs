@@ -48,7 +48,7 @@ impl Trace {
             // The last of a disk is not for telling what everybody did on it.
             Err(failure) if failure.kind == Kind::Internal => app.logs.wants(logs::ERROR),
             _ if app.db.is_scarce() => false,
-            Ok(_) => app.logs.wants(logs::INFO) && !is_quiet(http.uri().path()),
+            Ok(reply) => app.logs.wants(logs::INFO) && !reply.unlogged && !is_quiet(http.uri().path()),
             Err(_) => app.logs.wants(logs::ERROR),
         };
         if wanted {
