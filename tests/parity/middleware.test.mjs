@@ -79,6 +79,7 @@ test("cross-origin requests and security headers", async () => {
     for (const line of ["GET //api/health", "GET /api/../a.css", "POST //x", "GET /_"]) {
         await same(line, { headers: { origin: "http://a.example" }, except: ["body", "content-type"] });
     }
+    for (const path of ["/api/health", "/a.css", "/nope"]) await same(`GET ${path}`, { headers: { "accept-encoding": "gzip, br" } });
     pair.verify();
 });
 
@@ -142,6 +143,26 @@ test("static files", async () => {
     }
     for (const range of ["bytes=100-", "x"]) await same("GET /a.css", { headers: { range }, except: ["body"] });
     pair.verify();
+});
+
+test("listed origins, and static files without the fallback", async () => {
+    const first = pair;
+    const origins = ["--origins", "https://*.sub.com,http://localhost:?000,https://a.example"];
+    pair = await startPair({ conch: ["--public-dir", root, "--index-fallback", "false", ...origins], reference: ["--publicDir", root, "--indexFallback=false", ...origins] });
+    try {
+        for (const origin of ["https://x.y.sub.com", "https://sub.com", "http://localhost:3000", "http://localhost:30000", "https://a.example", "https://a.example.evil.org", "http://a.example", "null"]) {
+            for (const line of ["GET /api/health", "POST /nope", "GET /a.css", "OPTIONS /api/health"]) {
+                await same(line, { headers: { origin, "access-control-request-method": "PATCH", "access-control-request-headers": "x-a" } });
+            }
+        }
+        for (const path of ["/", "/sub/", "/sub", "/sub/empty", "/sub/empty/", "/nope", "/nope/", "/api/unknown", "/api/health/", "/index.html", "/a.css/", "/%2e%2e/outside", "/%ff"]) {
+            for (const method of ["GET", "HEAD"]) await same(`${method} ${path}`);
+        }
+        pair.verify();
+    } finally {
+        await pair.stop();
+        pair = first;
+    }
 });
 
 test("the mount of the pages", async () => {
