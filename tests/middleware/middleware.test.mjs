@@ -144,7 +144,7 @@ test("a file that was found is not logged, whatever its address", async () => {
     let urls = [];
     for (const end = Date.now() + 20_000; !urls.includes("/api/health?after"); await new Promise((resolve) => setTimeout(resolve, 200))) {
         assert.ok(Date.now() < end, "the request was never logged");
-        urls = (await pb.logs.getList(1, 500)).items.map(({ data }) => data.url);
+        urls = (await pb.logs.getList(1, 50, { filter: "data.url ~ 'no-route' || data.url ~ 'big' || data.url ~ '?after'" })).items.map(({ data }) => data.url);
     }
     assert.deepEqual(urls.filter((url) => /no-route|big/.test(url)), []);
 });
