@@ -41,7 +41,9 @@ impl Turns {
     pub fn take(&self, key: &str) -> Result<Turn> {
         let mut at_work = self.inner.at_work.lock();
         if at_work.is_some() {
-            return Err(Error::invalid("Another backup or restore is at work. Try again when it has ended."));
+            return Err(Error::invalid(
+                "A backup, a restore or a move of files is at work. Try again when it has ended.",
+            ));
         }
         *at_work = Some(key.to_owned());
         Ok(Turn { turns: self.clone() })

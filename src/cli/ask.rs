@@ -135,6 +135,8 @@ impl Ask {
             Self::Config => config::report(app),
             Self::Set { words } => config::change(app, &words).await,
             Self::MoveFiles { to, delete_source } => {
+                // A backup wants files to stay where they are.
+                let _turn = app.backups.take_turn("")?;
                 let catalog = app.schema.catalog();
                 let owners = catalog.all().iter().filter(|collection| !collection.is_view());
                 let folders = owners.map(|owner| Key::collection(&owner.id)).collect::<Result<Vec<_>>>()?;
