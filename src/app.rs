@@ -225,7 +225,7 @@ impl App {
             auth: auth.clone(),
             mail: mail.clone(),
             clock: clock.clone(),
-        })?;
+        });
         backups.take_jobs(&runner);
         let life = Life::default();
         let snapshots = config.temporary.then(|| {

@@ -34,9 +34,7 @@ mod verify;
 mod zip;
 
 use std::{
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -91,13 +89,16 @@ pub struct Rooms {
 
 impl Backups {
     /// Removes what an earlier process was making when it ended. The directory's lock must be held. Blocks.
-    pub fn open(rooms: Rooms) -> Result<Self> {
+    pub fn open(rooms: Rooms) -> Self {
         let making: Arc<Path> = rooms.db.dir().join(FOLDER).join(MAKING).into();
         match fs::remove_dir_all(&making) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            // No reason not to serve: whoever wants a backup hears of it.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %making.display(), %error, "what is left of earlier backups stays");
+            }
             _ => {}
         }
-        Ok(Self { rooms, turns: Turns::default(), making })
+        Self { rooms, turns: Turns::default(), making }
     }
 
     fn dir(&self) -> PathBuf {
@@ -251,11 +252,6 @@ pub fn verify_file(archive: &Path, scratch: &Path, progress: &Progress) -> Resul
 /// The folder of local archives in a data directory.
 pub fn folder(dir: &Path) -> PathBuf {
     dir.join(FOLDER)
-}
-
-/// Makes the folder of local archives, for its owner only.
-pub fn create_folder(dir: &Path) -> Result<()> {
-    Ok(DirBuilder::new().recursive(true).mode(0o700).create(folder(dir))?)
 }
 
 /// Runs what takes long and gives way to all others.

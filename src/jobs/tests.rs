@@ -641,14 +641,12 @@ async fn a_cron_is_given_other_times_while_it_is_there() {
     runner.start();
     assert!(runner.crons().is_empty() && !runner.run_cron(KIND).await.unwrap());
     let next = || jobs.db.read_blocking(|tx| store::next(tx, KIND, &Held::of([]))).unwrap();
-    let mut expected = 0;
-    for expression in ["0 * * * *", "30 * * * *", "@daily"] {
+    for (expected, expression) in (1..).zip(["0 * * * *", "30 * * * *", "@daily"]) {
         let cron = Cron::utc(expression);
         let due = cron.next_after(clock.now());
         times.set(Some(cron));
         eventually(expression, || next() == due && states(&jobs) == ["waiting"]).await;
         clock.set(due.unwrap());
-        expected += 1;
         eventually("it runs then", || runs.load(SeqCst) == expected && states(&jobs) == ["waiting"]).await;
         assert_eq!(runner.crons()[0].id, KIND);
     }
