@@ -74,11 +74,13 @@ test("the description is for superusers", async () => {
 
 test("Schemathesis finds no failure and nothing that is not described", { timeout: 300_000 }, async () => {
     const { code, output } = await schemathesis([
-        "--phases", "examples,coverage,fuzzing", "--max-examples", process.env.CONCH_TEST_LONG ? "100" : "3", "--workers", "2",
+        "--phases", "examples,coverage,fuzzing", "--max-examples", process.env.CONCH_TEST_LONG ? "100" : "2",
+        // Its generators are not made for several threads: two of them now and then break each other.
+        "--workers", "1",
         // A stream, which has no end.
         "--exclude-path", "/api/realtime", "--exclude-method", "TRACE",
-        // They change the ground under the others.
-        "--exclude-operation-id-regex", "^(steerClock|restoreSnapshot|reset|restoreBackup|updateSettings|importCollections)$",
+        // They change the ground under the others; and what waits for mails waits as long as it is asked to.
+        "--exclude-operation-id-regex", "^(listMails|steerClock|restoreSnapshot|reset|restoreBackup|updateSettings|importCollections)$",
     ]);
     assert.equal(code, 0, output.slice(-12_000));
 });
