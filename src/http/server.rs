@@ -146,7 +146,7 @@ pub fn run(
                 async move {
                     match plain.filter(|plain| !request.app_config().secure() && !plain.lets_pass(&request)) {
                         Some(plain) => plain.answer(&request),
-                        None => limited(wire, request, payload.into_inner()).await,
+                        None => answer(wire, request, payload.into_inner()).await,
                     }
                 }
             }))
@@ -201,11 +201,18 @@ pub fn run(
     })
 }
 
-/// Answers a request, unless its connection asks too much at once. What HTTP/1.1 has by itself.
-async fn limited(wire: Rc<Wire>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
-    if request.version() != Version::HTTP_2 {
-        return middleware::answer(wire, request, payload).await;
+/// Answers a request.
+async fn answer(wire: Rc<Wire>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    if request.version() == Version::HTTP_2 {
+        // In a box of its own, or all futures would be as large as both ways.
+        return Box::pin(multiplexed(wire, request, payload)).await;
     }
+    middleware::answer(wire, request, payload).await
+}
+
+/// Answers a request that may have others beside it on its connection, unless there are too many. What HTTP/1.1 has by
+/// itself: limits, and an end to work for those who have left.
+async fn multiplexed(wire: Rc<Wire>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
     let turn = match streams::enter(&request) {
         Ok(turn) => turn,
         Err(failure) => return error::reply(&failure).into_response(),
