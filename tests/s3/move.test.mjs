@@ -116,6 +116,7 @@ test("a move that is killed goes on where it was, under traffic, and every file 
     const traffic = Promise.all([1, 2, 3].map(async (worker) => {
         for (let n = 0; !stop; n++) {
             await upload(`late ${worker} ${n}.txt`, `late ${worker} ${n}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
             if (n % 3 === 0) await drop([...expected.keys()].find((path) => path.includes(`late_${worker}`)));
         }
     }));

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
@@ -45,6 +45,10 @@ const SWEPT_TOGETHER: usize = 100;
 const SHIFT: Duration = Duration::from_secs(8);
 /// Files that somebody wants kept are looked after again in so long.
 const KEPT_AGAIN: Duration = Duration::from_secs(20);
+/// Runs of a removal before it is given up, over about two days.
+const ATTEMPTS: u32 = 60;
+/// Useless files of a folder that are removed at the same time: a bucket takes its time for each.
+const REMOVED_AT_ONCE: usize = 16;
 /// No upload takes so long to arrive.
 const FORGOTTEN: Duration = Duration::from_secs(6 * 3600);
 
@@ -116,7 +120,8 @@ impl Records {
     pub fn take_jobs(&self, runner: &Runner) {
         let records = self.clone();
         // Longer than a run wants to take.
-        let policy = Policy { timeout: 3 * SHIFT, ..Policy::default() };
+        // A bucket may be out of reach for days; what is buried stays there for good.
+        let policy = Policy { timeout: 3 * SHIFT, attempts: ATTEMPTS, ..Policy::default() };
         runner.on(REMOVE, policy, move |job| {
             let records = records.clone();
             async move { records.remove_files(&job).await }
@@ -189,11 +194,11 @@ impl Records {
             // In this order: see above.
             keys.retain(|key| original(key).is_none_or(|original| !self.storage.is_placing(&original)));
             let named = self.named(&keys).await?;
-            for key in keys {
-                if original(&key).is_none_or(|original| !named.contains(&original)) {
-                    self.storage.delete(&key).await?;
-                }
-            }
+            keys.retain(|key| original(key).is_none_or(|original| !named.contains(&original)));
+            let removals = stream::iter(keys.into_iter().map(Ok));
+            removals
+                .try_for_each_concurrent(REMOVED_AT_ONCE, |key| async move { self.storage.delete(&key).await })
+                .await?;
             if is_over() {
                 return Ok(false);
             }
