@@ -31,7 +31,7 @@ impl Report {
         missing: Missing,
     ) -> Self {
         let mut notes = survey.notes.clone();
-        notes.extend(without_effect(settings).map(str::to_owned));
+        notes.extend(elsewhere(settings).map(str::to_owned));
         if missing.files > 0 && !settings.s3.enabled {
             let examples = missing.examples.join(", ");
             notes.push(format!("{} files that records name are not in storage, such as {examples}.", missing.files));
@@ -47,8 +47,8 @@ impl Report {
     }
 }
 
-/// Settings that came along, but that this version does not act on.
-fn without_effect(settings: &Settings) -> impl Iterator<Item = &'static str> {
+/// Settings on which it depends where something is.
+fn elsewhere(settings: &Settings) -> impl Iterator<Item = &'static str> {
     [(
         settings.s3.enabled,
         "Files are in the bucket of the settings and stay there: `conch storage move --to local` fetches them.",
