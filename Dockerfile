@@ -10,6 +10,7 @@ FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /conch
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY .cargo .cargo
 COPY assets assets
 COPY benches benches
 COPY src src

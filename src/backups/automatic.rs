@@ -53,6 +53,14 @@ impl Backups {
 
     async fn make_and_tidy(&self) -> Result<()> {
         self.make(&self.generated(true), &Progress::default()).await?;
+        // To try again would be to make another.
+        if let Err(error) = self.remove_old().await {
+            tracing::error!(%error, "a backup was made, but older ones cannot be removed");
+        }
+        Ok(())
+    }
+
+    async fn remove_old(&self) -> Result<()> {
         let keep = self.rooms.settings.current().backups.cron_max_keep;
         let shelf = self.shelf().await?;
         let mut ours = shelf.list().await?;

@@ -69,7 +69,9 @@ impl Restorer {
             progress.begin("Putting it in place", 0, Unit::Items);
             swap::decide(dir, name, self.clock.now())
         });
+        // Once it is decided for, what is there comes in at the next start, whatever else went wrong.
         if staged.is_err()
+            && !swap::is_pending(dir)
             && let Err(error) = fs::remove_dir_all(&new)
         {
             tracing::warn!(%error, path = %new.display(), "what is left of a failed restore goes at the next start");

@@ -1,6 +1,7 @@
 //! Where finished archives are kept: the folder `backups/`, or the bucket that the settings name.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -97,16 +98,17 @@ impl Shelf {
                 tokio::task::spawn_blocking(move || list_folder(&folder)).await.map_err(Error::internal)??
             }
             Self::Bucket(bucket) => {
-                let found = bucket.list(None).take(MAX_LISTED).try_collect::<Vec<_>>().await.map_err(fault)?;
+                // What lies in folders is not ours: the bucket may be that of files.
+                let found = bucket.list_with_delimiter(None).await.map_err(fault)?.objects;
                 let item = |meta: object_store::ObjectMeta| Item {
                     key: meta.location.to_string(),
                     size: meta.size,
                     modified: Timestamp(meta.last_modified.timestamp_millis()).to_string(),
                 };
-                found.into_iter().map(item).collect()
+                found.into_iter().take(MAX_LISTED).map(item).collect()
             }
         };
-        let sidecars: Vec<_> = items.iter().map(|item| format!("{}{SIDECAR}", item.key)).collect();
+        let sidecars: HashSet<_> = items.iter().map(|item| format!("{}{SIDECAR}", item.key)).collect();
         items.retain(|item| name::is_key(&item.key) && !sidecars.contains(&item.key));
         items.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(items)

@@ -19,6 +19,10 @@ const RESERVE: u64 = 32 << 20;
 /// Copies the database and notes that it is being upgraded. The hook of [`crate::db::Options::before_upgrade`].
 pub fn keep_a_copy(upgrade: &Upgrade<'_>) -> Result<()> {
     let &Upgrade { dir, from, to, now, .. } = upgrade;
+    // The last start ended in it, or came of a restore: another copy would be of the same, and the count of starts begin anew.
+    if swap::has_way_back(dir)? {
+        return Ok(());
+    }
     let (size, free) = (upgrade.size()?, free_bytes(dir)?);
     if free < size.saturating_add(RESERVE) {
         let message = format!(

@@ -167,13 +167,17 @@ async fn restore(app: &App, name: String, file: Option<PathBuf>, progress: &Prog
     let told = format!("{name} is good. The server starts again on it.");
     let source = file.map_or(Source::Kept, Source::File);
     let turn = app.backups.take_turn(&name)?;
-    app.backups.restore(&app.restorer, turn, &name, source, progress).await?;
-    let life = app.life.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(UNTIL_TOLD).await;
-        life.end(Ending::Restart);
+    let (app, progress) = (app.clone(), progress.clone());
+    // Whoever asked may go: what has been decided by then is carried out, and not at some later start.
+    let carried_out = tokio::spawn(async move {
+        app.backups.restore(&app.restorer, turn, &name, source, &progress).await?;
+        tokio::spawn(async move {
+            tokio::time::sleep(UNTIL_TOLD).await;
+            app.life.end(Ending::Restart);
+        });
+        Ok(told)
     });
-    Ok(told)
+    carried_out.await.map_err(Error::internal)?
 }
 
 fn created(email: &str) -> String {

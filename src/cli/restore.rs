@@ -71,7 +71,10 @@ impl Restore {
     fn file(&self, dir: &Path) -> anyhow::Result<Option<PathBuf>> {
         let (path, kept) = (Path::new(&self.archive), dir.join(&self.archive));
         let found = [path, &kept].into_iter().find(|path| path.join("data.db").is_file());
-        let found = found.filter(|_| swap::is_kept(&self.archive)).or(path.is_file().then_some(path));
+        // A bare name is first of all one of the backups, as for `verify`.
+        let is_backup = !self.archive.contains('/') && local(dir, &self.archive).is_some();
+        let here = (path.is_file() && !is_backup).then_some(path);
+        let found = found.filter(|_| swap::is_kept(&self.archive)).or(here);
         Ok(found.map(fs::canonicalize).transpose()?)
     }
 }

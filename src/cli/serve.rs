@@ -161,7 +161,9 @@ impl Serve {
             }
         })?;
         // It was up, and ended because it was told to.
-        swap::confirm(&dir).map_err(in_words)?;
+        if let Err(error) = swap::confirm(&dir) {
+            tracing::warn!(%error, "that the restored content is good could not be noted");
+        }
         match ending {
             Ending::Stop => Ok(()),
             Ending::Restart => {
@@ -242,16 +244,21 @@ fn open(config: &Config) -> Result<App> {
 /// takes no more connections.
 fn watch_life(app: &App) {
     let (dir, life) = (app.db.dir().to_owned(), app.life.clone());
+    let proven = async move {
+        // Until it is noted, a later failure would bring the old content back.
+        loop {
+            tokio::time::sleep(swap::TRIAL).await;
+            let dir = dir.clone();
+            match tokio::task::spawn_blocking(move || swap::confirm(&dir)).await {
+                Ok(Err(error)) => tracing::warn!(%error, "that the restored content is good could not be noted"),
+                _ => return std::future::pending().await,
+            }
+        }
+    };
     tokio::spawn(async move {
         let ended = tokio::select! {
             ended = life.ended() => ended,
-            () = tokio::time::sleep(swap::TRIAL) => {
-                let confirmed = tokio::task::spawn_blocking(move || swap::confirm(&dir)).await;
-                if let Ok(Err(error)) = confirmed {
-                    tracing::warn!(%error, "that the restored content is good could not be noted");
-                }
-                life.ended().await
-            }
+            ended = proven => ended,
         };
         if ended == Ending::Stop {
             again::let_go();

@@ -108,6 +108,10 @@ fn judge(access: &Access, right: Right) -> Result<Verdict, String> {
         | ffi::SQLITE_CREATE_TEMP_TABLE
         | ffi::SQLITE_CREATE_TEMP_TRIGGER
         | ffi::SQLITE_CREATE_TEMP_VIEW => Err("temporary tables would be gone before the next call".to_owned()),
+        // Its body is compiled when it fires, on the writer, where nobody judges it.
+        ffi::SQLITE_CREATE_TRIGGER => {
+            Err("what a trigger changes would reach neither the log, nor caches, nor live clients".to_owned())
+        }
         _ if is_write(access) => match [first, second].into_iter().find(|name| name.starts_with(OWN)) {
             Some(name) => Err(format!("{name} is Conch's own")),
             None if first == "_params" || second == "_params" => {

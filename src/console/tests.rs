@@ -153,6 +153,8 @@ async fn what_keeps_the_house_together_is_out_of_reach() {
         "DROP TABLE __conch_jobs",
         "CREATE INDEX i ON __conch_log (seq)",
         "CREATE TRIGGER t AFTER INSERT ON __conch_log BEGIN SELECT 1; END",
+        "CREATE TRIGGER t AFTER INSERT ON posts BEGIN DELETE FROM __conch_log; END",
+        "CREATE TRIGGER t AFTER INSERT ON posts BEGIN UPDATE posts SET title = 1; END",
         "CREATE TABLE __conch_mine (x)",
         "CREATE TABLE mine (x); ALTER TABLE mine RENAME TO __conch_mine",
         "UPDATE sqlite_schema SET sql = ''",

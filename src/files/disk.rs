@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Follows the file's name in the name of its sidecar.
-const SIDECAR: &str = ".attrs";
+pub(super) const SIDECAR: &str = ".attrs";
 /// Bytes of a client's name that the sidecar keeps (`docs/wire/services-files.md` §2).
 const MAX_ORIGINAL: usize = 255;
 /// Bytes of a sidecar that are read; ours are shorter.

@@ -4,10 +4,10 @@
 //! the copy of such a file is made again, or removed, after all others. In the end nobody may pass for the moment in which
 //! the last of them are seen to and the other store becomes the one.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 
 use super::Key;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ const MAX_TOUCHED: usize = 200_000;
 /// The state of a move, or that there is none.
 #[derive(Debug, Default)]
 pub struct Moving {
-    gate: RwLock<()>,
+    gate: Arc<RwLock<()>>,
     /// What was touched since it was last asked; `None` while nothing moves. Held for look-ups only.
     touched: Mutex<Option<HashSet<Key>>>,
 }
@@ -53,7 +53,7 @@ pub struct Watch<'m> {
     moving: &'m Moving,
 }
 
-impl<'m> Watch<'m> {
+impl Watch<'_> {
     /// What was touched since the last time.
     pub fn take(&self) -> Result<Vec<Key>> {
         let taken = self.moving.touched.lock().as_mut().map(std::mem::take).unwrap_or_default();
@@ -65,9 +65,10 @@ impl<'m> Watch<'m> {
         Ok(taken.into_iter().collect())
     }
 
-    /// Lets nobody pass; `None` if that takes longer than `patience`, because something large is being put.
-    pub async fn shut(&self, patience: Duration) -> Option<RwLockWriteGuard<'m, ()>> {
-        tokio::time::timeout(patience, self.moving.gate.write()).await.ok()
+    /// Lets nobody pass, as long as what is returned lives; `None` if that takes longer than `patience`, because something
+    /// large is being put.
+    pub async fn shut(&self, patience: Duration) -> Option<OwnedRwLockWriteGuard<()>> {
+        tokio::time::timeout(patience, Arc::clone(&self.moving.gate).write_owned()).await.ok()
     }
 }
 

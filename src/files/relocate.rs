@@ -51,6 +51,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// … and so often.
 const PUT_OFF: usize = 10;
 
+const CHANGED: &str = "somebody changed the settings of S3 meanwhile";
+
 /// Where files are to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,7 +124,8 @@ impl Storage {
             moved.present = course.counts.present.load(Relaxed);
         }
         if let Some(named) = delete_source {
-            (moved.removed, moved.left) = clear(&from, &to, folders, named, progress).await.map_err(unfinished)?;
+            (moved.removed, moved.left) =
+                clear(self, &from, &to, folders, named, progress).await.map_err(unfinished)?;
         }
         Ok(moved)
     }
@@ -190,6 +193,9 @@ impl Course<'_> {
         let put = self.put(key, &original, &spooled).await;
         // A store that moves files has taken it. What cannot be removed goes with the next start.
         let _ = tokio::fs::remove_file(&spooled).await;
+        if put.is_err() && self.from.store.open(key).await?.is_none() {
+            return Ok(false);
+        }
         put?;
         let copy = self.to.store.open(key).await?;
         let arrived = match &copy {
@@ -235,6 +241,7 @@ impl Course<'_> {
         let all =
             stream::iter(touched.into_iter().map(Ok)).try_for_each_concurrent(TOUCHED_AT_ONCE, |key| async move {
                 if !self.copy(&key).await? {
+                    self.is_still_home()?;
                     self.to.remove(&key).await?;
                 }
                 Ok(())
@@ -242,12 +249,21 @@ impl Course<'_> {
         all.await
     }
 
+    /// Fails if files are not kept any more where they are moved from: then what is missing there may be nowhere else.
+    fn is_still_home(&self) -> Result<()> {
+        match self.storage.home().bucket == self.from.bucket {
+            true => Ok(()),
+            false => Err(Error::invalid(CHANGED)),
+        }
+    }
+
     /// Makes the other store the one, when nothing is missing there.
     async fn switch(&self, watch: &Watch<'_>, settings: &settings::Store) -> Result<()> {
         for _ in 0..PUT_OFF {
             self.catch_up(watch).await?;
-            let Some(_shut) = watch.shut(PATIENCE).await else { continue };
+            let Some(shut) = watch.shut(PATIENCE).await else { continue };
             self.see_to(watch.take()?).await?;
+            self.is_still_home()?;
             let (from, to) = (self.from.bucket.clone(), self.to.bucket.clone());
             let change = move |next: &mut settings::Settings| {
                 let is_as_it_was =
@@ -255,9 +271,15 @@ impl Course<'_> {
                 next.s3.enabled = if is_as_it_was { to.is_some() } else { next.s3.enabled };
                 is_as_it_was
             };
-            settings.change(change).await?;
+            // The change is queued and will be made, whoever has gone by then: until it is, nobody may pass.
+            let settings = settings.clone();
+            let changed = tokio::spawn(async move {
+                let _shut = shut;
+                settings.change(change).await.map(drop)
+            });
+            changed.await.map_err(Error::internal)??;
             if self.storage.home().bucket != self.to.bucket {
-                return Err(Error::invalid("somebody changed the settings of S3 meanwhile"));
+                return Err(Error::invalid(CHANGED));
             }
             return Ok(());
         }
@@ -266,7 +288,14 @@ impl Course<'_> {
 }
 
 /// Removes what the other store has, or nobody names; how many were removed and how many not.
-async fn clear(from: &Home, to: &Home, folders: &[Key], named: &NamedBy, progress: &Progress) -> Result<(u64, u64)> {
+async fn clear(
+    storage: &Storage,
+    from: &Home,
+    to: &Home,
+    folders: &[Key],
+    named: &NamedBy,
+    progress: &Progress,
+) -> Result<(u64, u64)> {
     progress.begin("Removing the originals", 0, Unit::Items);
     let (removed, left) = (AtomicU64::new(0), AtomicU64::new(0));
     let (removed, left) = (&removed, &left);
@@ -278,6 +307,9 @@ async fn clear(from: &Home, to: &Home, folders: &[Key], named: &NamedBy, progres
         Ok::<(), Error>(())
     };
     let all = some.try_for_each(|keys| async move {
+        if storage.home().bucket == from.bucket {
+            return Err(Error::invalid(CHANGED));
+        }
         let missing = Mutex::new(Vec::new());
         let each = stream::iter(keys.into_iter().map(Ok)).try_for_each_concurrent(AT_ONCE, |key| {
             let missing = &missing;
@@ -294,7 +326,8 @@ async fn clear(from: &Home, to: &Home, folders: &[Key], named: &NamedBy, progres
         let missing = missing.into_inner();
         let needed = if missing.is_empty() { HashSet::new() } else { named(missing.clone()).await? };
         left.fetch_add(needed.len() as u64, Relaxed);
-        for key in missing.into_iter().filter(|key| !needed.contains(key)) {
+        // What is being put here (it was begun before the switch) is named when its record is written.
+        for key in missing.into_iter().filter(|key| !needed.contains(key) && !storage.is_placing(key)) {
             remove(key).await?;
         }
         Ok(())

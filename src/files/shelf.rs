@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Key, Storage};
+use super::{Key, Storage, disk::SIDECAR};
 use crate::error::Result;
 
 /// Gives every file below the data directory's `storage/` a second name below `to`, which does not exist yet. The two are
@@ -31,8 +31,9 @@ pub fn bring_back(storage: &Storage, data_dir: &Path, kept: &Path) -> Result<()>
     let mut touched = BTreeSet::new();
     for (path, inode) in &now {
         let on_its_way = || {
-            let key = path.to_str().and_then(|path| Key::parse(path).ok());
-            key.is_some_and(|key| storage.is_placing(&key))
+            // What is known of a file lies beside it.
+            let of = path.to_str().map(|path| path.strip_suffix(SIDECAR).unwrap_or(path));
+            of.and_then(|of| Key::parse(of).ok()).is_some_and(|key| storage.is_placing(&key))
         };
         if then.get(path) != Some(inode) && !on_its_way() {
             ignore_missing(fs::remove_file(root.join(path)))?;

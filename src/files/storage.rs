@@ -111,6 +111,11 @@ impl Storage {
     }
 
     /// Where files are kept now.
+    #[cfg(test)]
+    pub(super) fn keep_in(&self, home: &Arc<Home>) {
+        self.inner.home.store(Arc::clone(home));
+    }
+
     pub(super) fn home(&self) -> Arc<Home> {
         self.inner.home.load_full()
     }

@@ -47,11 +47,12 @@ pub fn end(Socket(socket): Socket) {
 /// Keeps a client that has stopped reading from holding much of the system's memory for long: no more than about
 /// `buffer` bytes wait for it, and its connection ends when it takes nothing for `patience`.
 pub fn keep_short(http: &HttpRequest, buffer: usize, patience: Duration) {
-    let Some(socket) = of(http) else { return };
-    // On HTTP/2 other answers share the connection, which bounds each stream by itself.
-    if http.version() != Version::HTTP_2 {
-        set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(buffer).unwrap_or(libc::c_int::MAX));
+    // On HTTP/2 other answers share the connection, which bounds each stream by itself; and a request may outlive it.
+    if http.version() == Version::HTTP_2 {
+        return;
     }
+    let Some(socket) = of(http) else { return };
+    set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(buffer).unwrap_or(libc::c_int::MAX));
     be_patient(socket, patience);
 }
 

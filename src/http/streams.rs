@@ -43,7 +43,8 @@ pub fn note(extensions: &mut Extensions) {
 pub fn enter(http: &HttpRequest) -> Result<Turn> {
     let headers = http.headers();
     let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
-    if headers.len() > HEADERS || bytes + http.uri().path().len() > HEADER_BYTES {
+    let target = http.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if headers.len() > HEADERS || bytes + target > HEADER_BYTES {
         return Err(Error::new(Kind::TooLarge, "The head of the request is too large."));
     }
     let count = http.conn_data::<Count>().cloned().unwrap_or_default();

@@ -216,7 +216,7 @@ impl Request {
         }
         put("execTime", (self.took.as_nanos() as f64 / 1e6).into());
         put("method", self.asked.method().into());
-        put("referer", self.asked.referer().into());
+        put("referer", masked(self.asked.referer()).into());
         if let Some(addresses) = &self.addresses {
             put("remoteIP", expanded(addresses.peer).into());
         }
@@ -237,8 +237,8 @@ fn cut(text: &str, max: usize) -> (&str, &'static str) {
     if text.len() <= max { (text, "") } else { (&text[..text.floor_char_boundary(max)], "...") }
 }
 
-/// The target with the values of secret parameters taken out.
-fn masked(target: &str) -> String {
+/// A target, or a whole URL, with the values of secret parameters taken out.
+pub fn masked(target: &str) -> String {
     let Some((path, query)) = target.split_once('?').filter(|(_, query)| query.contains(SECRET)) else {
         return target.to_owned();
     };

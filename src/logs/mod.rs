@@ -43,7 +43,7 @@ use tokio::sync::oneshot;
 
 use self::queue::{Order, Queue};
 pub use self::{
-    entry::{Addresses, Asked, Entry, Failure, Who},
+    entry::{Addresses, Asked, Entry, Failure, Who, masked},
     number::{RequestNumber, numbered},
     table::COLUMNS,
 };

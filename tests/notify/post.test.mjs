@@ -352,8 +352,7 @@ describe("webhooks", () => {
         try {
             const ends = await Promise.all([plain, secure, broken].map(async ({ send }) => delivery(pb, await send())));
             assert.deepEqual(ends.map(({ state }) => state), ["failed", "failed", "failed"]);
-            assert.match(ends[0].reason, /https/);
-            assert.match(ends[1].reason, /not a public address/);
+            for (const { reason } of ends.slice(0, 2)) assert.match(reason, /not a public address/);
             assert.match(ends[2].reason, /secret/);
             assert.equal(seen.length, 0);
         } finally {

@@ -153,6 +153,8 @@ pub fn settle(dir: &Path, serving: bool) -> Result<Option<Journal>> {
                 bring_back(dir, &journal)?;
                 let ended = journal.clone().close(dir)?;
                 tell(dir, &ended);
+                // Whoever starts this again and again must not fill the disk with what failed.
+                kept::tidy(dir);
                 return match journal.cause {
                     Cause::Restore => Ok(None),
                     // To go on would be to try it again.
@@ -161,6 +163,12 @@ pub fn settle(dir: &Path, serving: bool) -> Result<Option<Journal>> {
             }
         }
     }
+}
+
+/// Whether the content of the directory is on trial, so that there is a way back from whatever is done to it.
+pub fn has_way_back(dir: &Path) -> Result<bool> {
+    let has_old = |trial: &Journal| trial.cause == Cause::Restore || dir.join(&trial.old).join("data.db").exists();
+    Ok(load(dir)?.as_ref().is_some_and(has_old))
 }
 
 /// The new content is good. Returns how the swap ended; `None` if nothing was on trial.
@@ -215,7 +223,8 @@ fn come_in(dir: &Path, _: &Journal) -> io::Result<()> {
         // Whatever else came along is not ours.
         put_away(&work, &new)?;
     }
-    Ok(())
+    // Every content has one. Without it, what was to come in has gone, and the old one comes back.
+    fs::metadata(dir.join("data.db")).map(drop)
 }
 
 /// What failed, out of the way. Of an upgrade that is the database only.

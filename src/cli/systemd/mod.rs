@@ -51,6 +51,14 @@ impl Systemd {
     }
 
     fn unit(&self, executable: &str, dir: &str, environment: &str) -> anyhow::Result<String> {
+        // The unit hides them from the server (ProtectHome).
+        let hidden = |path: &&str| ["/home/", "/root/", "/run/user/"].iter().any(|home| path.starts_with(home));
+        if let Some(path) = [executable, dir].iter().find(|path| hidden(path)) {
+            bail!(
+                "{path} is in one of the homes, which a service does not see: put the executable into /usr/local/bin \
+                 (or name it with --executable), and the data elsewhere with --dir"
+            );
+        }
         let mut words = vec![executable.to_owned(), "serve".to_owned()];
         words.extend(self.domains.iter().cloned());
         if let Some(http) = &self.http {
@@ -88,7 +96,7 @@ impl Systemd {
         match (&self.user, state) {
             (Some(user), _) if user.is_empty() || user.contains(char::is_whitespace) => bail!("'{user}' is no user"),
             (Some(user), Some(state)) => Ok(format!("User={user}\nStateDirectory={state}\nStateDirectoryMode=0700\n")),
-            (Some(user), None) => Ok(format!("User={user}\nReadWritePaths={dir}\n")),
+            (Some(user), None) => Ok(format!("User={user}\nReadWritePaths={}\n", quoted(dir)?)),
             (None, Some(state)) => Ok(format!("DynamicUser=yes\nStateDirectory={state}\nStateDirectoryMode=0700\n")),
             (None, None) => bail!(
                 "a user that exists only while the server runs needs a directory under /var/lib: give one with --dir, or \
@@ -176,12 +184,18 @@ mod tests {
         for line in [
             "ExecStart=/usr/bin/conch serve a.example.com b.example.com --dir \"/srv/my data\"",
             "User=www",
-            "ReadWritePaths=/srv/my data",
+            "ReadWritePaths=\"/srv/my data\"",
             "AmbientCapabilities=CAP_NET_BIND_SERVICE",
         ] {
             assert!(public.lines().any(|have| have == line), "{line}\n{public}");
         }
         assert!(unit(&[], None, "/srv/conch").is_err());
+        for (executable, dir) in
+            [("/home/me/conch", "/srv/conch"), ("/usr/bin/conch", "/home/me/data"), ("/root/conch", "/srv/conch")]
+        {
+            let hidden = systemd(&[], Some("www")).unit(executable, dir, "/etc/conch/env").unwrap_err().to_string();
+            assert!(hidden.contains("homes"), "{hidden}");
+        }
         assert!(unit(&[], Some("a b"), "/srv/conch").is_err());
     }
 

@@ -20,6 +20,9 @@ use crate::{
     life::{Ending, Life},
 };
 
+/// As long as the unit gives a start.
+const START: Duration = Duration::from_secs(15 * 60);
+
 /// The manager that started this process, if one wants to hear from it.
 #[derive(Debug, Clone)]
 pub struct Manager {
@@ -38,7 +41,7 @@ impl Manager {
 
     /// Tells that the server is ready, and from now on that it lives, that it stops or that it starts again.
     pub fn follow(self, life: Life, pulse: Pulse, url: &str) {
-        self.tell(&format!("READY=1\nSTATUS=Listening on {url}"));
+        self.tell(&ready(url, self.watchdog));
         let manager = self.clone();
         let ends = life.clone();
         actix_web::rt::spawn(async move {
@@ -81,13 +84,20 @@ fn send(socket: &OsStr, state: &str) -> io::Result<()> {
     datagram.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
-/// `READY=1` follows from the process that takes the place of this one. Its number stays the same.
+/// The time of the watchdog begins as the unit has it, whatever [`reloading`] asked for.
+fn ready(url: &str, watchdog: Option<Duration>) -> String {
+    let ready = format!("READY=1\nSTATUS=Listening on {url}");
+    watchdog.map_or(ready.clone(), |limit| format!("{ready}\nWATCHDOG_USEC={}\nWATCHDOG=1", limit.as_micros()))
+}
+
+/// `READY=1` follows from the process that takes the place of this one. Its number stays the same. Until then nobody says
+/// that it lives: it may have to migrate a large directory first, so the watchdog is to have patience.
 fn reloading() -> String {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call writes only into `now`.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
-    format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Starting again")
+    format!("RELOADING=1\nMONOTONIC_USEC={micros}\nWATCHDOG_USEC={}\nSTATUS=Starting again", START.as_micros())
 }
 
 /// The time that the manager gives, unless it means another process.
@@ -114,6 +124,11 @@ mod tests {
             let length = heard.recv(&mut buffer).unwrap();
             assert_eq!(String::from_utf8_lossy(&buffer[..length]), state);
         }
+        assert_eq!(
+            ready("u", Some(Duration::from_secs(60))),
+            "READY=1\nSTATUS=Listening on u\nWATCHDOG_USEC=60000000\nWATCHDOG=1"
+        );
+        assert_eq!(ready("u", None), "READY=1\nSTATUS=Listening on u");
         assert!(reloading().lines().any(|line| line.starts_with("MONOTONIC_USEC=") && line.len() > 16));
         assert!(send(OsStr::new("/no/such/socket"), "READY=1").is_err());
     }

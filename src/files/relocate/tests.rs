@@ -107,7 +107,11 @@ async fn all_files_arrive_with_what_is_known_of_them_and_none_is_copied_twice() 
         let named = keys.into_iter().filter(|key| *key != gone).collect();
         Box::pin(std::future::ready(Ok(named)))
     };
-    let cleared = clear(course.from, course.to, &folders, &named, &Progress::default()).await.unwrap();
+    // Nothing is removed where files are still kept.
+    let refused = clear(&house.storage, course.from, course.to, &folders, &named, &Progress::default()).await;
+    assert!(refused.unwrap_err().message.contains("settings of S3"));
+    let before = Home { bucket: course.to.bucket.clone(), store: course.from.store.clone() };
+    let cleared = clear(&house.storage, &before, course.to, &folders, &named, &Progress::default()).await.unwrap();
     assert_eq!(cleared, (20, 1));
     let left: Vec<Key> = house.storage.list(&folders[0]).try_collect().await.unwrap();
     assert_eq!(left, [Key::file("c", "r", "5.txt").unwrap()]);
@@ -136,6 +140,21 @@ async fn what_comes_and_goes_meanwhile_is_seen_to_at_the_end() {
     assert!(refused.message.contains("meanwhile"), "{refused}");
     assert!(!house.settings.current().s3.enabled && house.storage.find(&stays).await.unwrap().is_some());
     assert_eq!(house.there().len(), 3, "the last ones were seen to");
+    house.db.close().await;
+}
+
+#[tokio::test]
+async fn who_switches_by_hand_meanwhile_loses_nothing() {
+    let house = House::new();
+    let watch = house.storage.moving().begin().unwrap();
+    let course = house.course();
+    // Files are kept there from now on: it is the only place of what is put now.
+    house.storage.keep_in(&house.other);
+    let key = house.put("new.txt", b"1").await;
+    let refused = course.catch_up(&watch).await.unwrap_err();
+    assert!(refused.message.contains("settings of S3"), "{refused}");
+    assert!(house.storage.find(&key).await.unwrap().is_some());
+    assert_eq!(house.there().len(), 1);
     house.db.close().await;
 }
 

@@ -116,7 +116,10 @@ impl Health {
     }
 
     async fn readyz(&self, http: &HttpRequest) -> Reply {
-        let readiness = self.inner.ready.readiness(&self.inner.app).await;
+        // Whoever hangs up does not break it off: the next one would begin anew, and each time something is written.
+        let inner = self.inner.clone();
+        let finding = actix_web::rt::spawn(async move { inner.ready.readiness(&inner.app).await });
+        let readiness = finding.await.expect("it does not panic, and nobody aborts it");
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let readiness = match self.judge(http) {
             Entrance::Admitted => readiness,

@@ -80,7 +80,7 @@ impl Trace {
             return;
         }
         let (request_id, status) = (self.number.to_string(), status(outcome));
-        let (method, target) = (http.method().as_str(), http.uri().to_string());
+        let (method, target) = (http.method().as_str(), logs::masked(&http.uri().to_string()));
         let target = &target[..target.floor_char_boundary(MAX_TARGET)];
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         match outcome {

@@ -189,6 +189,8 @@ impl Keeper {
     async fn attempt(&self, proof: Proof) -> Result<Delivery, Failure> {
         let house = &self.house;
         let _permit = house.orders.acquire().await.expect("the semaphore is never closed");
+        // Somebody before us may have been told to leave it alone for a while.
+        house.clock.sleep_until(house.web.quiet_until()).await;
         let replaces = self.current.as_ref().filter(|_| !self.foreign);
         let replaces = replaces.and_then(|current| CertificateIdentifier::try_from(&current.key.cert[0]).ok());
         let replaces = replaces.map(CertificateIdentifier::into_owned);
