@@ -15,14 +15,18 @@ class Post:
 
     def __init__(self):
         self.mails = []
+        self.sessions, self.changed = 0, threading.Condition()
         outer = self
 
         class Session(socketserver.StreamRequestHandler):
             def handle(self):
+                outer.count(1)
                 try:
                     self.converse()
                 except OSError:
                     pass
+                finally:
+                    outer.count(-1)
 
             def say(self, text):
                 self.wfile.write(text.encode() + b"\r\n")
@@ -54,6 +58,16 @@ class Post:
         self.server = Server(("127.0.0.1", 0), Session)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def count(self, more):
+        with self.changed:
+            self.sessions += more
+            self.changed.notify_all()
+
+    def drained(self):
+        """Waits until everything is noted that a server which was killed had sent before."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.sessions == 0, 30), "a session of a dead server goes on"
 
     def note(self, recipient, letter):
         message = email.message_from_bytes(letter, policy=email.policy.default)

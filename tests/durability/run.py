@@ -302,11 +302,13 @@ def jobs(rounds, dice):
             server.kill()
             for asker in askers:
                 asker.join()
+            post.drained()
             at_death, waiting, deaths = len(post.mails), states(server), [time.monotonic()]
             # Once more while it takes up what the first one left.
             server.start()
             time.sleep(dice.uniform(0, 0.2))
             server.kill()
+            post.drained()
             deaths.append(time.monotonic())
             server.start()
             deadline = deaths[-1] + 60
