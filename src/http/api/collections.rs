@@ -3,7 +3,7 @@
 use rusqlite::params_from_iter;
 use serde_json::{Map, Value as Json, json};
 
-use super::{member, oauth2_providers, picked, picked_value};
+use super::{member, oauth2_providers, picked, picked_value, sql_text};
 use crate::{
     db::Row,
     error::{Error, Leaf, Result},
@@ -142,18 +142,7 @@ pub fn oauth2_providers(call: Call) -> Result<Reply> {
 /// `POST /api/collections/meta/dry-run-view`
 pub async fn dry_run_view(mut call: Call) -> Result<Reply> {
     let mut received = superusers_body(&mut call).await?;
-    let query = match member(&mut received, "query") {
-        None => String::new(),
-        Some(Json::String(query)) => query,
-        Some(_) => return Err(Error::invalid("query has to be a text.")),
-    };
-    if query.is_empty() {
-        return Err(Error::field("query", Leaf::required()));
-    }
-    if query.len() > MAX_VIEW_QUERY {
-        let leaf = Leaf::new("validation_length_too_long", format!("Has to have at most {MAX_VIEW_QUERY} characters."));
-        return Err(Error::field("query", leaf.param("min", 0).param("max", MAX_VIEW_QUERY)));
-    }
+    let query = sql_text(&mut received, MAX_VIEW_QUERY)?;
     let (fields, rows) = call.app().schema.dry_run_view(query).await?;
     picked(rendered(&fields, &rows)?, &call.query()?)
 }

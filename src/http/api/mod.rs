@@ -26,7 +26,7 @@ use super::{
     reply::Reply,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Leaf, Result},
     records::pick,
 };
 
@@ -51,6 +51,23 @@ fn member(received: &mut Received, name: &str) -> Option<serde_json::Value> {
         false => values.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone(),
     };
     values.shift_remove(&key).filter(|value| !value.is_null())
+}
+
+/// The SQL in `query`: required, at most `max` bytes.
+fn sql_text(received: &mut Received, max: usize) -> Result<String> {
+    let query = match member(received, "query") {
+        None => String::new(),
+        Some(serde_json::Value::String(query)) => query,
+        Some(_) => return Err(Error::invalid("query has to be a text.")),
+    };
+    if query.is_empty() {
+        return Err(Error::field("query", Leaf::required()));
+    }
+    if query.len() > max {
+        let leaf = Leaf::new("validation_length_too_long", format!("Has to have at most {max} characters."));
+        return Err(Error::field("query", leaf.param("min", 0).param("max", max)));
+    }
+    Ok(query)
 }
 
 /// A whole number from 0 to `max`.

@@ -119,7 +119,12 @@ impl Health {
         // Whoever hangs up does not break it off: the next one would begin anew, and each time something is written.
         let inner = self.inner.clone();
         let finding = actix_web::rt::spawn(async move { inner.ready.readiness(&inner.app).await });
-        let readiness = finding.await.expect("it does not panic, and nobody aborts it");
+        let Ok(readiness) = finding.await else {
+            // It panicked, which the log tells, or this worker ends.
+            let body =
+                json!({ "message": "Whether the server is ready could not be found out.", "status": 503, "data": {} });
+            return told(StatusCode::SERVICE_UNAVAILABLE, &body);
+        };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let readiness = match self.judge(http) {
             Entrance::Admitted => readiness,
