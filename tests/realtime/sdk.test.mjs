@@ -168,6 +168,36 @@ test("the SDK misses nothing behind a network that breaks: it hears the log", as
     remove(dir);
 });
 
+test("a stream that ends before its topics were taken in is opened again", async () => {
+    const dir = temporaryDirectory();
+    writeFileSync(join(dir, "resumable.mjs"), resumable);
+    const { resumable: over } = await import(pathToFileURL(join(dir, "resumable.mjs")));
+    const network = await breakable(conch.url);
+    const pb = client({ ...conch, url: network.url }).autoCancellation(true), all = heard();
+    const counted = over(pb, async () => {}), { beforeSend } = pb;
+    await pb.collection("notes").subscribe("*", counted(all.take));
+    // The topics go where nobody answers, and meanwhile the stream breaks.
+    const silent = createServer(() => {});
+    await new Promise((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    let tries = 0;
+    pb.beforeSend = (url, options) => {
+        const asked = beforeSend(url, options);
+        if (++tries > 3) return asked;
+        setTimeout(() => network.break(20), 20);
+        return { ...asked, url: `http://127.0.0.1:${silent.address().port}/` };
+    };
+    await network.break(20);
+    for (const end = Date.now() + 20_000; tries < 4 && Date.now() < end;) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(tries, 4, "it tried again each time");
+    await root.collection("notes").create({ title: "after all that", public: true });
+    await all.until(titled("after all that"));
+    await pb.realtime.unsubscribe();
+    network.stop();
+    silent.close();
+    silent.closeAllConnections();
+    remove(dir);
+});
+
 test("signing in through a popup, all in one", async () => {
     const idp = await startIdentityProvider({ redirects: [`${conch.url}/api/oauth2-redirect`] });
     await root.collections.update("users", { oauth2: { enabled: true, providers: [idp.entry()] } });
@@ -198,6 +228,7 @@ test("in Chromium: events in a page of another origin, and a real popup", async 
         answer.end(script ? readFileSync(sdk) : "<!doctype html><title>App</title><button>Sign in</button>");
     });
     await new Promise((resolve) => pages.listen(0, "127.0.0.1", resolve));
+    const network = await breakable(conch.url);
     const browser = await chromium.launch({
         executablePath: process.env.CHROMIUM_BIN ?? "/usr/bin/chromium",
         args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -219,7 +250,6 @@ test("in Chromium: events in a page of another origin, and a real popup", async 
         await page.waitForFunction(() => window.heard.length === 2);
         assert.deepEqual(await page.evaluate(() => window.heard), ["create for the page", "delete for the page"]);
 
-        const network = await breakable(conch.url);
         await page.evaluate(async (url) => {
             const { default: PocketBase } = await import("/sdk.mjs");
             const { resumable } = await import("/resumable.mjs");
@@ -235,7 +265,6 @@ test("in Chromium: events in a page of another origin, and a real popup", async 
         await page.waitForFunction((count) => window.all.length >= count, expected.length, { timeout: 20_000 });
         assert.deepEqual(await page.evaluate(() => window.all), expected);
         assert.equal(await page.evaluate(() => window.fetched), 1);
-        network.stop();
 
         const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("button")]);
         await popup.waitForSelector("input[name=login]");
@@ -248,6 +277,7 @@ test("in Chromium: events in a page of another origin, and a real popup", async 
         assert.equal(seen, "bob@idp.test");
     } finally {
         await browser.close();
+        network.stop();
         pages.close();
         await idp.stop();
     }
