@@ -1,6 +1,8 @@
 //! Clients that take a large answer slower than anybody needs to (`docs/wire/services.md` §2.8). Nothing larger than a
 //! buffer waits for a client that does not read, and one that takes next to nothing for minutes loses its connection.
 //! Whoever goes on reading may take as long as it takes.
+//!
+//! On HTTP/2 this goes by each answer: a client that reads some and lets others wait holds what waits all the same.
 
 use std::{
     cell::Cell,
@@ -23,6 +25,8 @@ use crate::http::socket::{self, Socket};
 
 /// Answers up to this go out at once, in bytes.
 const LARGE: u64 = 256 << 10;
+/// On HTTP/2 a connection has many answers, and each waits until its client makes room for it.
+const LARGE_AMONG_MANY: u64 = 16 << 10;
 /// Pieces that larger ones are cut into.
 const PIECE: usize = 64 << 10;
 /// A client has this long …
@@ -32,15 +36,26 @@ const LEAST: u64 = 64 << 10;
 
 /// Watches over a large answer while it is taken.
 pub fn watched(http: &HttpRequest, response: HttpResponse) -> HttpResponse {
+    watched_for(http, response, SPAN)
+}
+
+fn watched_for(http: &HttpRequest, response: HttpResponse, span: Duration) -> HttpResponse {
     let BodySize::Sized(size) = response.body().size() else { return response };
-    if size <= LARGE {
-        return response;
-    }
-    // One connection of HTTP/2 carries other answers as well; its windows bound what waits.
-    let socket = (http.version() < Version::HTTP_2).then(|| socket::of(http)).flatten();
+    let socket = if http.version() < Version::HTTP_2 {
+        if size <= LARGE {
+            return response;
+        }
+        socket::of(http)
+    } else {
+        if size <= LARGE_AMONG_MANY {
+            return response;
+        }
+        // The answer may outlive its connection.
+        socket::of(http).filter(|socket| socket.is_known())
+    };
     response.map_body(|_, body| match body.try_into_bytes() {
-        Ok(bytes) => watch(Pieces(bytes), socket, SPAN),
-        Err(body) => watch(body, socket, SPAN),
+        Ok(bytes) => watch(Pieces(bytes), socket, span),
+        Err(body) => watch(body, socket, span),
     })
 }
 
@@ -51,8 +66,8 @@ fn watch(body: impl MessageBody + 'static, socket: Option<Socket>, span: Duratio
     BoxBody::new(Watched { body: BoxBody::new(body), taken, _guard: guard })
 }
 
-/// Ends the connection when too little is taken. It is alive for as long as its answer is not dropped, and this ends with
-/// the answer, on the same thread.
+/// Ends the connection when too little is taken, and so all of its answers: nothing else wakes one that waits for its
+/// client. This ends with the answer, on the same thread.
 async fn guard(socket: Socket, taken: Rc<Cell<u64>>, span: Duration) {
     let mut before = 0;
     loop {
@@ -118,9 +133,14 @@ impl MessageBody for Pieces {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::{
+        io::{Read, Write},
+        sync::{Arc, Weak},
+        time::Instant,
+    };
 
     use actix_web::{body::to_bytes, test::TestRequest};
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -134,25 +154,54 @@ mod tests {
         }
     }
 
-    /// A server on a free port whose only answer is large, watched for so long.
-    fn serve(span: Duration) -> (actix_web::dev::ServerHandle, std::net::SocketAddr) {
+    /// A server on a free port, for both versions, watched for so long: its answer is large, or a stream of ticks. And
+    /// what tells whether an answer is still held.
+    fn serve(span: Duration) -> (actix_web::dev::ServerHandle, std::net::SocketAddr, Weak<()>) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let (held, holds) = (Arc::new(()), Arc::new(Mutex::new(None)));
+        let holder = Arc::downgrade(&held);
+        *holds.lock() = Some(held);
         let server = actix_web::HttpServer::new(move || {
-            actix_web::App::new().default_service(actix_web::web::to(move |http: HttpRequest| async move {
-                let body = Pieces(Bytes::from(vec![7; 64 << 20]));
-                HttpResponse::Ok().body(watch(body, socket::of(&http), span))
+            let holds = holds.clone();
+            actix_web::App::new().default_service(actix_web::web::to(move |http: HttpRequest| {
+                let held = (http.path() == "/held").then(|| holds.lock().take()).flatten();
+                async move {
+                    if http.path() == "/ticks" {
+                        let ticks = futures_util::stream::unfold((), |()| async {
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                            Some((Ok::<_, Infallible>(Bytes::from("tick")), ()))
+                        });
+                        return HttpResponse::Ok().streaming(ticks);
+                    }
+                    let body = Held(Pieces(Bytes::from(vec![7; 64 << 20])), held);
+                    watched_for(&http, HttpResponse::Ok().body(body), span)
+                }
             }))
         });
-        let server = server.on_connect(socket::note).workers(1).listen(listener).unwrap().run();
+        let server = server.on_connect(socket::note).workers(1).listen_auto_h2c(listener).unwrap().run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        (handle, address)
+        (handle, address, holder)
+    }
+
+    struct Held(Pieces, #[allow(dead_code)] Option<Arc<()>>);
+
+    impl MessageBody for Held {
+        type Error = Infallible;
+
+        fn size(&self) -> BodySize {
+            self.0.size()
+        }
+
+        fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+            Pin::new(&mut self.0).poll_next(context)
+        }
     }
 
     #[actix_web::test]
     async fn a_client_that_takes_nothing_is_let_go_and_one_that_reads_is_not() {
-        let (handle, address) = serve(Duration::from_millis(300));
+        let (handle, address, _) = serve(Duration::from_millis(300));
         let read = move |pauses: u32| {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
@@ -165,6 +214,44 @@ mod tests {
         assert!(slow < 64 << 20, "{slow}");
         let quick = tokio::task::spawn_blocking(move || read(0)).await.unwrap();
         assert!(quick > 64 << 20, "{quick}");
+        handle.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn on_http2_who_lets_an_answer_wait_loses_the_connection_and_nobody_else() {
+        const SPAN: Duration = Duration::from_millis(400);
+        let (handle, address, held) = serve(SPAN);
+        let ask = async |client: &reqwest::Client, path: &str| {
+            client.get(format!("http://{address}{path}")).send().await.unwrap()
+        };
+        // A client of its own is a connection of its own; neither hears of the other.
+        let client = || reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+        let (stalling, reading) = (client(), client());
+        let mut ticks_of_stalling = ask(&stalling, "/ticks").await;
+        let _never_read = ask(&stalling, "/held").await;
+        let mut ticks = ask(&reading, "/ticks").await;
+        let mut slow = ask(&reading, "/slow").await;
+        assert!(held.strong_count() > 0);
+
+        // One that reads little at a time, for many spans, beside a stream of ticks.
+        let until = Instant::now() + SPAN * 6;
+        let (mut taken, mut ended) = (0, false);
+        while Instant::now() < until {
+            let pause = tokio::time::sleep(SPAN / 20);
+            taken += slow.chunk().await.unwrap().unwrap().len();
+            assert_eq!(ticks.chunk().await.unwrap().unwrap(), "tick");
+            // Read all along, so that only the other answer of its connection is to blame.
+            ended = ended || !matches!(ticks_of_stalling.chunk().await, Ok(Some(_)));
+            pause.await;
+        }
+        assert!(taken < 64 << 20, "it was slow");
+        assert!(ended, "the connection was not ended");
+        assert_eq!(held.strong_count(), 0, "what nobody takes is still held");
+        // On the connection that was read all is as it was.
+        while let Some(piece) = slow.chunk().await.unwrap() {
+            taken += piece.len();
+        }
+        assert_eq!(taken, 64 << 20);
         handle.stop(false).await;
     }
 }
