@@ -1,0 +1,18 @@
+// German.
+
+import type { Catalogue } from "../../lib/i18n.svelte";
+import collections from "./collections";
+import common from "./common";
+import home from "./home";
+import logs from "./logs";
+import notifications from "./notifications";
+import panel from "./panel";
+import records from "./records";
+import rules from "./rules";
+import settings from "./settings";
+import sql from "./sql";
+
+const de: Catalogue = {
+    ...common, ...home, ...collections, ...rules, ...records, ...panel, ...notifications, ...logs, ...settings, ...sql,
+};
+export default de;

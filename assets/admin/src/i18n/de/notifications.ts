@@ -1,0 +1,6 @@
+// German: notifications.
+
+import type words from "../en/notifications";
+
+export default {
+} satisfies Record<keyof typeof words, string>;

@@ -1,0 +1,6 @@
+// German: sql.
+
+import type words from "../en/sql";
+
+export default {
+} satisfies Record<keyof typeof words, string>;

@@ -1,0 +1,4 @@
+// English: collections.
+
+export default {
+} as const;

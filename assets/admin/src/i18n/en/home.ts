@@ -1,0 +1,4 @@
+// English: home.
+
+export default {
+} as const;

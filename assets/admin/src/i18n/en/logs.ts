@@ -1,0 +1,4 @@
+// English: logs.
+
+export default {
+} as const;

@@ -1,0 +1,4 @@
+// English: notifications.
+
+export default {
+} as const;

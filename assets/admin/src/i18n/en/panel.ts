@@ -1,0 +1,4 @@
+// English: panel.
+
+export default {
+} as const;

@@ -1,0 +1,4 @@
+// English: records.
+
+export default {
+} as const;

@@ -1,0 +1,4 @@
+// English: rules.
+
+export default {
+} as const;

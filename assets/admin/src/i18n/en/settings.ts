@@ -1,0 +1,4 @@
+// English: settings.
+
+export default {
+} as const;

@@ -1,0 +1,4 @@
+// English: sql.
+
+export default {
+} as const;

@@ -1,0 +1,53 @@
+// The words of the UI. English comes along, others are loaded when they are chosen. A text may hold {names}, and
+// "one | many" forms that {count} chooses between.
+
+import en from "../i18n/en";
+
+export type Catalogue = Record<keyof typeof en, string>;
+export type Key = keyof typeof en;
+export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const loaders: Record<Language, () => Promise<Catalogue>> = {
+    en: async () => en,
+    de: async () => (await import("../i18n/de")).default,
+};
+
+const state = $state<{ language: Language; words: Catalogue }>({ language: "en", words: en });
+
+export const language = {
+    get current() { return state.language; },
+    /** The tag for dates and numbers. */
+    get tag() { return state.language === "en" ? "en-GB" : state.language; },
+};
+
+/** Loads a language and shows it; what was chosen is remembered. */
+export async function choose(next: Language) {
+    const words = await loaders[next]();
+    state.language = next;
+    state.words = words;
+    document.documentElement.lang = next;
+    localStorage.setItem("conch.language", next);
+}
+
+/** The language that was chosen here, or the browser's first that there is. */
+export async function start() {
+    const known = (name: string | null): name is Language => name !== null && name in LANGUAGES;
+    const stored = localStorage.getItem("conch.language");
+    const wanted = known(stored) ? stored : navigator.languages.map((tag) => tag.slice(0, 2)).find(known);
+    if (wanted && wanted !== "en") await choose(wanted);
+}
+
+/** The text of a key in the current language. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+    let text: string = state.words[key] ?? en[key] ?? key;
+    if ("count" in values && text.includes(" | ")) {
+        const [one = "", many = one] = text.split(" | ");
+        text = values.count === 1 ? one : many;
+    }
+    return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+        const value = values[name];
+        if (value === undefined) return whole;
+        return typeof value === "number" ? value.toLocaleString(language.tag) : value;
+    });
+}
