@@ -27,12 +27,12 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// What tells one state of a file from another: device, inode, size, and when it or its rights were changed.
-type State = (u64, u64, u64, i64, i64);
+/// What tells one state of both files from another: device, inode, size, and when it or its rights were changed.
+type State = [Option<(u64, u64, u64, i64, i64)>; 2];
 
 impl Files {
     /// Reads and checks both.
-    pub fn read(&self) -> anyhow::Result<Certificate> {
+    fn read(&self) -> anyhow::Result<Certificate> {
         let (chain, key) = (contents(&self.certificate)?, contents(&self.key)?);
         Certificate::read(&chain, &key).with_context(|| match self.certificate == self.key {
             true => self.certificate.display().to_string(),
@@ -40,18 +40,41 @@ impl Files {
         })
     }
 
+    /// Reads and checks both, to be watched from there on.
+    pub fn open(self) -> anyhow::Result<(Certificate, Watched)> {
+        // Before they are read: what is replaced in between is a change.
+        let used = self.state();
+        Ok((self.read()?, Watched { files: self, used }))
+    }
+
+    fn state(&self) -> State {
+        [&self.certificate, &self.key].map(|path| {
+            let data = fs::metadata(path).ok()?;
+            Some((data.dev(), data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
+        })
+    }
+}
+
+/// Files, and the state in which they were read.
+#[derive(Debug)]
+pub struct Watched {
+    files: Files,
+    used: State,
+}
+
+impl Watched {
     /// Has `certificates` present what the files hold, for ever.
     pub async fn watch(self, certificates: Arc<Certificates>) {
-        let mut used = self.state();
+        let Self { files: watched, mut used } = self;
         let mut seen = used;
         loop {
             tokio::time::sleep(LOOK).await;
-            let files = self.clone();
+            let files = watched.clone();
             // A file system may be slow, or far away.
             let Ok(state) = tokio::task::spawn_blocking(move || files.state()).await else { return };
             if state != used && state == seen {
                 used = state;
-                let files = self.clone();
+                let files = watched.clone();
                 let Ok(read) = tokio::task::spawn_blocking(move || files.read()).await else { return };
                 match read {
                     Ok(certificate) => {
@@ -67,13 +90,6 @@ impl Files {
             seen = state;
         }
     }
-
-    fn state(&self) -> [Option<State>; 2] {
-        [&self.certificate, &self.key].map(|path| {
-            let data = fs::metadata(path).ok()?;
-            Some((data.dev(), data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
-        })
-    }
 }
 
 fn contents(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -87,4 +103,35 @@ fn contents(path: &Path) -> anyhow::Result<Vec<u8>> {
         path.display()
     );
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::TempDir;
+
+    #[tokio::test]
+    async fn what_is_replaced_while_the_server_starts_is_taken() {
+        let place = TempDir::new();
+        let both = place.path().join("both.pem");
+        let put = |name: &str| {
+            let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            fs::write(&both, made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+        };
+        put("old.example");
+        let files = Files { certificate: both.clone(), key: both.clone() };
+        let (old, watched) = files.open().unwrap();
+        assert_eq!(old.names, ["old.example"]);
+        // Between the first look and the watch, which begins when the server listens.
+        put("new.example");
+        let certificates = Arc::new(Certificates::for_everybody(Certificate { is_ours: false, ..old }));
+        let watching = tokio::spawn(watched.watch(certificates.clone()));
+        let presented = || certificates.ends().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let end = std::time::Instant::now() + LOOK * 10;
+        while presented() != ["new.example"] {
+            assert!(std::time::Instant::now() < end, "{:?} is still presented", presented());
+            tokio::time::sleep(LOOK / 10).await;
+        }
+        watching.abort();
+    }
 }

@@ -25,7 +25,7 @@ use self::{acme::Keepers, certificate::Certificate, certificates::Certificates};
 pub use self::{
     acme::{Authority, Binding, LETS_ENCRYPT},
     domains::Domains,
-    files::Files,
+    files::{Files, Watched},
     plain::Plain,
 };
 use crate::clock::Timestamp;
@@ -56,7 +56,7 @@ pub struct Tls {
 /// Who brings new certificates.
 #[derive(Debug)]
 enum Supply {
-    Files(Files),
+    Files(Watched),
     Keepers(Keepers),
     Nobody,
 }
@@ -78,7 +78,7 @@ impl Tls {
     pub fn open(origin: Origin) -> anyhow::Result<Self> {
         match origin {
             Origin::Files(files) => {
-                let certificate = files.read()?;
+                let (certificate, files) = files.open()?;
                 certificate.announce("the certificate of the given files is used");
                 let certificates = Arc::new(Certificates::for_everybody(certificate));
                 Ok(Self { certificates, supply: Supply::Files(files) })

@@ -56,7 +56,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-fn cause(problem: &Problem) -> Cause {
+/// What an authority means.
+pub fn cause(problem: &Problem) -> Cause {
     match problem.r#type.as_deref().and_then(|kind| kind.strip_prefix("urn:ietf:params:acme:error:")) {
         Some("badNonce") => Cause::Again,
         Some("accountDoesNotExist") => Cause::Stranger,

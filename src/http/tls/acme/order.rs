@@ -9,7 +9,7 @@ use instant_acme::{
 
 use super::{
     challenges::{Challenges, Offer},
-    failure::{Cause, Failure, told},
+    failure::{self, Cause, Failure, told},
 };
 use crate::http::tls::certificate::Certificate;
 
@@ -84,11 +84,20 @@ async fn begin(
     let identifiers = [Identifier::Dns(name.to_owned())];
     if let Some(replaces) = replaces {
         match account.new_order(&NewOrder::new(&identifiers).replaces(replaces)).await {
-            Err(Error::Api(_) | Error::Unsupported(_) | Error::Other(_)) => {}
+            Err(error) if dislikes_hint(&error) => {}
             begun => return Ok(begun?),
         }
     }
     Ok(account.new_order(&NewOrder::new(&identifiers)).await?)
+}
+
+/// Whether the same order may be taken without the hint. Who does not want to be asked now is not asked again.
+fn dislikes_hint(error: &Error) -> bool {
+    match error {
+        Error::Api(problem) => failure::cause(problem) == Cause::Refused,
+        Error::Unsupported(_) | Error::Other(_) => true,
+        _ => false,
+    }
 }
 
 async fn prove<'a>(
@@ -129,4 +138,27 @@ async fn refusal(order: &mut Order) -> Failure {
         }
     }
     Failure::new(Cause::Refused, "the authority was not convinced, and does not say why")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_repeated_without_the_hint_only_where_that_may_help() {
+        for (kind, status, expected) in [
+            ("alreadyReplaced", 409, true),
+            ("malformed", 400, true),
+            ("rateLimited", 429, false),
+            ("badNonce", 400, false),
+            ("accountDoesNotExist", 400, false),
+            ("serverInternal", 500, false),
+        ] {
+            let problem = serde_json::json!({ "type": format!("urn:ietf:params:acme:error:{kind}"), "status": status });
+            let error = Error::Api(serde_json::from_value(problem).unwrap());
+            assert_eq!(dislikes_hint(&error), expected, "{kind}");
+        }
+        assert!(dislikes_hint(&Error::Unsupported("replaces")));
+        assert!(!dislikes_hint(&Error::Str("nobody answered")));
+    }
 }
