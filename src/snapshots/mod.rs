@@ -91,11 +91,16 @@ impl Snapshots {
         Self { inner: Arc::new(Inner { rooms, home: OnceLock::new(), kept: Mutex::default() }) }
     }
 
-    /// Takes the snapshot of the beginning. On the runtime of the server itself, once its data is there.
+    /// Takes the snapshot of the beginning, unless files are kept in a bucket, which no snapshot holds. On the runtime of
+    /// the server itself, once its data is there.
     pub async fn begin(&self) -> Result<()> {
         let _ = self.inner.home.set(Handle::current());
         // Of this directory before it was restored from a backup: nobody knows their ids any more.
         remove_folder(&self.inner.rooms.db.dir().join(FOLDER));
+        if self.inner.has_bucket() {
+            tracing::warn!("files are kept in a bucket: there is no snapshot of the beginning, and no way back to it");
+            return Ok(());
+        }
         let mut kept = self.inner.kept.lock().await;
         kept.base = Some(self.inner.copy_out(0).await?);
         Ok(())
@@ -132,11 +137,16 @@ impl Snapshots {
         .await
     }
 
-    /// Brings back what was when the server began, its fixture included.
+    /// Brings back what was when the server began, its fixture included. Invalid if it began with its files in a bucket.
     pub async fn reset(&self) -> Result<()> {
         self.at_home(|inner| async move {
             let kept = inner.kept.lock().await;
-            inner.put_back(kept.base.as_ref().ok_or_else(Error::not_found)?).await
+            let base = kept.base.as_ref().ok_or_else(|| {
+                Error::invalid(
+                    "There is no way back to the beginning: this server began with its files in a bucket (S3).",
+                )
+            });
+            inner.put_back(base?).await
         })
         .await
     }
@@ -160,8 +170,12 @@ impl Snapshots {
 }
 
 impl Inner {
+    fn has_bucket(&self) -> bool {
+        self.rooms.settings.current().s3.enabled
+    }
+
     async fn copy_out(&self, id: u64) -> Result<Snapshot> {
-        if self.rooms.settings.current().s3.enabled {
+        if self.has_bucket() {
             return Err(Error::invalid("Snapshots hold files of the disk only: switch off S3 in the settings."));
         }
         let (data_dir, mail, clock) =

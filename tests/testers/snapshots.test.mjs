@@ -1,7 +1,8 @@
 // Snapshots of a temporary server (docs/TESTING.md).
 
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { EventSource } from "eventsource";
 import PocketBase from "pocketbase";
@@ -205,6 +206,33 @@ test("what makes no sense is refused", async () => {
     assert.equal(refused.status, 400);
     assert.ok(ids.length <= 100 && refused.response.data.snapshot.message.includes("DELETE"));
     for (const id of ids) await pb.send(`/api/test/snapshot/${id}`, { method: "DELETE" });
+});
+
+test("with files in a bucket there is no way back, and that is said", async () => {
+    const dir = temporaryDirectory();
+    const seed = join(dir, "seed.json");
+    const s3 = { enabled: true, endpoint: "http://127.0.0.1:9", bucket: "b", region: "r", accessKey: "a", secret: "s", forcePathStyle: true };
+    writeFileSync(seed, JSON.stringify({ settings: { s3 } }));
+    const seeded = await startConch({ args: ["--seed", seed] });
+    try {
+        const owner = new PocketBase(seeded.url);
+        owner.authStore.save(seeded.token);
+        await eventually("the warning", () => /no snapshot of the beginning/.test(seeded.log()));
+        const refused = (path) => assert.rejects(owner.send(`/api/test/${path}`, { method: "POST" }), (error) => {
+            assert.deepEqual([error.status, /S3/.test(error.response.message)], [400, true], JSON.stringify(error.response));
+            return true;
+        });
+        await refused("reset");
+        await refused("snapshot");
+        // Without a bucket, from now on there are snapshots; the beginning is still not one.
+        await owner.settings.update({ s3: { ...s3, enabled: false } });
+        const { id } = await owner.send("/api/test/snapshot", { method: "POST" });
+        await owner.send("/api/test/restore", { method: "POST", body: { id } });
+        await refused("reset");
+    } finally {
+        await seeded.stop();
+        rmSync(dir, { recursive: true, force: true });
+    }
 });
 
 test("elsewhere nothing is here", async () => {
