@@ -14,6 +14,8 @@ export interface Options {
     language: EditorLanguage;
     label: string;
     lines: number;
+    /** Enter submits. */
+    single?: boolean;
     readonly: boolean;
     placeholder?: string;
     tables?: Record<string, string[]>;
@@ -84,6 +86,7 @@ export async function open(host: HTMLElement, options: Options): Promise<EditorH
                 EditorView.contentAttributes.of({ "aria-label": options.label, spellcheck: "false" }),
                 options.placeholder ? placeholderText(options.placeholder) : [],
                 keymap.of([
+                    ...(options.single ? [{ key: "Enter", run: () => { options.onsubmit(); return true; } }] : []),
                     { key: "Mod-Enter", run: () => { options.onsubmit(); return true; } },
                     ...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...historyKeymap, ...defaultKeymap,
                 ]),
