@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use super::{
     api::{
         auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, openapi, pages, realtime,
-        records, settings, snapshots, sql, test,
+        records, rules, settings, snapshots, sql, test,
     },
     extract::{Call, body, path::Segments},
     health::Route,
@@ -127,6 +127,8 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::GET, ["api", "logs", "stats"]) => Box::pin(logs::stats(call)).await,
         (&Method::GET, ["api", "logs", id]) if !id.is_empty() => Box::pin(logs::view(call, id)).await,
         (&Method::DELETE, ["api", "logs"]) => Box::pin(logs::truncate(call)).await,
+
+        (&Method::POST, ["api", "rules", "check"]) => Box::pin(rules::check(call)).await,
 
         (&Method::POST, ["api", "sql"]) => Box::pin(sql::run(call)).await,
 

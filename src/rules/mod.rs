@@ -8,6 +8,7 @@ mod check;
 mod class;
 mod functions;
 mod like;
+mod locate;
 mod macros;
 mod memory;
 mod parse;
@@ -20,6 +21,7 @@ mod tests;
 pub use self::{
     check::Checker,
     functions::register,
+    locate::{Located, Purpose, locate},
     memory::{Verdict, judge, matches},
     parse::{ParseError, expr::Expr, parse, parse_cached},
     query::{Query, Sql},

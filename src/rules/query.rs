@@ -19,13 +19,11 @@ use crate::{
 };
 
 /// Bytes of a client's filter (§10).
-const MAX_FILTER_BYTES: usize = 3500;
+pub(super) const MAX_FILTER_BYTES: usize = 3500;
 /// Bytes of compiled plans that one catalog (and, together, all plain tables) may keep, roughly and twice over.
 const PLAN_CACHE_BYTES: usize = 8 << 20;
 /// Plans of the same texts for requests of different shapes.
 const MAX_SHAPES: usize = 16;
-/// SQL of one query; only a hostile combination of texts has more.
-const MAX_SQL_BYTES: usize = 900_000;
 
 /// SQL text with its bound parameters, in the order of its `?`s.
 #[derive(Debug, Clone, PartialEq)]
@@ -207,7 +205,7 @@ impl<'a> Query<'a> {
         self.add_key(what, text);
         self.steps.push(step(text.into()));
         let compiled = match self.find_or_compile() {
-            Ok(plan) if plan.weight() > MAX_SQL_BYTES * 4 => Err(Fault::Refused("the query is too complex".to_owned())),
+            Ok(plan) => plan.check_weight().map(|()| plan),
             other => other,
         };
         match compiled {

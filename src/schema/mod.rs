@@ -44,6 +44,7 @@ pub use ids::collection_base as default_id;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;
 pub use type_names::type_names;
+pub use validate::MAX_EXPRESSION;
 
 use crate::{
     db::{Asker, Db, WriteTx},
@@ -150,6 +151,23 @@ impl Schema {
         }
         let outcome = self.edit(move |edit| import::run(edit, &collections, delete_missing)).await;
         outcome.map_err(import::failure)
+    }
+
+    /// The collection that a definition describes, whether or not it could be saved: over the stored one of its id, or a
+    /// blank one. Fails for what cannot be read at all. A view has the fields that the definition names.
+    pub fn proposed(&self, definition: &Map<String, Json>) -> Result<Collection> {
+        let catalog = self.catalog();
+        let id = draft::get(definition, "id").and_then(Json::as_str).unwrap_or_default();
+        let stored = catalog.by_id(id);
+        let mut draft = match stored {
+            Some(stored) => draft::Draft::update(stored, definition)?,
+            None => draft::Draft::create(definition)?,
+        };
+        draft.settle(stored.map(|stored| &**stored), &catalog, self.db.clock().now());
+        match draft.issues.contains("type") {
+            true => Err(Error::issues("The collection is of no type that there is.", draft.issues)),
+            false => Ok(draft.collection),
+        }
     }
 
     /// Blank collections of each type, keyed by type.

@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod pages;
 pub mod realtime;
 pub mod records;
+pub mod rules;
 pub mod settings;
 pub mod snapshots;
 pub mod sql;

@@ -406,6 +406,9 @@ fn house() -> Vec<Operation> {
     vec![
         Operation::new("get", "/api/health", "health", "house", "Whether the server is well").gives("Health"),
         op("get", "/api/openapi.json", "openapi", "house", "This document").gives("Object"),
+        op("post", "/api/rules/check", "checkRule", "house", "What is wrong with a rule or filter, and where")
+            .takes("RuleCheck")
+            .gives("RuleChecked"),
         op("get", "/api/settings", "settings", "house", "All settings but secrets").gives("Settings"),
         op("patch", "/api/settings", "updateSettings", "house", "Change some settings")
             .takes("SettingsInput")

@@ -44,6 +44,11 @@ impl<'t> Lexer<'t> {
         self.position
     }
 
+    /// Where the last token ended.
+    pub fn end(&self) -> usize {
+        self.position
+    }
+
     /// The next token; `None` at the end.
     pub fn next(&mut self) -> Result<Option<Token>, ParseError> {
         let position = self.position();

@@ -3,6 +3,7 @@
 pub(super) mod expr;
 pub(super) mod ident;
 mod lexer;
+pub(super) mod outline;
 
 use std::{
     fmt,
@@ -12,6 +13,7 @@ use std::{
 use self::{
     expr::{Comparison, Expr, Function, Operand, Operator},
     lexer::{Lexer, Token, TokenKind},
+    outline::{Outline, Parts, Spot},
 };
 use super::cache::Cache;
 
@@ -47,8 +49,22 @@ impl fmt::Display for ParseError {
 
 /// Parses a filter or rule (§2).
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    parse_outlined(text).map(|(expr, _)| expr)
+}
+
+/// [`parse`], with where each part stands.
+pub fn parse_outlined(text: &str) -> Result<(Expr, Outline), ParseError> {
     let mut parser = Parser { lexer: Lexer::new(text), comparisons: 0 };
     parser.filter()
+}
+
+/// Where the token ends that begins at this byte; where nothing begins, the next character does.
+pub(super) fn end_of_token(text: &str, position: usize) -> usize {
+    let rest = text.get(position..).unwrap_or_default();
+    let mut lexer = Lexer::new(rest);
+    // What is no token ends where the lexer gave up.
+    let _ = lexer.next();
+    position + lexer.end().max(rest.chars().next().map_or(0, char::len_utf8))
 }
 
 /// [`parse`] through a bounded cache.
@@ -68,12 +84,15 @@ pub fn parse_cached(text: &str) -> Result<Arc<Expr>, ParseError> {
 #[derive(Default)]
 struct Group {
     position: usize,
-    alternatives: Vec<Expr>,
-    conjunction: Vec<Expr>,
+    alternatives: Vec<Term>,
+    conjunction: Vec<Term>,
 }
 
+/// A part of a filter, and where it stands.
+type Term = (Expr, Outline);
+
 impl Group {
-    fn finish(mut self) -> Expr {
+    fn finish(mut self) -> Term {
         self.close_conjunction();
         single_or(self.alternatives, Expr::Or)
     }
@@ -85,11 +104,12 @@ impl Group {
 }
 
 /// A group of one is its member.
-fn single_or(mut members: Vec<Expr>, group: fn(Vec<Expr>) -> Expr) -> Expr {
-    match members.len() {
-        1 => members.swap_remove(0),
-        _ => group(members),
+fn single_or(mut members: Vec<Term>, group: fn(Vec<Expr>) -> Expr) -> Term {
+    if members.len() == 1 {
+        return members.swap_remove(0);
     }
+    let (members, outlines) = members.into_iter().unzip();
+    (group(members), Outline::group(outlines))
 }
 
 struct Parser<'t> {
@@ -98,22 +118,22 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    fn filter(&mut self) -> Result<Expr, ParseError> {
+    fn filter(&mut self) -> Result<Term, ParseError> {
         let mut open = vec![Group::default()];
         loop {
             // A term: groups may open before it.
             let term = self.term_start(&mut open)?;
             let Some(group) = open.last_mut() else { break };
             group.conjunction.push(term);
-            if let Some(expr) = self.after_term(&mut open)? {
-                return Ok(expr);
+            if let Some(whole) = self.after_term(&mut open)? {
+                return Ok(whole);
             }
         }
         Err(ParseError::new(0, "the parentheses do not match"))
     }
 
     /// Opens groups up to the next comparison, and reads that.
-    fn term_start(&mut self, open: &mut Vec<Group>) -> Result<Expr, ParseError> {
+    fn term_start(&mut self, open: &mut Vec<Group>) -> Result<Term, ParseError> {
         loop {
             let token = self.expect("a comparison")?;
             if token.kind != TokenKind::Open {
@@ -127,7 +147,7 @@ impl Parser<'_> {
     }
 
     /// Closes groups up to the next join; the whole filter at the end of the text.
-    fn after_term(&mut self, open: &mut Vec<Group>) -> Result<Option<Expr>, ParseError> {
+    fn after_term(&mut self, open: &mut Vec<Group>) -> Result<Option<Term>, ParseError> {
         loop {
             let token = self.lexer.next()?;
             let Some(mut group) = open.pop() else { return Err(ParseError::new(0, "the parentheses do not match")) };
@@ -144,7 +164,9 @@ impl Parser<'_> {
                     let Some(outer) = open.last_mut() else {
                         return Err(ParseError::new(token.position, "there is no group to close"));
                     };
-                    outer.conjunction.push(group.finish());
+                    let parentheses = group.position..token.position + 1;
+                    let (expr, outline) = group.finish();
+                    outer.conjunction.push((expr, outline.within(parentheses)));
                     continue;
                 }
                 _ => return Err(ParseError::new(token.position, "expected && or || between comparisons")),
@@ -154,16 +176,19 @@ impl Parser<'_> {
         }
     }
 
-    fn comparison(&mut self, first: Token) -> Result<Expr, ParseError> {
+    fn comparison(&mut self, first: Token) -> Result<Term, ParseError> {
         self.comparisons += 1;
         if self.comparisons > MAX_COMPARISONS {
             return Err(ParseError::new(first.position, format!("more than {MAX_COMPARISONS} comparisons")));
         }
-        let left = self.operand(first, 0)?;
+        let (left, left_spot) = self.operand(first, 0)?;
         let operator = self.operator()?;
         let token = self.expect("an operand")?;
-        let right = self.operand(token, 0)?;
-        Ok(Expr::Compare(Box::new(Comparison { left, operator, right })))
+        let (right, right_spot) = self.operand(token, 0)?;
+        let place = left_spot.place.start..right_spot.place.end;
+        let parts = Parts::Sides { left: left_spot, right: right_spot };
+        let outline = Outline { extent: place.clone(), place, parts };
+        Ok((Expr::Compare(Box::new(Comparison { left, operator, right })), outline))
     }
 
     fn operator(&mut self) -> Result<Operator, ParseError> {
@@ -174,24 +199,30 @@ impl Parser<'_> {
         }
     }
 
-    fn operand(&mut self, token: Token, depth: usize) -> Result<Operand, ParseError> {
-        match token.kind {
-            TokenKind::Text(text) => Ok(Operand::Text(text)),
-            TokenKind::Number(number) => Ok(Operand::Number(number)),
-            TokenKind::Identifier(name) => Ok(Operand::Identifier(name)),
+    fn operand(&mut self, token: Token, depth: usize) -> Result<(Operand, Spot), ParseError> {
+        let mut arguments = Vec::new();
+        let operand = match token.kind {
+            TokenKind::Text(text) => Operand::Text(text),
+            TokenKind::Number(number) => Operand::Number(number),
+            TokenKind::Identifier(name) => Operand::Identifier(name),
             TokenKind::Function(_) if depth == MAX_FUNCTION_DEPTH => {
-                Err(ParseError::new(token.position, format!("functions nest at most {MAX_FUNCTION_DEPTH} deep")))
+                let message = format!("functions nest at most {MAX_FUNCTION_DEPTH} deep");
+                return Err(ParseError::new(token.position, message));
             }
             TokenKind::Function(name) => {
-                let arguments = self.arguments(depth + 1)?;
-                Ok(Operand::Function(Box::new(Function { name, arguments })))
+                let (values, spots) = self.arguments(depth + 1)?.into_iter().unzip();
+                arguments = spots;
+                Operand::Function(Box::new(Function { name, arguments: values }))
             }
-            _ => Err(ParseError::new(token.position, "expected a text, a number, an identifier or a function")),
-        }
+            _ => {
+                return Err(ParseError::new(token.position, "expected a text, a number, an identifier or a function"));
+            }
+        };
+        Ok((operand, Spot { place: token.position..self.lexer.end(), arguments }))
     }
 
     /// Up to the closing parenthesis; a comma before it is allowed.
-    fn arguments(&mut self, depth: usize) -> Result<Vec<Operand>, ParseError> {
+    fn arguments(&mut self, depth: usize) -> Result<Vec<(Operand, Spot)>, ParseError> {
         let mut arguments = Vec::new();
         loop {
             let token = self.expect("an argument")?;

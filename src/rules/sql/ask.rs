@@ -35,8 +35,10 @@ impl<'a> Compiler<'a> {
             None | Some(Modifier::Lower) => {}
             Some(_) => return Err(Fault::refused(format!("{last:?} cannot be used on this value"))),
         }
+        let field = self.base_field(name);
+        self.trail.fields.extend(field);
         // A number field of this name makes numbers of texts, wherever the value comes from.
-        let number = self.base_field(name).is_some_and(|field| matches!(field.kind, FieldKind::Number(_)));
+        let number = field.is_some_and(|field| matches!(field.kind, FieldKind::Number(_)));
         Ok(match self.ask(Probe::Value(path.clone())) {
             Answer::Null => Term::null(),
             Answer::Blank => Term::blank(),
@@ -153,9 +155,10 @@ impl<'a> Compiler<'a> {
     }
 
     /// A column of the caller's row as a parameter with the column's affinity; `None` where only a join will do.
-    fn auth_column(&mut self, collection: &Collection, segment: &str) -> Option<Term> {
+    fn auth_column(&mut self, collection: &'a Collection, segment: &str) -> Option<Term> {
         let (name, modifier) = Modifier::split(segment).ok()?;
         let field = collection.field(name)?;
+        self.trail.fields.push(field);
         let shape = Shape::of(field);
         if shape.is_list() && matches!(modifier, Some(Modifier::Each | Modifier::Length)) {
             return None;

@@ -30,7 +30,7 @@ use super::{
     },
     request::Request,
 };
-use crate::schema::{Catalog, Collection};
+use crate::schema::{Catalog, Collection, Field};
 
 /// The alias of the base table in every query.
 pub(super) const BASE: &str = "b";
@@ -91,6 +91,18 @@ pub(super) struct Compiler<'a> {
     conditions: Vec<Cond>,
     order: Vec<sort::Order>,
     reads: Vec<Arc<str>>,
+    trail: Trail<'a>,
+}
+
+/// How far the compiler has come: what went wrong went wrong there.
+#[derive(Debug, Default)]
+pub(super) struct Trail<'a> {
+    /// Comparisons that were begun.
+    pub comparisons: usize,
+    /// The innermost operand that did not compile: an identifier, or a function's name.
+    pub culprit: Option<String>,
+    /// Fields whose values operands were made of.
+    pub fields: Vec<&'a Field>,
 }
 
 impl<'a> Compiler<'a> {
@@ -105,6 +117,7 @@ impl<'a> Compiler<'a> {
             conditions: Vec::new(),
             order: Vec::new(),
             reads: Vec::new(),
+            trail: Trail::default(),
         };
         if let Base::Collection { collection, new_row: false, .. } = base {
             compiler.note_read(collection);
@@ -121,6 +134,11 @@ impl<'a> Compiler<'a> {
         self.scope = scope;
         self.conditions.push(compiled?);
         self.restrict()
+    }
+
+    /// How far it came, whether or not the last text compiled.
+    pub fn trail(&self) -> &Trail<'a> {
+        &self.trail
     }
 
     /// Adds a condition on a column of the base.
@@ -195,6 +213,7 @@ impl<'a> Compiler<'a> {
     /// §5 and §7: the comparison on the joined row, no counter-example among all values unless `?`, and the
     /// visibility of the e-mails it reads.
     fn comparison(&mut self, comparison: &Comparison, reading: &mut Reading<'_, 'a>) -> Result<Cond, Fault> {
+        self.trail.comparisons += 1;
         reading.all = !comparison.operator.any;
         let sign = comparison.operator.sign;
         let left = self.operand(&comparison.left, reading)?;

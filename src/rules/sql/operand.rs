@@ -106,13 +106,17 @@ impl From<Target> for Term {
 
 impl<'a> Compiler<'a> {
     pub(super) fn operand(&mut self, operand: &Operand, reading: &mut Reading<'_, 'a>) -> Result<Side, Fault> {
-        match operand {
-            Operand::Text(text) if text.is_empty() => Ok(Term::blank().into()),
-            Operand::Text(text) => Ok(Term::constant(Value::Text(text.clone())).into()),
-            Operand::Number(number) => Ok(Term::constant(Value::Real(*number)).into()),
-            Operand::Identifier(name) => self.identifier(name, reading),
-            Operand::Function(function) => self.function(function, reading),
+        let (name, side) = match operand {
+            Operand::Text(text) if text.is_empty() => return Ok(Term::blank().into()),
+            Operand::Text(text) => return Ok(Term::constant(Value::Text(text.clone())).into()),
+            Operand::Number(number) => return Ok(Term::constant(Value::Real(*number)).into()),
+            Operand::Identifier(name) => (name, self.identifier(name, reading)),
+            Operand::Function(function) => (&function.name, self.function(function, reading)),
+        };
+        if side.is_err() && self.trail.culprit.is_none() {
+            self.trail.culprit = Some(name.clone());
         }
+        side
     }
 
     pub(super) fn identifier(&mut self, name: &str, reading: &mut Reading<'_, 'a>) -> Result<Side, Fault> {

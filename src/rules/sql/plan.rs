@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::{
-    BASE, Base, Compiler,
+    BASE, Base, Compiler, Fault,
     frag::{Cond, Frag},
     scope::Scope,
     slot::{Answer, Binding, Probe, Slot},
@@ -16,6 +16,8 @@ use crate::{
     rules::request::Request,
 };
 
+/// SQL of one query; only a hostile combination of texts has more.
+const MAX_SQL_BYTES: usize = 900_000;
 /// Rendered variants (column lists) that a plan remembers.
 const MAX_RENDERED: usize = 8;
 
@@ -108,6 +110,14 @@ impl Plan {
     pub fn weight(&self) -> usize {
         let condition = self.condition.as_ref().map_or(0, |condition| condition.text.len());
         1024 + 4 * (self.joins.text.len() + condition)
+    }
+
+    /// Refuses what SQLite would not take.
+    pub fn check_weight(&self) -> Result<(), Fault> {
+        match self.weight() > MAX_SQL_BYTES * 4 {
+            true => Err(Fault::refused("the query is too complex")),
+            false => Ok(()),
+        }
     }
 
     pub fn reads(&self) -> &[Arc<str>] {

@@ -106,7 +106,10 @@ impl<'a> Compiler<'a> {
             };
             check_visible(field, sink.rights)?;
             match (&field.kind, Shape::of(field)) {
-                (_, Shape::Json | Shape::Point) => return self.json_path(&place, field, after),
+                (_, Shape::Json | Shape::Point) => {
+                    self.trail.fields.push(field);
+                    return self.json_path(&place, field, after);
+                }
                 (FieldKind::Relation(_), Shape::One) if after == ["id"] => {
                     return Ok(self.plain(&place, field));
                 }
@@ -134,6 +137,7 @@ impl<'a> Compiler<'a> {
         let field = place.collection.field(name);
         let field = field.ok_or_else(|| Fault::Unknown(format!("{} has no field {name:?}", place.collection.name)))?;
         check_visible(field, sink.rights)?;
+        self.trail.fields.push(field);
         let shape = Shape::of(field);
         let mut target = match modifier {
             Some(Modifier::Each) if shape.is_list() => self.each(place, field, shape, sink)?,

@@ -3,6 +3,7 @@
 
 mod agree;
 mod fuzz;
+mod located;
 mod plans;
 mod rights;
 mod worked;

@@ -115,3 +115,26 @@ async fn what_is_fixed_stays() {
     assert_eq!(house.update_codes("_mfas", dates(true)).await, ["fields.4.onUpdate=validation_values_mismatch"]);
     house.update("_mfas", dates(false)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_proposal_is_read_and_not_stored() {
+    let house = House::new();
+    let stored = house.create(json!({"name": "a", "fields": [{"name": "x", "type": "text"}]})).await.unwrap();
+    let proposed = |definition: Json| house.schema.proposed(&object(definition));
+    let names = |collection: &Collection| {
+        collection.fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let fields = json!([{"name": "y", "type": "number"}]);
+    assert_eq!(names(&proposed(json!({"name": "b", "fields": fields})).unwrap()), "id y");
+    // Its fields take the place of the stored ones, its rules go over them.
+    let changed = proposed(json!({"id": *stored.id, "fields": fields, "listRule": "nope"})).unwrap();
+    assert_eq!(
+        (names(&changed), changed.id.clone(), changed.name.clone()),
+        ("id y".into(), stored.id.clone(), "a".into())
+    );
+    assert!(proposed(json!({"name": "c", "type": "auth"})).unwrap().field("email").is_some());
+    assert_eq!(proposed(json!({"type": "nope"})).unwrap_err().kind, Kind::Invalid);
+    assert_eq!(proposed(json!({"fields": [1]})).unwrap_err().kind, Kind::Invalid);
+    assert_eq!(names(&house.schema.find("a").unwrap()), "id x");
+    assert!(house.schema.find("b").is_err());
+}

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A rule or query longer than this many bytes is refused.
-pub(super) const MAX_EXPRESSION: usize = 65_536;
+pub const MAX_EXPRESSION: usize = 65_536;
 /// More collections than this are refused.
 pub(super) const MAX_COLLECTIONS: usize = 2000;
 
