@@ -68,6 +68,19 @@ const look = (lines: number) => EditorView.theme({
     ".cm-diagnostic": { padding: ".3rem .6rem" },
 });
 
+/** Chromium keeps the look of what is typed over in a style attribute, which the page's policy refuses aloud: this types instead. */
+const typedOver = EditorView.domEventHandlers({
+    beforeinput(event, view) {
+        const { ranges, main: { from, to, empty } } = view.state.selection;
+        const text = event.data;
+        if (event.inputType !== "insertText" || text === null || empty || ranges.length > 1 || view.composing || view.state.readOnly) return false;
+        event.preventDefault();
+        const insert = () => view.state.update({ changes: { from, to, insert: text }, selection: { anchor: from + text.length }, userEvent: "input.type", scrollIntoView: true });
+        if (!view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, text, insert))) view.dispatch(insert());
+        return true;
+    },
+});
+
 /** Opens an editor in the shadow root of `host`. */
 export async function open(host: HTMLElement, options: Options): Promise<EditorHandle> {
     const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
@@ -80,7 +93,7 @@ export async function open(host: HTMLElement, options: Options): Promise<EditorH
         state: EditorState.create({
             doc: options.value,
             extensions: [
-                history(), indentOnInput(), bracketMatching(), closeBrackets(), EditorView.lineWrapping, look(options.lines),
+                history(), indentOnInput(), bracketMatching(), closeBrackets(), typedOver, EditorView.lineWrapping, look(options.lines),
                 syntaxHighlighting(colours), await languages[options.language](options), writable.of(locked(options.readonly)),
                 options.language === "rule" ? autocompletion({ override: [options.complete] }) : autocompletion(),
                 EditorView.contentAttributes.of({ "aria-label": options.label, spellcheck: "false" }),
