@@ -86,7 +86,7 @@ test("a new password is set; the link works once and offers a new one", async ()
     const button = page.getByRole("button");
     await button.click();
     await page.getByText("Enter a new password.").waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+    assert.equal(await page.evaluate(() => document.activeElement.name), "password");
     await page.getByLabel("New password", { exact: true }).fill("new");
     await page.getByLabel("New password again").fill("other");
     await button.click();

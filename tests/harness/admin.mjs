@@ -45,24 +45,18 @@ async function served(folder, to) {
     return { url: `http://127.0.0.1:${server.address().port}`, stop: () => { server.close(); server.closeAllConnections(); } };
 }
 
-export async function startAdmin(options = {}) {
-    const conch = await startConch(options);
-    const front = process.env.ADMIN_DIST ? await served(process.env.ADMIN_DIST, conch.url) : { url: conch.url, stop: () => {} };
-    const browser = await chromium.launch({
-        executablePath: process.env.CHROMIUM_BIN ?? "/usr/bin/chromium",
-        args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-    });
-    const root = admin(conch);
-    await root.collection("_superusers").create({ ...superuser, passwordConfirm: superuser.password });
-    await root.collection("_superusers").authWithPassword(superuser.email, superuser.password);
+/** A browser over a server that somebody else started; `owner` has the token of its superuser. */
+export async function browse(url, browser, owner) {
+    const front = process.env.ADMIN_DIST ? await served(process.env.ADMIN_DIST, url) : { url, stop: () => {} };
     const open = async (place = "#/", { width = 1280, height = 800, theme = "light", language = "en", signedIn = true } = {}) => {
         const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: language, permissions: ["clipboard-read", "clipboard-write"], acceptDownloads: true });
-        const stored = JSON.stringify({ token: root.authStore.token, record: root.authStore.record });
+        const record = owner?.record ?? { collectionName: "_superusers", email: superuser.email };
+        const stored = JSON.stringify({ token: owner?.token, record });
         await context.addInitScript(([stored, language]) => {
             if (stored && !sessionStorage.getItem("seeded")) localStorage.setItem("pocketbase_auth", stored);
             sessionStorage.setItem("seeded", "1");
             localStorage.setItem("conch.language", language);
-        }, [signedIn && stored, language]);
+        }, [signedIn && owner && stored, language]);
         const page = await context.newPage();
         page.problems = [];
         page.on("pageerror", (error) => page.problems.push(error.message));
@@ -75,12 +69,25 @@ export async function startAdmin(options = {}) {
         await page.goto(`${front.url}/_/${place}`);
         return page;
     };
+    return { url: `${front.url}/_/`, open, stop: front.stop };
+}
+
+export async function startAdmin(options = {}) {
+    const conch = await startConch(options);
+    const browser = await chromium.launch({
+        executablePath: process.env.CHROMIUM_BIN ?? "/usr/bin/chromium",
+        args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    });
+    const root = admin(conch);
+    await root.collection("_superusers").create({ ...superuser, passwordConfirm: superuser.password });
+    await root.collection("_superusers").authWithPassword(superuser.email, superuser.password);
+    const browsed = await browse(conch.url, browser, root.authStore);
     const stop = async () => {
         await browser.close();
-        front.stop();
+        browsed.stop();
         await conch.stop();
     };
-    return { conch, root, browser, url: `${front.url}/_/`, open, stop };
+    return { conch, root, browser, url: browsed.url, open: browsed.open, stop };
 }
 
 /** Nothing that axe-core finds is serious or critical. */

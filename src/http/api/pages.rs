@@ -32,8 +32,6 @@ use crate::{
 
 /// The built admin UI.
 static ADMIN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/admin/dist");
-/// The pages that links lead to. What the admin UI has under the same name takes their place.
-static LINKS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/pages");
 
 /// Nothing from elsewhere, nothing inline, no framing. Pictures and players may show what the page itself has made or
 /// fetched.
@@ -47,7 +45,7 @@ const NAMED_BY_CONTENT: &str = "assets";
 const EXTENSIONS: &str = "extensions.js";
 
 /// All files by their names.
-static ALL: LazyLock<Pages> = LazyLock::new(|| Pages::of(&[&LINKS, &ADMIN]));
+static ALL: LazyLock<Pages> = LazyLock::new(|| Pages::of(&ADMIN));
 
 struct Pages(HashMap<String, Page>);
 
@@ -68,17 +66,12 @@ struct Made {
 }
 
 impl Pages {
-    /// The files of these folders and of the one folder below each that has names by content; those of later folders
-    /// win.
-    fn of(folders: &[&'static Dir<'static>]) -> Self {
-        let mut pages = HashMap::from([(EXTENSIONS.to_owned(), Page::new("text/javascript", b"", false))]);
-        for folder in folders {
-            let lasting = folder.get_dir(folder.path().join(NAMED_BY_CONTENT));
-            let files = folder.files().map(|file| (file, false));
-            let files = files.chain(lasting.into_iter().flat_map(Dir::files).map(|file| (file, true)));
-            pages.extend(files.filter_map(|(file, lasting)| Some((name_of(file, lasting)?, Page::of(file, lasting)?))));
-        }
-        Self(pages)
+    /// The files of this folder, and of the one folder below it that has names by content.
+    fn of(folder: &'static Dir<'static>) -> Self {
+        let lasting = folder.get_dir(NAMED_BY_CONTENT).into_iter().flat_map(Dir::files).map(|file| (file, true));
+        let files = folder.files().map(|file| (file, false)).chain(lasting);
+        let named = files.filter_map(|(file, lasting)| Some((name_of(file, lasting)?, Page::of(file, lasting)?)));
+        Self(named.chain([(EXTENSIONS.to_owned(), Page::new("text/javascript", b"", false))]).collect())
     }
 
     fn answer(&'static self, headers: &HeaderMap, rest: &[&str]) -> Reply {
@@ -202,7 +195,7 @@ mod tests {
 
     const SCRIPT: &[u8] = b"let a = 'conch conch conch conch conch conch conch conch conch conch conch conch conch';";
 
-    /// A build as Vite leaves it, over pages that were there before.
+    /// A build as Vite leaves it.
     static BUILT: Dir<'_> = Dir::new(
         "",
         &[
@@ -227,14 +220,7 @@ mod tests {
             )),
         ],
     );
-    static BEFORE: Dir<'_> = Dir::new(
-        "",
-        &[
-            DirEntry::File(File::new("index.html", b"<!doctype html><title>Before</title>")),
-            DirEntry::File(File::new("main.js", b"1")),
-        ],
-    );
-    static PAGES: LazyLock<Pages> = LazyLock::new(|| Pages::of(&[&BEFORE, &BUILT]));
+    static PAGES: LazyLock<Pages> = LazyLock::new(|| Pages::of(&BUILT));
 
     fn asked(given: &[(HeaderName, &'static str)], rest: &[&str]) -> Reply {
         let headers = given.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
@@ -251,7 +237,6 @@ mod tests {
         for (rest, content_type, lasting) in [
             (&[""][..], "text/html; charset=utf-8", false),
             (&["icon.svg"], "image/svg+xml", false),
-            (&["main.js"], "text/javascript; charset=utf-8", false),
             (&["assets", "index-12345678.js"], "text/javascript; charset=utf-8", true),
             (&["assets", "index-abcdef01.css"], "text/css; charset=utf-8", true),
             (&["assets", "text-abcdef02.woff2"], "font/woff2", true),
@@ -279,7 +264,7 @@ mod tests {
             &[".."],
             &[".gitkeep"],
             &["/etc/passwd"],
-            &["main.js", ""],
+            &["icon.svg", ""],
             &["a", "b"],
             &["assets"],
             &["assets", ""],
@@ -295,12 +280,6 @@ mod tests {
             assert_eq!(told(&reply, &CONTENT_SECURITY_POLICY), Some(POLICY));
             assert_eq!(told(&reply, &CACHE_CONTROL), Some("no-cache"), "what is not there yet may come: {rest:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn what_was_built_takes_the_place_of_what_was_there() {
-        let body = to_bytes(asked(&[], &[""]).body).await.unwrap();
-        assert_eq!(&body[..], b"<!doctype html><title>Built</title>");
     }
 
     #[tokio::test]
@@ -325,7 +304,7 @@ mod tests {
             }
             assert_eq!(plain, SCRIPT);
         }
-        let small = asked(&[(ACCEPT_ENCODING, "gzip")], &["main.js"]);
+        let small = asked(&[(ACCEPT_ENCODING, "gzip")], &["icon.svg"]);
         assert_eq!(told(&small, &CONTENT_ENCODING), None, "smaller as it is");
     }
 

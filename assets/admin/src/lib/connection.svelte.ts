@@ -24,5 +24,9 @@ export async function doubt() {
     }
 }
 
+// A window that is looked at notices by itself.
+setInterval(() => {
+    if (!document.hidden && !asking) fetch(`${base}/api/health`, { cache: "no-store" }).catch(() => void doubt());
+}, 10_000);
 addEventListener("offline", () => void doubt());
 addEventListener("online", () => void doubt());

@@ -4,6 +4,7 @@ import type { Catalogue } from "../../lib/i18n.svelte";
 import collections from "./collections";
 import common from "./common";
 import home from "./home";
+import links from "./links";
 import logs from "./logs";
 import notifications from "./notifications";
 import panel from "./panel";
@@ -13,6 +14,6 @@ import settings from "./settings";
 import sql from "./sql";
 
 const de: Catalogue = {
-    ...common, ...home, ...collections, ...rules, ...records, ...panel, ...notifications, ...logs, ...settings, ...sql,
+    ...common, ...links, ...home, ...collections, ...rules, ...records, ...panel, ...notifications, ...logs, ...settings, ...sql,
 };
 export default de;

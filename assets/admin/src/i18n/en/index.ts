@@ -3,6 +3,7 @@
 import collections from "./collections";
 import common from "./common";
 import home from "./home";
+import links from "./links";
 import logs from "./logs";
 import notifications from "./notifications";
 import panel from "./panel";
@@ -12,5 +13,5 @@ import settings from "./settings";
 import sql from "./sql";
 
 export default {
-    ...common, ...home, ...collections, ...rules, ...records, ...panel, ...notifications, ...logs, ...settings, ...sql,
+    ...common, ...links, ...home, ...collections, ...rules, ...records, ...panel, ...notifications, ...logs, ...settings, ...sql,
 };

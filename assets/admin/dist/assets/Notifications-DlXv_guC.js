@@ -1,1 +1,0 @@
-import{E as e,j as t,pt as n}from"./legacy-BvjNaqox.js";import{t as r}from"./Page-LU_tyd5l.js";function i(i){r(i,{title:`Notifications`,children:(r,i)=>{n();var a=t(`…`);e(r,a)},$$slots:{default:!0}})}export{i as default};

@@ -1,0 +1,133 @@
+// A new server in the browser: the one-time link, the first superuser, each starter, signing in and out, a session that
+// ends, a connection that is lost.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, browse, startAdmin } from "../harness/admin.mjs";
+import { freePort, remove, startConchFresh, startConchOn, superuser, temporaryDirectory } from "../harness/server.mjs";
+
+let ui;
+before(async () => { ui = await startAdmin(); });
+after(() => ui?.stop());
+
+/** The link that a server prints when it has no superuser yet. */
+async function setupLink(server) {
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+        const link = server.log().match(/http:\/\/\S+(\/_\/#\/pbinstall\/\S+)/);
+        if (link) return link[1].slice("/_/".length);
+        await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    return assert.fail(`no setup link in:\n${server.log()}`);
+}
+
+const starters = { "Nothing": [], "A blog": ["comments", "posts", "tags"], "A chat": ["messages", "rooms"], "A shop": ["order_lines", "orders", "products"] };
+for (const [at, [starter, expected]] of Object.entries(starters).entries()) {
+    test(`the first superuser, and a server that starts with: ${starter}`, async () => {
+        const dir = temporaryDirectory();
+        const fresh = await startConchFresh(dir);
+        const browsed = await browse(fresh.url, ui.browser);
+        const page = await browsed.open(await setupLink(fresh), { width: at % 2 ? 390 : 1280, theme: at > 1 ? "dark" : "light" });
+        await page.getByRole("heading", { name: "Set up Conch" }).waitFor();
+        await accessible(page);
+        await page.getByLabel("E-mail").fill("no address");
+        await page.getByLabel("Password", { exact: true }).fill("short");
+        await page.getByLabel("Password again").fill("other");
+        await page.getByRole("button").click();
+        for (const text of ["Enter an e-mail address.", "Use at least 8 characters.", "The passwords differ."]) await page.getByText(text).waitFor();
+        await page.getByLabel("E-mail").fill("owner@example.com");
+        await page.getByLabel("Password", { exact: true }).fill("owner-password");
+        await page.getByLabel("Password again").fill("owner-password");
+        await page.getByRole("radio", { name: starter }).check();
+        await page.getByRole("button").click();
+        await page.getByText("The superuser owner@example.com was created.").waitFor();
+        await page.getByRole("link", { name: "Open the admin UI" }).click();
+        await page.getByRole("heading", { name: "Home" }).waitFor();
+        const names = await page.evaluate(async () => {
+            const { token } = JSON.parse(localStorage.getItem("pocketbase_auth"));
+            const answer = await fetch("../api/collections?perPage=200", { headers: { Authorization: token } });
+            return (await answer.json()).items.filter(({ system }) => !system).map(({ name }) => name).sort();
+        });
+        assert.deepEqual(names, [...expected, "users"].sort());
+        assert.deepEqual(page.problems, []);
+        await page.context().close();
+        browsed.stop();
+        await fresh.stop();
+        remove(dir);
+    });
+}
+
+test("signing in, with a wrong password first; signing out", async () => {
+    const page = await ui.open("#/logs", { signedIn: false });
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await accessible(page);
+    await page.getByLabel("E-mail").fill(superuser.email);
+    await page.getByLabel("Password").fill("wrong-password");
+    await page.keyboard.press("Enter");
+    await page.getByText("E-mail or password is wrong.").waitFor();
+    await page.getByLabel("Password").fill(superuser.password);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Logs" }).waitFor();
+    await page.getByRole("button", { name: superuser.email }).click();
+    await page.getByRole("menuitem", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    assert.equal(await page.evaluate(() => localStorage.getItem("pocketbase_auth")), null);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+});
+
+test("a session that ends leads to the sign-in and back: the page stays, and what failed is done then", async () => {
+    const page = await ui.open("#/jobs");
+    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    // Another password ends all sessions.
+    const { id } = ui.root.authStore.record;
+    await ui.root.collection("_superusers").update(id, { password: "another-password", passwordConfirm: "another-password" });
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByText("Your session has ended.").waitFor();
+    await accessible(page);
+    await page.getByLabel("Password").fill("another-password");
+    await page.keyboard.press("Enter");
+    await page.getByText("Your session has ended.").waitFor({ state: "detached" });
+    await page.getByRole("heading", { name: "Settings" }).waitFor();
+    await ui.root.collection("_superusers").authWithPassword(superuser.email, "another-password");
+    await ui.root.collection("_superusers").update(id, { password: superuser.password, passwordConfirm: superuser.password });
+    await ui.root.collection("_superusers").authWithPassword(superuser.email, superuser.password);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+});
+
+test("a lost connection is shown, and heals by itself", async () => {
+    const dir = temporaryDirectory(), http = `127.0.0.1:${await freePort()}`;
+    let server = await startConchOn(dir, { http });
+    const browsed = await browse(server.url, ui.browser, server);
+    const page = await browsed.open("#/");
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await server.stop("SIGKILL");
+    await page.getByRole("link", { name: "Collections" }).click();
+    await page.getByText("The server cannot be reached. Trying again…").waitFor();
+    server = await startConchOn(dir, { http });
+    await page.getByText("The server cannot be reached. Trying again…").waitFor({ state: "detached" });
+    await page.context().close();
+    browsed.stop();
+    await server.stop();
+    remove(dir);
+});
+
+test("the palette goes everywhere by keyboard alone", async () => {
+    const page = await ui.open("#/");
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: "Find or do" }).fill("settings");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Settings" }).waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox").fill("dark");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox").fill("deutsch");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Einstellungen" }).waitFor();
+    await accessible(page);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+});
