@@ -43,8 +43,9 @@ async function isEnded(answer: Response) {
 /** All requests of the UI: what fails because the session has ended waits for the next sign-in, and is sent again. */
 pb.beforeSend = (url, options) => {
     if (isSignIn(url)) return { url, options };
+    const through: NonNullable<typeof options.fetch> = options.fetch ?? fetch;
     const send = async (to: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
-        const answer = await fetch(to, init).catch((failure) => {
+        const answer = await through(to, init).catch((failure) => {
             if (!init?.signal?.aborted) void doubt();
             throw failure;
         });
