@@ -12,7 +12,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, filter::Targets, layer::Context, registry::LookupSpan};
 
-use super::{ERROR, Entry, INFO, RequestNumber, Shared, WARN};
+use super::{ERROR, INFO, RequestNumber, Shared, WARN, entry};
 use crate::clock::Clock;
 
 /// Longer texts are cut.
@@ -55,7 +55,8 @@ impl<S: Subscriber> Layer<S> for Rows {
         let mut told = Told::default();
         event.record(&mut told);
         told.data.insert("source".to_owned(), event.metadata().target().into());
-        shared.push(Entry::event(clock.now(), level, told.message, told.data, RequestNumber::current()));
+        let event = entry::Event::new(clock.now(), level, told.message, told.data, RequestNumber::current());
+        shared.push_event(event);
     }
 }
 

@@ -14,9 +14,11 @@ use rusqlite::Connection;
 use serde_json::{Map, json};
 
 use super::{
-    Entry, Shared, WARN,
+    Event, Shared, WARN,
+    entry::Pile,
+    pen::Pen,
     queue::{Batch, Order},
-    table,
+    table::{self, Ids},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -45,6 +47,8 @@ struct Keeper {
     connection: Connection,
     shared: Arc<Shared>,
     clock: Clock,
+    ids: Ids,
+    pen: Pen,
     /// Dropped entries that the log has told of.
     told: u64,
     complained: Option<Instant>,
@@ -54,7 +58,8 @@ struct Keeper {
 
 /// Starts the thread; it ends when the queue is closed and empty.
 pub(super) fn start(connection: Connection, shared: Arc<Shared>, clock: Clock) -> Result<JoinHandle<()>> {
-    let mut keeper = Keeper { connection, shared, clock, told: 0, complained: None, unseen: LOOK };
+    let (ids, pen) = (Ids::new(), Pen::default());
+    let mut keeper = Keeper { connection, shared, clock, ids, pen, told: 0, complained: None, unseen: LOOK };
     Ok(Builder::new().name("conch-logs".into()).spawn(move || {
         threads::give_way(NICENESS);
         keeper.run();
@@ -74,7 +79,7 @@ impl Keeper {
     }
 
     fn work(&mut self, batch: &mut Batch) {
-        self.write(&mut batch.entries);
+        self.write(&mut batch.pile);
         for order in batch.orders.drain(..) {
             self.carry_out(order);
         }
@@ -85,23 +90,22 @@ impl Keeper {
         }
     }
 
-    fn write(&mut self, entries: &mut Vec<Entry>) {
+    fn write(&mut self, pile: &mut Pile) {
         let dropped = self.shared.dropped.load(Relaxed);
         if dropped > self.told {
-            entries.push(missing(self.clock.now(), dropped - self.told));
+            pile.add_event(Box::new(missing(self.clock.now(), dropped - self.told)));
         }
         // The policy may have changed since they came.
-        entries.retain(|entry| self.shared.wants(entry.level()));
-        if entries.is_empty() {
+        pile.entries.retain(|entry| self.shared.wants(entry.level()));
+        if pile.entries.is_empty() {
             return;
         }
         let policy = self.shared.policy.load_full();
-        let count = entries.len() as u64;
-        let rows = entries.drain(..).map(|entry| (entry.at(), entry.into_row(&policy)));
-        match table::insert(&self.connection, rows) {
-            Ok(written) => {
-                self.shared.written.fetch_add(written, Relaxed);
-                self.unseen += written;
+        let count = pile.entries.len() as u64;
+        match table::insert(&self.connection, &mut self.ids, &mut self.pen, pile, &policy) {
+            Ok(()) => {
+                self.shared.written.fetch_add(count, Relaxed);
+                self.unseen += count;
                 self.told = dropped;
             }
             Err(error) => {
@@ -157,8 +161,8 @@ impl Keeper {
 }
 
 /// Says that the log has a hole.
-fn missing(now: Timestamp, count: u64) -> Entry {
+fn missing(now: Timestamp, count: u64) -> Event {
     let mut data = Map::new();
     data.insert("dropped".to_owned(), json!(count));
-    Entry::event(now, WARN, "More was logged than could be written: rows are missing".to_owned(), data, None)
+    Event::new(now, WARN, "More was logged than could be written: rows are missing".to_owned(), data, None)
 }

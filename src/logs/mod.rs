@@ -1,15 +1,17 @@
 //! The log that superusers read (`docs/wire/services.md` §6): a row per request and per event of the house, in a
 //! database of its own, `auxiliary.db`.
 //!
-//! The room may touch that file and knows neither requests nor settings: whoever has something to tell hands in an
-//! [`Entry`], and the settings are followed as a [`Policy`]. Its main type is [`Logs`].
+//! The room may touch that file and knows neither requests nor settings: whoever has something to tell hands in a
+//! [`Request`] or an [`Event`], and the settings are followed as a [`Policy`]. Its main type is [`Logs`].
 //!
 //! Nobody waits for the log. An entry goes into a bounded queue, and a thread of low priority writes what has gathered
 //! there. When more comes than it can write, entries are dropped and counted, and the log says so.
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `entry` | what is told, and the JSON that a row holds of it |
+//! | `entry` | what is told, and how it is kept until it is written |
+//! | `pen` | what a row says of it |
+//! | `mask` | secrets that are not told |
 //! | `trim` | `maxDataSize` |
 //! | `number` | the number of a request, which the answer, stderr and the row have in common |
 //! | `events` | what the house says with `tracing` becomes rows as well |
@@ -20,7 +22,9 @@
 mod entry;
 pub mod events;
 mod keeper;
+mod mask;
 mod number;
+mod pen;
 mod queue;
 mod table;
 #[cfg(test)]
@@ -43,7 +47,8 @@ use tokio::sync::oneshot;
 
 use self::queue::{Order, Queue};
 pub use self::{
-    entry::{Addresses, Asked, Entry, Failure, Who, masked},
+    entry::{Addresses, Event, Failure, Request, Who},
+    mask::masked,
     number::{RequestNumber, numbered},
     table::COLUMNS,
 };
@@ -126,8 +131,14 @@ impl Shared {
         level >= self.threshold.load(Relaxed)
     }
 
-    fn push(&self, entry: Entry) {
-        if self.wants(entry.level()) && !self.queue.push(entry) {
+    fn push_event(&self, event: Event) {
+        if self.wants(event.level()) && !self.queue.push_event(event) {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn push_request(&self, request: Request<'_>) {
+        if self.wants(request.level()) && !self.queue.push_request(request) {
             self.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -176,9 +187,14 @@ impl Logs {
         self.inner.shared.policy.load()
     }
 
-    /// Tells the log something. Returns at once, whatever becomes of it.
-    pub fn push(&self, entry: Entry) {
-        self.inner.shared.push(entry);
+    /// Tells the log of something that happened. Returns at once, whatever becomes of it.
+    pub fn push_event(&self, event: Event) {
+        self.inner.shared.push_event(event);
+    }
+
+    /// Tells the log of a request. Returns at once, whatever becomes of it.
+    pub fn push_request(&self, request: Request<'_>) {
+        self.inner.shared.push_request(request);
     }
 
     /// Follows the settings: what they no longer want is neither stored from now on nor kept (§4.3). The rows go soon.

@@ -25,8 +25,8 @@ fn log_in(dir: &TempDir, policy: Policy) -> Logs {
     logs
 }
 
-fn event(at: Timestamp, level: i64, message: &str) -> Entry {
-    Entry::event(at, level, message.to_owned(), Map::new(), None)
+fn event(at: Timestamp, level: i64, message: &str) -> Event {
+    Event::new(at, level, message.to_owned(), Map::new(), None)
 }
 
 async fn messages(logs: &Logs) -> Vec<String> {
@@ -38,12 +38,12 @@ async fn messages(logs: &Logs) -> Vec<String> {
 async fn what_was_told_is_found_at_once_and_after_a_restart() {
     let dir = TempDir::new();
     let logs = log_in(&dir, policy(5, 0));
-    logs.push(event(NOW, INFO, "a"));
-    logs.push(event(NOW, ERROR, "b"));
+    logs.push_event(event(NOW, INFO, "a"));
+    logs.push_event(event(NOW, ERROR, "b"));
     assert_eq!(messages(&logs).await, ["a", "b"]);
-    logs.push(event(NOW, INFO, "c"));
+    logs.push_event(event(NOW, INFO, "c"));
     logs.close().await;
-    logs.push(event(NOW, INFO, "late"));
+    logs.push_event(event(NOW, INFO, "late"));
     assert_eq!(logs.counters(), Counters { written: 3, dropped: 1, waiting: 0 });
     let logs = log_in(&dir, policy(5, 0));
     assert_eq!(messages(&logs).await, ["a", "b", "c"]);
@@ -56,7 +56,7 @@ async fn what_the_settings_do_not_want_goes_at_once() {
     let dir = TempDir::new();
     let logs = log_in(&dir, policy(5, -10));
     for (age, level) in [(6, 8), (4, 8), (0, 8), (0, 0), (0, -4)] {
-        logs.push(event(Timestamp(NOW.0 - age * DAY), level, &format!("{age} {level}")));
+        logs.push_event(event(Timestamp(NOW.0 - age * DAY), level, &format!("{age} {level}")));
     }
     assert_eq!(messages(&logs).await.len(), 5);
     for (days, level, left) in [
@@ -69,7 +69,7 @@ async fn what_the_settings_do_not_want_goes_at_once() {
         logs.follow(policy(days, level));
         assert_eq!(messages(&logs).await, left, "{days} {level}");
     }
-    logs.push(event(NOW, ERROR, "off"));
+    logs.push_event(event(NOW, ERROR, "off"));
     assert!(messages(&logs).await.is_empty());
 }
 
@@ -79,7 +79,7 @@ async fn a_flood_is_dropped_counted_and_told() {
     let logs = Logs::new(dir.path(), options(), policy(5, 0));
     // Nobody writes yet.
     for _ in 0..30_000 {
-        logs.push(event(NOW, INFO, "x"));
+        logs.push_event(event(NOW, INFO, "x"));
     }
     let Counters { dropped, waiting, .. } = logs.counters();
     assert_eq!((dropped + waiting, waiting), (30_000, 20_000));
@@ -87,7 +87,7 @@ async fn a_flood_is_dropped_counted_and_told() {
     let found = messages(&logs).await;
     assert_eq!(found.len(), 20_001);
     assert!(found[20_000].contains("rows are missing"), "{}", found[20_000]);
-    logs.push(event(NOW, INFO, "after"));
+    logs.push_event(event(NOW, INFO, "after"));
     assert_eq!(messages(&logs).await.len(), 20_002, "the hole is told once");
 }
 
@@ -140,7 +140,7 @@ proptest! {
             for (days, level, told) in steps {
                 logs.follow(policy(days, level));
                 for (grave, age) in &told {
-                    logs.push(event(Timestamp(NOW.0 - age * DAY), *grave, &format!("{grave}")));
+                    logs.push_event(event(Timestamp(NOW.0 - age * DAY), *grave, &format!("{grave}")));
                 }
                 logs.clean_up().await.unwrap();
                 let read = |tx: &ReadTx<'_>| {

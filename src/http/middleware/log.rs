@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Kind, Result},
     http::{error, reply::Reply},
     identity::Caller,
-    logs::{self, Addresses, Asked, Entry, Failure, RequestNumber, Who},
+    logs::{self, Addresses, Failure, Request, RequestNumber, Who},
 };
 
 /// Longer request targets are cut on stderr.
@@ -52,22 +52,30 @@ impl Trace {
             Err(_) => app.logs.wants(logs::ERROR),
         };
         if wanted {
-            app.logs.push(self.into_entry(app, http, outcome));
+            self.tell_log(app, http, outcome);
         }
     }
 
-    fn into_entry(self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) -> Entry {
+    fn tell_log(&self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) {
         let header = |name: HeaderName| http.headers().get(name).map_or(&[][..], |value| value.as_bytes());
         let uri = http.uri();
-        let target = uri.path_and_query().map_or(uri.path(), |target| target.as_str());
-        let asked = Asked::new(http.method().as_str(), target, header(REFERER), header(USER_AGENT));
         let addresses = app.logs.policy().with_ip.then(|| Addresses {
             client: app.settings.with(|settings| client_address::of(http, &settings.trusted_proxy)),
             peer: client_address::peer(http).to_canonical(),
         });
-        let failure = outcome.as_ref().err().map(failure);
-        let (took, at) = (self.started.elapsed(), app.clock.now());
-        Entry::request(at, took, self.number, status(outcome), asked, self.who.into_inner(), addresses, failure)
+        app.logs.push_request(Request {
+            at: app.clock.now(),
+            took: self.started.elapsed(),
+            number: self.number,
+            status: status(outcome),
+            method: http.method().as_str(),
+            target: uri.path_and_query().map_or(uri.path(), |target| target.as_str()),
+            referer: header(REFERER),
+            agent: header(USER_AGENT),
+            who: self.who.get(),
+            addresses,
+            failure: outcome.as_ref().err().map(failure),
+        });
     }
 
     /// Our own failures always, everything else when stderr is verbose.
@@ -80,7 +88,8 @@ impl Trace {
             return;
         }
         let (request_id, status) = (self.number.to_string(), status(outcome));
-        let (method, target) = (http.method().as_str(), logs::masked(&http.uri().to_string()));
+        let (method, asked) = (http.method().as_str(), http.uri().to_string());
+        let target = logs::masked(&asked);
         let target = &target[..target.floor_char_boundary(MAX_TARGET)];
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         match outcome {
