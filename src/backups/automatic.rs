@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Backups, name::AUTOMATIC};
+use super::{Backups, Item, name::AUTOMATIC};
 use crate::{
     error::{Error, Result},
     jobs::{Claimed, Failure, Policy, Runner, cron::Cron},
@@ -12,6 +12,8 @@ use crate::{
     settings::Settings,
 };
 
+/// A bucket's clock, or ours when it is put right, may differ by less from what is called ahead.
+const SLACK: Duration = Duration::from_secs(24 * 3600);
 /// The wire's name for it.
 const CRON: &str = "__pbAutoBackup__";
 
@@ -52,24 +54,27 @@ impl Backups {
     }
 
     async fn make_and_tidy(&self) -> Result<()> {
-        self.make(&self.generated(true), &Progress::default()).await?;
+        let made = self.generated(true);
+        self.make(&made, &Progress::default()).await?;
         // To try again would be to make another.
-        if let Err(error) = self.remove_old().await {
+        if let Err(error) = self.remove_old(&made).await {
             tracing::error!(%error, "a backup was made, but older ones cannot be removed");
         }
         Ok(())
     }
 
-    async fn remove_old(&self) -> Result<()> {
+    /// Removes all but the newest few, of which `made` is one whatever the clocks say.
+    async fn remove_old(&self, made: &str) -> Result<()> {
         let keep = self.rooms.settings.current().backups.cron_max_keep;
         let shelf = self.shelf().await?;
-        let mut ours = shelf.list().await?;
-        ours.retain(|item| item.key.starts_with(AUTOMATIC));
-        ours.sort_by(|a, b| b.modified.cmp(&a.modified));
+        let ours = shelf.list().await?.into_iter().filter(|item| item.key.starts_with(AUTOMATIC)).collect();
+        let latest = self.rooms.clock.now().plus(SLACK).to_string();
         // None are removed where no number is set.
-        for item in ours.iter().skip(usize::try_from(keep).unwrap_or(0)).filter(|_| keep > 0) {
-            tracing::info!(backup = item.key, "an old automatic backup is removed");
-            shelf.delete(&item.key).await?;
+        if keep > 0 {
+            for key in surplus(ours, usize::try_from(keep).unwrap_or(usize::MAX), made, &latest) {
+                tracing::info!(backup = key, "an old automatic backup is removed");
+                shelf.delete(&key).await?;
+            }
         }
         Ok(())
     }
@@ -98,6 +103,17 @@ impl Backups {
     }
 }
 
+/// What goes so that `keep` stay, `made` among them. How old one is, its place says; what is dated after `latest` was put
+/// there under a clock that ran ahead, and counts as the oldest.
+fn surplus(mut items: Vec<Item>, keep: usize, made: &str, latest: &str) -> Vec<String> {
+    items.retain(|item| item.key != made);
+    items.sort_by(|a, b| {
+        let age = |item: &Item| (item.modified.as_str() <= latest).then(|| item.modified.clone());
+        age(b).cmp(&age(a)).then_with(|| b.key.cmp(&a.key))
+    });
+    items.into_iter().skip(keep.saturating_sub(1)).map(|item| item.key).collect()
+}
+
 /// When the settings want backups, if they do. What cannot be a cron was refused there.
 fn cron(settings: &Settings) -> Option<Cron> {
     let expression = settings.backups.cron.as_str();
@@ -107,4 +123,33 @@ fn cron(settings: &Settings) -> Option<Cron> {
     Cron::parse(expression, "UTC")
         .inspect_err(|why| tracing::warn!(expression, why, "there are no automatic backups"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_just_made_stays_whatever_the_clocks_say() {
+        let items = |items: &[(&str, &str)]| -> Vec<Item> {
+            let item = |&(key, modified): &(&str, &str)| Item { key: key.into(), size: 1, modified: modified.into() };
+            items.iter().map(item).collect()
+        };
+        let now = "2026-11-22 10:00:00.000Z";
+        for (found, keep, expected) in [
+            (&[("a", "2026-11-20"), ("b", "2026-11-21"), ("new", "2026-11-22")][..], 2, &["a"][..]),
+            (&[("a", "2026-11-20"), ("new", "2026-11-22")], 2, &[]),
+            // Two of a clock that ran ahead: they go first, although they look newest.
+            (&[("x", "2099-01-01"), ("y", "2098-01-01"), ("a", "2026-11-20"), ("new", "2026-11-22")], 2, &["y", "x"]),
+            // The clock is behind all of them.
+            (&[("a", "2026-11-20"), ("b", "2026-11-21"), ("new", "2020-01-01")], 1, &["b", "a"]),
+            (&[("a", "2026-11-20"), ("b", "2026-11-20"), ("new", "2026-11-20")], 2, &["a"]),
+        ] {
+            let mut gone = surplus(items(found), keep, "new", now);
+            gone.sort();
+            let mut expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+            expected.sort();
+            assert_eq!(gone, expected, "{found:?} {keep}");
+        }
+    }
 }

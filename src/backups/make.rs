@@ -13,7 +13,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{About, Report, archive, contents, shelf::Shelf, turn::Turns, zip::Writer};
+use super::{About, Report, archive, contents, room::Room, shelf::Shelf, turn::Turns, zip::Writer};
 use crate::{
     clock::{Clock, Timestamp},
     db::{self, Copy, Db, Moment},
@@ -28,10 +28,6 @@ use crate::{
 
 /// How far packing stands behind everything else.
 const NICENESS: i32 = 10;
-/// Room that a backup leaves on the disk for what is written meanwhile, in bytes.
-const RESERVE: u64 = 128 << 20;
-/// After so many bytes the room is looked at again.
-const LOOK: u64 = 32 << 20;
 const LOGS: &str = "auxiliary.db";
 /// Follows a file's name in the name of what tells about it.
 const SIDECAR: &str = ".attrs";
@@ -94,7 +90,11 @@ impl Maker {
     /// Copies both databases into the place.
     fn copy(&self) -> Result<Moment> {
         self.progress.begin("Copying the database", 0, Unit::Bytes);
+        let logs = self.db.dir().join(LOGS);
+        let sizes =
+            [self.db.dir().join("data.db"), logs.clone()].map(|path| fs::metadata(path).map_or(0, |it| it.len()));
         let mut room = Room::new(self.place.path());
+        room.expect(sizes.iter().sum())?;
         let (mut total, mut done) = (0, 0);
         let mut pulse = |now: u64, of: u64| {
             if of != total {
@@ -104,16 +104,24 @@ impl Maker {
             } else {
                 self.progress.advance(now.saturating_sub(done));
             }
-            room.take(now.saturating_sub(done), of.saturating_sub(now))?;
+            room.take(now.saturating_sub(done), of.saturating_sub(now) + sizes[1])?;
             done = now;
             self.turns.check()
         };
         let moment = self.db.copy_to(&self.place.path().join("data.db"), &mut pulse)?;
-        let logs = self.db.dir().join(LOGS);
+        let mut done = 0;
+        let mut pulse = |now: u64, of: u64| {
+            room.take(now.saturating_sub(done), of.saturating_sub(now))?;
+            done = now;
+            self.turns.check()
+        };
         if logs.exists()
-            && let Err(error) = db::copy_file(&logs, &self.place.path().join(LOGS), &mut |_, _| self.turns.check())
+            && let Err(error) = db::copy_file(&logs, &self.place.path().join(LOGS), &mut pulse)
         {
             self.turns.check()?;
+            if error.kind == Kind::StorageFull {
+                return Err(error);
+            }
             // Better a backup without the logs than none.
             tracing::warn!(%error, "the logs are not in this backup");
         }
@@ -208,31 +216,6 @@ fn add(writer: &mut Writer, name: &str, path: &Path, pulse: &mut dyn FnMut(u64) 
     let modified = Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     writer.add(name, &mut file, found.len(), modified, pulse)?;
     Ok(true)
-}
-
-/// Looks that a backup does not take the room on the disk that writes need.
-struct Room {
-    path: PathBuf,
-    left: u64,
-}
-
-impl Room {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), left: 0 }
-    }
-
-    /// So much was written, and at least so much will be.
-    fn take(&mut self, written: u64, expected: u64) -> Result<()> {
-        self.left = self.left.saturating_sub(written);
-        if self.left > 0 {
-            return Ok(());
-        }
-        self.left = LOOK;
-        if archive::free_bytes(&self.path)? >= expected.saturating_add(RESERVE) {
-            return Ok(());
-        }
-        Err(Error::new(Kind::StorageFull, "There is not enough room on the disk for a backup."))
-    }
 }
 
 /// Unpacks an archive into `place` and looks whether it can be served. Blocks, for long.

@@ -9,6 +9,8 @@
 //! | `make` | a moment copied, and packed while everything goes on |
 //! | `automatic` | by the clock: making, keeping some, telling superusers what went wrong |
 //! | `shelf`, `name` | where archives are kept, and what they are called |
+//! | `vault` | a bucket, and what was begun to be sent there |
+//! | `room` | what has to stay free on the disk |
 //! | `turn` | one backup or restore at a time |
 //! | `zip` | the format, and no more of it than is needed |
 //! | `archive` | what an archive holds; unpacking it, whoever made it |
@@ -24,12 +26,14 @@ mod contents;
 mod make;
 mod name;
 pub mod restore;
+mod room;
 mod shelf;
 pub mod swap;
 #[cfg(test)]
 mod tests;
 mod turn;
 pub mod upgrade;
+mod vault;
 mod verify;
 mod zip;
 
@@ -52,7 +56,7 @@ pub use self::{
 };
 use self::{
     make::Maker,
-    shelf::{FOLDER, MAKING, Shelf},
+    shelf::{FOLDER, MAKING, Shelf, UPLOADING},
     turn::Turns,
 };
 use crate::{
@@ -60,7 +64,7 @@ use crate::{
     clock::Clock,
     db::Db,
     error::{Error, Leaf, Result},
-    files::{Object, Upload},
+    files::{Object, Upload, uploads::Uploads},
     mail::Mail,
     progress::Progress,
     records::Records,
@@ -74,6 +78,8 @@ pub struct Backups {
     turns: Turns,
     /// For what is being made.
     making: Arc<Path>,
+    /// What is being sent to a bucket.
+    uploads: Arc<Uploads>,
 }
 
 /// What backups are made of.
@@ -98,7 +104,8 @@ impl Backups {
             }
             _ => {}
         }
-        Self { rooms, turns: Turns::default(), making }
+        let uploads = Uploads::open(rooms.db.dir().join(FOLDER).join(UPLOADING));
+        Self { rooms, turns: Turns::default(), making, uploads }
     }
 
     fn dir(&self) -> PathBuf {
@@ -181,7 +188,15 @@ impl Backups {
         let shelf = self.shelf().await?;
         shelf.refuse_existing(&key, "file").await?;
         self.place().await.map(drop)?;
-        shelf.put(&key, &upload.path, &self.turns, &Progress::default()).await
+        // Carried through or called off, whether or not the client waits for it.
+        let turns = self.turns.clone();
+        let put = async move { shelf.put(&key, &upload.path, &turns, &Progress::default()).await };
+        tokio::spawn(put).await.map_err(Error::internal)?
+    }
+
+    /// Calls off what earlier processes began to send to the bucket and did not end.
+    pub async fn tidy(&self) -> Result<()> {
+        self.shelf().await?.tidy().await
     }
 
     /// An archive to be sent; `None` when there is none of this name.
@@ -240,7 +255,7 @@ impl Backups {
     }
 
     async fn shelf(&self) -> Result<Shelf> {
-        Shelf::of(&self.rooms.settings.current().backups.s3, self.rooms.db.dir()).await
+        Shelf::of(&self.rooms.settings.current().backups.s3, self.rooms.db.dir(), &self.uploads).await
     }
 }
 

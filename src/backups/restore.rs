@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Archive, Backups, Limits, Report, Turn, on_a_thread, swap, verify};
+use super::{Archive, Backups, Limits, Report, Turn, on_a_thread, room::Room, swap, verify};
 use crate::{
     clock::Clock,
     db::{self, Depth},
@@ -161,39 +161,49 @@ pub(super) fn missing() -> Error {
 /// What an earlier restore or upgrade kept, once more: the databases are copied; of files, which nobody changes, there is
 /// another name. The folder stays as it is.
 fn copy_folder(folder: &Path, new: &Path, progress: &Progress) -> Result<()> {
-    for name in ["data.db", "auxiliary.db"] {
-        let source = folder.join(name);
+    let databases = ["data.db", "auxiliary.db"].map(|name| (name, folder.join(name)));
+    let mut room = Room::new(new);
+    room.expect(databases.iter().map(|(_, path)| fs::metadata(path).map_or(0, |found| found.len())).sum())?;
+    for (name, source) in databases {
         if source.is_file() {
             progress.begin(format!("Copying {name}"), 0, Unit::Bytes);
-            db::copy_file(&source, &new.join(name), &mut |_, _| Ok(()))?;
+            let mut done = 0;
+            let mut pulse = |now: u64, of: u64| {
+                room.take(now.saturating_sub(done), of.saturating_sub(now))?;
+                done = now;
+                Ok(())
+            };
+            db::copy_file(&source, &new.join(name), &mut pulse)?;
             File::open(new.join(name))?.sync_all()?;
         }
     }
     let storage = folder.join("storage");
     if storage.is_dir() {
         progress.begin("Linking files", 0, Unit::Items);
-        link_tree(&storage, &new.join("storage"), progress)?;
+        link_tree(&storage, &new.join("storage"), &mut room, progress)?;
     }
     Ok(())
 }
 
-fn link_tree(from: &Path, to: &Path, progress: &Progress) -> io::Result<()> {
+fn link_tree(from: &Path, to: &Path, room: &mut Room, progress: &Progress) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (source, target, kind) = (entry.path(), to.join(entry.file_name()), entry.file_type()?);
         if kind.is_dir() {
-            link_tree(&source, &target, progress)?;
+            link_tree(&source, &target, room, progress)?;
         } else if kind.is_file() {
             // Not every file system can.
             if fs::hard_link(&source, &target).is_err() {
+                let size = entry.metadata()?.len();
+                room.take(size, size)?;
                 fs::copy(&source, &target)?;
                 File::open(&target)?.sync_all()?;
             }
             progress.advance(1);
         }
     }
-    File::open(to)?.sync_all()
+    Ok(File::open(to)?.sync_all()?)
 }
 
 /// Only what is ours and whole is restored.
@@ -246,6 +256,17 @@ mod tests {
 
     fn restorer(rehearse: impl Fn(&Path) -> Result<()> + Send + Sync + 'static) -> Restorer {
         Restorer::new(Clock::system(), Arc::new(rehearse))
+    }
+
+    #[test]
+    fn a_kept_folder_that_does_not_fit_is_refused_before_it_is_copied() {
+        let (folder, new) = (TempDir::new(), TempDir::new());
+        // It has no such size on the disk.
+        File::create(folder.path().join("data.db")).unwrap().set_len(4 << 40).unwrap();
+        let refused = copy_folder(folder.path(), new.path(), &Progress::default()).unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::StorageFull);
+        assert!(refused.message.contains("room on the disk"), "{refused}");
+        assert_eq!(fs::read_dir(new.path()).unwrap().count(), 0);
     }
 
     #[test]

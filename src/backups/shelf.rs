@@ -13,14 +13,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, aws::AmazonS3, path::Path as Location};
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
-use super::{name, turn::Turns};
+use super::{name, room::Room, turn::Turns, vault::Vault};
 use crate::{
     clock::Timestamp,
     error::{Error, Leaf, Result},
-    files::{Content, Head, Object, OpenFile},
-    outgoing::bucket::{self, Params},
+    files::{Content, Head, Object, OpenFile, uploads::Uploads},
+    outgoing::bucket,
     progress::{Progress, Unit},
     random,
     settings::S3,
@@ -30,15 +30,13 @@ use crate::{
 pub const FOLDER: &str = "backups";
 /// In that folder: what is being made. Emptied at the start.
 pub const MAKING: &str = ".making";
+/// In that folder: notes of uploads in parts to a bucket, until they have ended.
+pub const UPLOADING: &str = ".uploading";
 /// PocketBase keeps what it knows of an archive beside it.
 const SIDECAR: &str = ".attrs";
 const TYPE: &str = "application/zip";
 /// More are not listed.
 const MAX_LISTED: usize = 10_000;
-/// Parts in which an archive goes to a bucket, in bytes; larger when there would be too many.
-const PART: u64 = 8 << 20;
-const MAX_PARTS: u64 = 9_000;
-
 /// An archive as it is listed (`docs/wire/services.md` §8).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
@@ -53,7 +51,7 @@ pub struct Item {
 #[derive(Debug, Clone)]
 pub enum Shelf {
     Folder(PathBuf),
-    Bucket(Arc<AmazonS3>),
+    Bucket(Arc<Vault>),
 }
 
 /// An archive on the local disk, for whoever has to read all of it.
@@ -73,21 +71,20 @@ impl Drop for Fetched {
 }
 
 impl Shelf {
-    /// The place that the settings name. `dir` is the data directory.
-    pub async fn of(settings: &S3, dir: &Path) -> Result<Self> {
+    /// The place that the settings name. `dir` is the data directory, `uploads` its notes of what goes to a bucket.
+    pub async fn of(settings: &S3, dir: &Path, uploads: &Arc<Uploads>) -> Result<Self> {
         if !settings.enabled {
             return Ok(Self::Folder(dir.join(FOLDER)));
         }
-        let params = Params {
-            endpoint: settings.endpoint.clone(),
-            region: settings.region.clone(),
-            bucket: settings.bucket.clone(),
-            access_key: settings.access_key.clone(),
-            secret: settings.secret.clone(),
-            path_style: settings.force_path_style,
-        };
-        let opened = tokio::task::spawn_blocking(move || bucket::open(&params)).await.map_err(Error::internal)?;
-        opened.map(Self::Bucket).map_err(|error| Error::invalid(format!("The bucket of the backups: {error}.")))
+        Ok(Self::Bucket(Arc::new(Vault::open(settings.params(), Arc::clone(uploads)).await?)))
+    }
+
+    /// Calls off what earlier processes began to put here and did not end.
+    pub async fn tidy(&self) -> Result<()> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Bucket(vault) => vault.tidy().await,
+        }
     }
 
     /// Everything that is there, by its name.
@@ -97,9 +94,9 @@ impl Shelf {
                 let folder = folder.clone();
                 tokio::task::spawn_blocking(move || list_folder(&folder)).await.map_err(Error::internal)??
             }
-            Self::Bucket(bucket) => {
+            Self::Bucket(vault) => {
                 // What lies in folders is not ours: the bucket may be that of files.
-                let found = bucket.list_with_delimiter(None).await.map_err(fault)?.objects;
+                let found = vault.client.list_with_delimiter(None).await.map_err(fault)?.objects;
                 let item = |meta: object_store::ObjectMeta| Item {
                     key: meta.location.to_string(),
                     size: meta.size,
@@ -124,8 +121,8 @@ impl Shelf {
                 let path = folder.join(key);
                 tokio::task::spawn_blocking(move || open(&path)).await.map_err(Error::internal)?
             }
-            Self::Bucket(bucket) => {
-                let location = location(key)?;
+            Self::Bucket(vault) => {
+                let (bucket, location) = (&vault.client, location(key)?);
                 let meta = match bucket.head(&location).await {
                     Ok(meta) => meta,
                     Err(error) if bucket::is_missing(&error) => return Ok(None),
@@ -161,8 +158,8 @@ impl Shelf {
                 let (folder, key, source) = (folder.clone(), key.to_owned(), source.to_owned());
                 tokio::task::spawn_blocking(move || move_in(&folder, &key, &source)).await.map_err(Error::internal)?
             }
-            Self::Bucket(bucket) => {
-                send(bucket, &location(key)?, source, turns, progress).await?;
+            Self::Bucket(vault) => {
+                vault.send(key, source, turns, progress).await?;
                 Ok(tokio::fs::remove_file(source).await?)
             }
         }
@@ -182,26 +179,31 @@ impl Shelf {
                     }
                 }
             }
-            Self::Bucket(bucket) => bucket.delete(&location(key)?).await.map_err(fault)?,
+            Self::Bucket(vault) => vault.client.delete(&location(key)?).await.map_err(fault)?,
         }
         Ok(true)
     }
 
-    /// The whole archive on the local disk, in `making` if it has to be brought there. `None` when there is none of this
-    /// name.
+    /// The whole archive on the local disk, in `making` if it has to be brought there, which has to have the room. `None`
+    /// when there is none of this name.
     pub async fn fetch(&self, key: &str, making: &Path, turns: &Turns, progress: &Progress) -> Result<Option<Fetched>> {
         let Some(object) = self.find(key).await? else { return Ok(None) };
         if let Self::Folder(folder) = self {
             return Ok(Some(Fetched { path: folder.join(key), is_ours: false }));
         }
+        let (size, mut done) = (object.head.size, 0);
+        let mut room = Room::new(making);
+        room.expect(size)?;
         let path = making.join(random::string(random::LOWER_ALPHANUMERIC, 20));
         let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await?;
         let fetched = Fetched { path, is_ours: true };
-        progress.begin("Downloading", object.head.size, Unit::Bytes);
-        let mut pieces = object.read(0..object.head.size);
+        progress.begin("Downloading", size, Unit::Bytes);
+        let mut pieces = object.read(0..size);
         while let Some(piece) = pieces.try_next().await? {
             turns.check()?;
             file.write_all(&piece).await?;
+            done += piece.len() as u64;
+            room.take(piece.len() as u64, size.saturating_sub(done))?;
             progress.advance(piece.len() as u64);
         }
         file.flush().await?;
@@ -274,45 +276,6 @@ fn move_in(folder: &Path, key: &str, source: &Path) -> Result<()> {
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// In parts, so that no more than one of them is in memory.
-async fn send(bucket: &AmazonS3, to: &Location, source: &Path, turns: &Turns, progress: &Progress) -> Result<()> {
-    let mut file = tokio::fs::File::open(source).await?;
-    let size = file.metadata().await?.len();
-    progress.begin("Sending it to the bucket", size, Unit::Bytes);
-    let part = PART.max(size / MAX_PARTS);
-    if size <= part {
-        bucket.put(to, read_part(&mut file, size).await?.into()).await.map_err(fault)?;
-        progress.advance(size);
-        return Ok(());
-    }
-    let mut upload = bucket.put_multipart(to).await.map_err(fault)?;
-    let sent = async {
-        let mut left = size;
-        while left > 0 {
-            turns.check()?;
-            let bytes = read_part(&mut file, part.min(left)).await?;
-            let length = bytes.len() as u64;
-            upload.put_part(bytes.into()).await.map_err(fault)?;
-            left -= length;
-            progress.advance(length);
-        }
-        upload.complete().await.map(drop).map_err(fault)
-    };
-    let sent = sent.await;
-    if sent.is_err()
-        && let Err(error) = upload.abort().await
-    {
-        tracing::warn!(%error, "parts of a backup stay in the bucket");
-    }
-    sent
-}
-
-async fn read_part(file: &mut tokio::fs::File, length: u64) -> Result<Bytes> {
-    let mut bytes = vec![0; usize::try_from(length).map_err(Error::internal)?];
-    file.read_exact(&mut bytes).await?;
-    Ok(bytes.into())
-}
-
 /// An archive in a bucket.
 #[derive(Debug)]
 struct InBucket {
@@ -335,11 +298,11 @@ impl Content for InBucket {
     }
 }
 
-fn location(key: &str) -> Result<Location> {
+pub(super) fn location(key: &str) -> Result<Location> {
     Location::parse(key).map_err(|error| Error::invalid("A bucket cannot have a file of this name.").because(error))
 }
 
-fn fault(error: object_store::Error) -> Error {
+pub(super) fn fault(error: object_store::Error) -> Error {
     Error::invalid(format!("The bucket of the backups: {}.", bucket::why(&error))).because(error)
 }
 
@@ -386,5 +349,40 @@ mod tests {
         assert!(path.exists(), "it is not ours to remove");
         assert!(shelf.delete("a.zip").await.unwrap() && !folder.join("a.zip.attrs").exists());
         assert_eq!(Shelf::Folder(place.path().join("none")).list().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn an_archive_that_does_not_fit_is_not_fetched() {
+        use tokio::io::AsyncReadExt;
+
+        // A bucket that has a very large one.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nlast-modified: Sun, 22 Nov 2026 10:00:00 GMT\r\netag: \"x\"\r\n\
+                     connection: close\r\n\r\n",
+                    4u64 << 40
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+            }
+        });
+        let text = |text: &str| text.to_owned();
+        let settings = S3 {
+            enabled: true,
+            endpoint,
+            bucket: text("b"),
+            region: text("r"),
+            access_key: text("a"),
+            secret: text("s"),
+            force_path_style: true,
+        };
+        let place = TempDir::new();
+        let shelf = Shelf::of(&settings, place.path(), &Uploads::open(place.path().join("notes"))).await.unwrap();
+        let refused = shelf.fetch("a.zip", place.path(), &Turns::default(), &Progress::default()).await.unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::StorageFull, "{refused}");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing was begun");
     }
 }

@@ -168,3 +168,19 @@ async fn a_server_that_stops_breaks_off_what_is_made() {
     }
     assert_eq!(fs::read_dir(house.dir.path().join("backups/.making")).unwrap().count(), 0);
 }
+
+#[actix_web::test]
+async fn logs_that_do_not_fit_are_no_backup_without_logs() {
+    let house = House::new().await;
+    // It has no such size on the disk.
+    let logs = fs::File::create(house.dir.path().join("auxiliary.db")).unwrap();
+    logs.set_len(4 << 40).unwrap();
+    let refused = house.app.backups.create(Some("a.zip"), &Progress::default()).await.unwrap_err();
+    assert_eq!(refused.kind, crate::error::Kind::StorageFull, "{refused}");
+    assert!(refused.message.contains("room on the disk"), "{refused}");
+    assert_eq!(house.names().await, Vec::<String>::new());
+    eventually("nothing is left", async || {
+        fs::read_dir(house.dir.path().join("backups/.making")).unwrap().count() == 0
+    })
+    .await;
+}

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::{free_bytes, swap};
+use super::{free_bytes, room::in_megabytes, swap};
 use crate::{
     db::{Db, Upgrade},
     error::{Error, Kind, Result},
@@ -54,8 +54,4 @@ pub fn check(db: &Db) -> Result<()> {
             Err(Error::new(Kind::Invalid, format!("The database is damaged: {found}.")))
         }
     }
-}
-
-fn in_megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
 }

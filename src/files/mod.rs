@@ -17,7 +17,7 @@ mod sniff;
 mod storage;
 mod store;
 mod thumbs;
-mod uploads;
+pub mod uploads;
 
 use std::{
     fs::File,

@@ -85,7 +85,7 @@ impl Storage {
         }
         fs::create_dir_all(&spool)?;
         fs::create_dir_all(&placing)?;
-        let uploads = Uploads::open(root.join(UPLOADING))?;
+        let uploads = Uploads::open(root.join(UPLOADING));
         let local = Arc::new(Home { bucket: None, store: Arc::new(Disk::new(root.clone(), spool.clone(), durable)) });
         let home = ArcSwap::new(Arc::clone(&local));
         let (in_flight, moving) = (Mutex::default(), Moving::default());

@@ -45,10 +45,9 @@ impl Note {
 }
 
 impl Uploads {
-    /// Opens (or creates) the folder of notes. Blocks.
-    pub fn open(folder: PathBuf) -> Result<Arc<Self>> {
-        fs::create_dir_all(&folder)?;
-        Ok(Arc::new(Self { folder, running: Mutex::default() }))
+    /// The notes in a folder, which is created with the first.
+    pub fn open(folder: PathBuf) -> Arc<Self> {
+        Arc::new(Self { folder, running: Mutex::default() })
     }
 
     /// Notes that an upload has begun.
@@ -62,6 +61,7 @@ impl Uploads {
         };
         self.running.lock().insert(path.clone());
         let running = Running { uploads: Arc::clone(self), path };
+        tokio::fs::create_dir_all(&self.folder).await?;
         tokio::fs::write(&running.path, serde_json::to_vec(&note).map_err(Error::internal)?).await?;
         Ok(running)
     }
@@ -71,7 +71,11 @@ impl Uploads {
         let (uploads, params) = (Arc::clone(self), params.clone());
         let read = move || {
             let mut found = Vec::new();
-            for entry in fs::read_dir(&uploads.folder)? {
+            let entries = match fs::read_dir(&uploads.folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+                entries => entries?,
+            };
+            for entry in entries {
                 let path = entry?.path();
                 if uploads.running.lock().contains(&path) {
                     continue;
@@ -132,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn what_did_not_end_is_left_behind_to_whoever_has_the_bucket() {
         let place = TempDir::new();
-        let uploads = Uploads::open(place.path().join("notes")).unwrap();
+        let uploads = Uploads::open(place.path().join("notes"));
         let params = |bucket: &str| Params {
             endpoint: "http://x".into(),
             region: "r".into(),
@@ -142,6 +146,7 @@ mod tests {
             path_style: true,
         };
         let ours = params("ours");
+        assert_eq!(uploads.left_behind(&ours).await.unwrap(), [], "there is no folder yet");
         uploads.note(&ours, "c/r/ended", "1").await.unwrap().ended().await;
         let running = uploads.note(&ours, "c/r/running", "2").await.unwrap();
         drop(uploads.note(&ours, "c/r/dropped", "3").await.unwrap());
@@ -152,7 +157,7 @@ mod tests {
         assert!(matches!(left.as_slice(), [(_, note)] if note.key == "c/r/dropped" && note.upload == "3"), "{left:?}");
         drop(running);
         // The next process.
-        let uploads = Uploads::open(place.path().join("notes")).unwrap();
+        let uploads = Uploads::open(place.path().join("notes"));
         for (path, _) in uploads.left_behind(&ours).await.unwrap() {
             erase(&path).unwrap();
             erase(&path).unwrap();

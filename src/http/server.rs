@@ -26,7 +26,7 @@ use super::{
     middleware, socket, streams,
     tls::{HANDSHAKE_TIMEOUT, Tls},
 };
-use crate::{app::App, life::Ending, records::Records};
+use crate::{app::App, backups::Backups, life::Ending, records::Records};
 
 /// A client has this long to send the head of a request (`docs/wire/services.md` §2.8).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -178,7 +178,7 @@ pub fn run(
         let serving = actix_web::rt::spawn(server);
         app.runner.start();
         app.notify.start();
-        tidy(app.records.clone());
+        tidy(app.records.clone(), app.backups.clone());
         let hub = app.realtime.clone();
         actix_web::rt::spawn(async move { hub.run().await });
         // Dropping the server without a word would leave workers behind: whatever happens, it is stopped.
@@ -237,7 +237,13 @@ async fn multiplexed(wire: Rc<Wire>, request: HttpRequest, mut payload: Payload)
 }
 
 /// Removes what an earlier process left of writes that never committed, beside everything else.
-fn tidy(records: Records) {
+fn tidy(records: Records, backups: Backups) {
+    actix_web::rt::spawn(async move {
+        // A bucket that is away is asked again when the next backup goes there.
+        if let Err(error) = backups.tidy().await {
+            tracing::warn!(%error, "parts of an earlier process's backups stay in the bucket for now");
+        }
+    });
     actix_web::rt::spawn(async move {
         if let Err(error) = records.tidy_files().await {
             tracing::warn!(%error, "what an earlier process left will be removed within the hour");

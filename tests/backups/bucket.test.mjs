@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { startProxy, startStore } from "../harness/bucket.mjs";
-import { admin, conchBinary, remove, startConch, temporaryDirectory } from "../harness/server.mjs";
+import { admin, conchBinary, remove, startConch, startConchOn, temporaryDirectory } from "../harness/server.mjs";
 
 const place = temporaryDirectory();
 const calm = (_, pass) => pass();
@@ -36,6 +36,10 @@ after(async () => {
 });
 
 const keys = async () => (await store.objects("vault", "")).map(({ key }) => key);
+const until = async (what, holds) => {
+    for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) if (await holds()) return;
+    assert.fail(`never: ${what}`);
+};
 const code = (promise) => promise.then(() => 200, ({ status }) => status);
 
 async function download(key, headers = {}) {
@@ -49,7 +53,7 @@ test("an archive goes to the bucket in parts, and is listed, sent, verified and 
     assert.equal(object.key, "one.zip");
     assert.ok(object.size > 20_000_000);
     assert.deepEqual((await root.backups.getFullList()).map(({ key, size }) => [key, size]), [["one.zip", object.size]]);
-    assert.deepEqual(readdirSync(join(conch.dir, "backups")).filter((name) => name !== ".making"), [], "nothing of it is here");
+    assert.deepEqual(readdirSync(join(conch.dir, "backups")).filter((name) => ![".making", ".uploading"].includes(name)), [], "nothing of it is here");
     assert.deepEqual(readdirSync(join(conch.dir, "backups", ".making")), []);
     const { bytes } = await download("one.zip");
     assert.equal(bytes.length, object.size);
@@ -96,4 +100,48 @@ test("a bucket that fails in the middle leaves no archive, and one that is away 
     await root.collection("ballast").create({ text: "goes on" });
     proxy.behave = calm;
     assert.deepEqual((await root.backups.getFullList()).map(({ key }) => key), ["whole.zip"]);
+});
+
+test("whoever uploads an archive may leave: it is carried through, and nothing else stays", async () => {
+    const { bytes } = await download("whole.zip");
+    const leaving = new AbortController();
+    let parts = 0;
+    proxy.behave = async (request, pass) => {
+        // The client has sent all of it, and hangs up while the second part is on its way.
+        if (request.method === "PUT" && /partNumber=2/.test(request.path) && ++parts === 1) {
+            leaving.abort();
+            await new Promise((resolve) => setTimeout(resolve, 500));
+        }
+        return pass();
+    };
+    const body = new FormData();
+    body.set("file", new File([bytes], "left.zip"));
+    await assert.rejects(fetch(`${conch.url}/api/backups/upload`, { method: "POST", headers: { Authorization: conch.token }, body, signal: leaving.signal }));
+    await until("it is there", async () => (await keys()).includes("left.zip"));
+    proxy.behave = calm;
+    await until("nothing is left to be done", async () => (await store.uploads("vault")).length === 0 && readdirSync(join(conch.dir, "backups", ".uploading")).length === 0);
+    assert.deepEqual((await download("left.zip")).bytes, bytes);
+});
+
+test("what a killed server was sending goes with its next start", async () => {
+    const dir = temporaryDirectory();
+    await store.create("killed");
+    let server = await startConchOn(dir);
+    await admin(server).settings.update({ backups: { s3: proxy.settings("killed") } });
+    const held = [];
+    proxy.behave = (request, pass) => request.path.includes("partNumber=2") ? new Promise(() => held.push(1)) : pass();
+    const body = new FormData();
+    const { bytes } = await download("whole.zip");
+    body.set("file", new File([bytes], "lost.zip"));
+    const lost = fetch(`${server.url}/api/backups/upload`, { method: "POST", headers: { Authorization: server.token }, body }).catch(() => "lost");
+    await until("it is on its way", async () => held.length > 0 && (await store.uploads("killed")).length === 1);
+    await server.stop("SIGKILL");
+    assert.equal(await lost, "lost");
+    proxy.behave = calm;
+    assert.equal((await store.uploads("killed")).length, 1);
+    server = await startConchOn(dir);
+    await until("it was called off", async () => (await store.uploads("killed")).length === 0);
+    await until("its note is gone", () => readdirSync(join(dir, "backups", ".uploading")).length === 0);
+    await server.stop();
+    remove(dir);
 });

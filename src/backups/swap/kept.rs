@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use super::journal::WORK;
@@ -16,6 +17,8 @@ const KINDS: [&str; 4] = [BEFORE_RESTORE, FAILED_RESTORE, BEFORE_UPGRADE, FAILED
 
 /// Of each kind so many of the newest stay.
 const KEPT: usize = 2;
+/// A clock that is put right by less has not run ahead.
+const SLACK: Duration = Duration::from_secs(24 * 3600);
 /// Begins the name of what is removed when there is time, in the folder of the journal.
 pub const AWAY: &str = "away-";
 
@@ -33,10 +36,10 @@ pub fn is_kept(path: &str) -> bool {
     [BEFORE_RESTORE, FAILED_RESTORE].iter().any(|prefix| order(name, prefix).is_some())
 }
 
-/// Removes the oldest folders of each kind. Blocks.
-pub fn tidy(dir: &Path) {
+/// Removes the oldest folders of each kind, but never `spared`, which was just made. Blocks.
+pub fn tidy(dir: &Path, spared: &str) {
     for prefix in KINDS {
-        match surplus(dir, prefix) {
+        match surplus(dir, prefix, spared) {
             Ok(folders) => folders.iter().for_each(|folder| remove(folder)),
             Err(error) => tracing::warn!(%error, "cannot look for what earlier restores have kept"),
         }
@@ -54,21 +57,29 @@ pub fn remove_away(work: &Path) {
     }
 }
 
-/// The folders of a kind, but for the newest. Only what is named as we name it, by the time that they say of themselves.
-fn surplus(dir: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// The folders of a kind, but for `spared` and the newest. Only what is named as we name it. How old they are, the disk
+/// says; what it dates to the future was made by a clock that ran ahead, nobody knows when, and counts as the oldest.
+fn surplus(dir: &Path, prefix: &str, spared: &str) -> io::Result<Vec<PathBuf>> {
+    let (mut found, mut kept) = (Vec::new(), KEPT);
+    let latest = SystemTime::now() + SLACK;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
-        if let Some(order) = name.to_str().and_then(|name| order(name, prefix))
-            && entry.file_type()?.is_dir()
-        {
-            found.push((order, entry.path()));
+        let Some(order) = name.to_str().and_then(|name| order(name, prefix)) else { continue };
+        if !entry.file_type()?.is_dir() {
+            continue;
         }
+        if name == spared {
+            kept -= 1;
+            continue;
+        }
+        let modified = entry.metadata()?.modified()?;
+        let age = if modified > latest { (false, SystemTime::UNIX_EPOCH) } else { (true, modified) };
+        found.push((age, order, entry.path()));
     }
     found.sort();
-    found.truncate(found.len().saturating_sub(KEPT));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    found.truncate(found.len().saturating_sub(kept));
+    Ok(found.into_iter().map(|(_, _, path)| path).collect())
 }
 
 /// When a folder of this kind was made, and its number among those of the same second.
@@ -113,21 +124,39 @@ mod tests {
             assert_eq!(name, expected);
             make(&name);
         }
-        for name in ["before_restore_20221114221320", "before_restore_mine", "before_upgrade_1_to_3_20231114221320"] {
+        let old = "before_restore_20221114221320";
+        for name in [old, "before_restore_mine", "before_upgrade_1_to_3_20231114221320"] {
             make(name);
         }
+        let aged = |name: &str, time| fs::File::open(dir.path().join(name)).unwrap().set_modified(time).unwrap();
+        let day = Duration::from_secs(24 * 3600);
+        aged(old, SystemTime::now() - 365 * day);
         fs::write(dir.path().join("before_restore_20211114221320"), "a file").unwrap();
-        tidy(dir.path());
-        assert_eq!(
-            names(),
-            [
-                "before_restore_20211114221320",
-                "before_restore_20231114221320",
-                "before_restore_20231114221320_2",
-                "before_restore_mine",
-                "before_upgrade_1_to_3_20231114221320",
-            ]
-        );
+        tidy(dir.path(), "before_restore_20231114221320_2");
+        let left = [
+            "before_restore_20211114221320",
+            "before_restore_20231114221320",
+            "before_restore_20231114221320_2",
+            "before_restore_mine",
+            "before_upgrade_1_to_3_20231114221320",
+        ];
+        assert_eq!(names(), left);
+
+        // A clock that once ran ahead has left two, and was put right.
+        for name in ["before_restore_20991114221320", "before_restore_20981114221320"] {
+            make(name);
+            aged(name, SystemTime::now() + 26000 * day);
+        }
+        aged("before_restore_20231114221320", SystemTime::now() - day);
+        tidy(dir.path(), "before_restore_20231114221320_2");
+        assert_eq!(names(), left);
+        // And while the clock is behind, what was just made stays all the same.
+        aged("before_restore_20231114221320", SystemTime::now() - 3 * day);
+        aged("before_restore_20231114221320_2", SystemTime::now() - 2 * day);
+        make(old);
+        aged(old, SystemTime::now() - 9 * day);
+        tidy(dir.path(), old);
+        assert!(names().contains(&old.to_owned()) && !names().contains(&"before_restore_20231114221320".to_owned()));
     }
 
     #[test]

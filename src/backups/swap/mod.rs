@@ -154,7 +154,7 @@ pub fn settle(dir: &Path, serving: bool) -> Result<Option<Journal>> {
                 let ended = journal.clone().close(dir)?;
                 tell(dir, &ended);
                 // Whoever starts this again and again must not fill the disk with what failed.
-                kept::tidy(dir);
+                kept::tidy(dir, &ended.kept);
                 return match journal.cause {
                     Cause::Restore => Ok(None),
                     // To go on would be to try it again.
@@ -176,9 +176,9 @@ pub fn confirm(dir: &Path) -> Result<Option<Ended>> {
     let Some(journal) = load(dir)?.filter(|journal| journal.phase == Phase::Trial) else { return Ok(None) };
     let ended = journal.close(dir)?;
     tell(dir, &ended);
-    let dir = dir.to_owned();
+    let (dir, kept) = (dir.to_owned(), ended.kept.clone());
     // Folders of the past may be large, and nobody waits for them.
-    thread::spawn(move || kept::tidy(&dir));
+    thread::spawn(move || kept::tidy(&dir, &kept));
     Ok(Some(ended))
 }
 
