@@ -145,8 +145,7 @@ impl Ask {
                     let records = records.clone();
                     Box::pin(async move { records.files_named(keys).await })
                 });
-                let named = delete_source.then_some(&*named);
-                let moved = app.storage.relocate(&app.settings, to, &folders, named, progress).await?;
+                let moved = app.storage.relocate(&app.settings, to, &folders, &*named, delete_source, progress).await?;
                 Ok(storage::told(&moved, to))
             }
             Self::Ips { list } => {

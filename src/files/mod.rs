@@ -5,6 +5,7 @@
 //! What is not async blocks: call it off the async workers.
 
 mod bucket;
+mod copies;
 mod digest;
 mod disk;
 mod key;

@@ -2,7 +2,8 @@
 //!
 //! Every file is copied, the copy is compared with the original, and only when all are there the settings change. What
 //! comes and goes meanwhile is seen to at the end (see [`super::moving`]). A move that ends early, however, leaves the
-//! settings as they were; the next one skips what is there already.
+//! settings as they were; the next one skips what is there already, and removes what the earlier one copied of files that
+//! were dropped in between (see [`super::copies`]).
 
 use std::{
     collections::HashSet,
@@ -26,6 +27,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Key, Storage,
+    copies::Copies,
     digest::Digest,
     moving::Watch,
     storage::Home,
@@ -92,21 +94,26 @@ struct Counts {
 
 impl Storage {
     /// Moves all files below `folders`, which are those of all collections, and has them kept there from then on. The
-    /// originals are removed only with `delete_source`, which tells the files that records name: those stay unless the new
-    /// place has them. One move at a time. May be dropped at any await.
+    /// originals are removed only with `delete_source`. Nothing that records name, which `named` tells, is removed unless
+    /// the new place has it. One move at a time. May be dropped at any await.
     pub async fn relocate(
         &self,
         settings: &settings::Store,
         destination: Destination,
         folders: &[Key],
-        delete_source: Option<&NamedBy>,
+        named: &NamedBy,
+        delete_source: bool,
         progress: &Progress,
     ) -> Result<Moved> {
         let watch = self.moving().begin();
         let watch = watch.ok_or_else(|| Error::invalid("Files are being moved already."))?;
         let (from, to) = self.ends(&settings.current(), destination)?;
         let mut moved = Moved { was_there: to.bucket == self.home().bucket, ..Moved::default() };
-        if !moved.was_there {
+        let copies = self.copies(&to)?;
+        if moved.was_there {
+            // They are what is served.
+            copies.ended()?;
+        } else {
             // It tells more than any other request why it cannot be used.
             let end = if from.bucket.is_some() { &from } else { &to };
             if let Some(params) = &end.bucket {
@@ -115,15 +122,19 @@ impl Storage {
             }
             // What a move that was killed began and nobody looks after as long as files are kept elsewhere.
             end.store.tidy().await.map_err(unfinished)?;
-            let course = Course { storage: self, from: &from, to: &to, counts: Counts::default() };
+            let course = Course { storage: self, from: &from, to: &to, copies: &copies, counts: Counts::default() };
             course.copy_all(folders, progress).await.map_err(unfinished)?;
+            course.remove_dropped(named, progress).await.map_err(unfinished)?;
             progress.begin("Switching over", 0, Unit::Items);
             course.switch(&watch, settings).await.map_err(unfinished)?;
+            if let Err(error) = copies.ended() {
+                tracing::warn!(%error, "the notes of a move that has ended stay");
+            }
             moved.copied = course.counts.copied.load(Relaxed);
             moved.bytes = course.counts.bytes.load(Relaxed);
             moved.present = course.counts.present.load(Relaxed);
         }
-        if let Some(named) = delete_source {
+        if delete_source {
             (moved.removed, moved.left) =
                 clear(self, &from, &to, folders, named, progress).await.map_err(unfinished)?;
         }
@@ -158,6 +169,8 @@ struct Course<'m> {
     storage: &'m Storage,
     from: &'m Home,
     to: &'m Home,
+    /// What is copied by this one, and was by those that did not come to an end.
+    copies: &'m Copies,
     counts: Counts,
 }
 
@@ -189,6 +202,7 @@ impl Course<'_> {
             self.counts.present.fetch_add(1, Relaxed);
             return Ok(true);
         }
+        self.copies.note(key)?;
         let spooled = self.storage.spool_path();
         let put = self.put(key, &original, &spooled).await;
         // A store that moves files has taken it. What cannot be removed goes with the next start.
@@ -220,6 +234,43 @@ impl Course<'_> {
         let head = &original.head;
         let about = About { content_type: head.content_type.clone(), original_name: head.original_name.clone() };
         self.to.store.put(key, spooled, &about).await
+    }
+
+    /// Removes what earlier moves copied of files that were dropped since, while nobody wrote down what was touched. What
+    /// comes into being again meanwhile was touched, and is copied after this.
+    async fn remove_dropped(&self, named: &NamedBy, progress: &Progress) -> Result<()> {
+        if !self.copies.has_earlier() {
+            return Ok(());
+        }
+        progress.begin("Looking for copies of what was dropped", 0, Unit::Items);
+        let earlier = stream::iter(self.copies.earlier()?);
+        let some = earlier.try_chunks(LOOKED_AT_TOGETHER).map_err(|error| error.1);
+        let all = some.try_for_each(|keys| async move {
+            let dropped = Mutex::new(Vec::new());
+            let looks = stream::iter(keys.into_iter().map(Ok)).try_for_each_concurrent(TOUCHED_AT_ONCE, |key| {
+                let dropped = &dropped;
+                async move {
+                    progress.advance(1);
+                    if self.from.store.open(&key).await?.is_none() {
+                        dropped.lock().push(key);
+                    }
+                    Ok::<(), Error>(())
+                }
+            });
+            looks.await?;
+            let dropped = dropped.into_inner();
+            if dropped.is_empty() {
+                return Ok(());
+            }
+            // A record that names what is not where files are kept has lost it: its copy may be the only one.
+            let needed = named(dropped.clone()).await?;
+            for key in dropped.into_iter().filter(|key| !needed.contains(key) && !self.storage.is_placing(key)) {
+                self.is_still_home()?;
+                self.to.store.delete(&key).await?;
+            }
+            Ok(())
+        });
+        all.await
     }
 
     /// Sees to what was touched until that is not much, or does not get less: what is left then has to wait for the moment

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::{
     Key, Upload,
     bucket::Bucket,
+    copies::Copies,
     disk::Disk,
     moving::Moving,
     placement::{self, Mark, Placement},
@@ -36,6 +37,8 @@ const SPOOL: &str = ".spool";
 const PLACING: &str = ".placing";
 /// Where uploads in parts to a bucket are noted.
 const UPLOADING: &str = ".uploading";
+/// Where moves that did not come to their end note what they copied.
+const MOVING: &str = ".moving";
 
 /// The files of one data directory. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -253,6 +256,11 @@ impl Storage {
     /// Where a file is on this machine's disk, if it is there.
     pub(super) fn local_path(&self, key: &Key) -> PathBuf {
         self.inner.root.join(key.as_str())
+    }
+
+    /// What moves to this place have copied and did not come to an end with.
+    pub(super) fn copies(&self, to: &Home) -> Result<Copies> {
+        Copies::open(&self.inner.root.join(MOVING), to.bucket.as_ref())
     }
 
     pub(super) fn mark_path(&self) -> PathBuf {

@@ -4,16 +4,21 @@
 //! Where a bucket is, superusers say: it may be in a private network, and plain HTTP is allowed. Redirects are not
 //! followed; a signature is good for one address.
 
+mod listing;
+
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytes::{Bytes, BytesMut};
 use futures_util::{TryStreamExt, future::BoxFuture};
 use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
-    client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService},
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+    },
     path::Path,
 };
-use reqwest::{Client, ClientBuilder, Url, redirect};
+use reqwest::{Client, ClientBuilder, Method, Url, header::CONTENT_LENGTH, redirect};
 
 use super::{
     client::{self, USER_AGENT},
@@ -29,6 +34,10 @@ const SILENCE: Duration = Duration::from_secs(30);
 const SLOWEST: u64 = 64 << 10;
 /// A request with a longer body is an upload, whose answer is waited for according to its length.
 const UPLOAD: usize = 64 << 10;
+/// An answer to an upload is whole after so long: a bucket may take its time to put a large file together.
+const ANSWER_TIME: Duration = Duration::from_secs(600);
+/// The largest answer that is read at once, in bytes: a list has a thousand keys, of a kibibyte each before they are escaped.
+const ANSWER: usize = 16 << 20;
 /// A connection that nobody uses is kept so long.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// And no more of them.
@@ -211,13 +220,55 @@ impl HttpService for Service {
         Box::pin(async move {
             let length = request.body().content_length();
             if length <= UPLOAD {
-                return self.questions.call(request).await;
+                let is_list = is_list(&request);
+                let answer = self.questions.call(request).await?;
+                return if is_list && answer.status().is_success() { readable(answer).await } else { Ok(answer) };
             }
             let patience = SILENCE + Duration::from_secs(length as u64 / SLOWEST);
-            let answer = tokio::time::timeout(patience, self.uploads.call(request)).await;
-            answer.unwrap_or_else(|elapsed| Err(HttpError::new(HttpErrorKind::Timeout, elapsed)))
+            let answer = timeout(patience, self.uploads.call(request)).await??;
+            let (head, body) = answer.into_parts();
+            // Nobody counts the time from here on.
+            let body = timeout(ANSWER_TIME, whole(body, SILENCE)).await??;
+            Ok(HttpResponse::from_parts(head, body.into()))
         })
     }
+}
+
+/// Whether objects are asked for.
+fn is_list(request: &HttpRequest) -> bool {
+    request.method() == Method::GET && request.uri().query().is_some_and(|query| query.contains("list-type=2"))
+}
+
+/// A list without what could not be read, and nobody has asked for.
+async fn readable(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (mut head, body) = answer.into_parts();
+    let bytes = whole(body, SILENCE).await?;
+    let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(HttpResponse::from_parts(head, bytes.into())) };
+    let (kept, odd) = listing::cleaned(text);
+    if odd.count > 0 {
+        tracing::warn!(count = odd.count, example = ?odd.example, "objects in the bucket are not ours by their names, and stay");
+    }
+    // It has another length now.
+    head.headers.remove(CONTENT_LENGTH);
+    Ok(HttpResponse::from_parts(head, kept.into()))
+}
+
+/// All of an answer, for each piece of which is waited so long.
+async fn whole(body: HttpResponseBody, silence: Duration) -> Result<Bytes, HttpError> {
+    let (mut pieces, mut bytes) = (body.bytes_stream(), BytesMut::new());
+    while let Some(piece) = timeout(silence, pieces.try_next()).await?? {
+        if bytes.len() + piece.len() > ANSWER {
+            let error = std::io::Error::other(format!("the answer has more than {ANSWER} bytes"));
+            return Err(HttpError::new(HttpErrorKind::Decode, error));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+/// As the client tells it.
+async fn timeout<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, HttpError> {
+    tokio::time::timeout(patience, work).await.map_err(|elapsed| HttpError::new(HttpErrorKind::Timeout, elapsed))
 }
 
 #[cfg(test)]
@@ -226,6 +277,8 @@ mod tests {
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
     };
+
+    use object_store::client::HttpRequestBody;
 
     use super::*;
 
@@ -263,15 +316,18 @@ mod tests {
         assert!(!format!("{:?}", params("e", "b", true)).contains("hush"));
     }
 
-    /// Gives every request the same answer, and then hangs up.
+    /// Gives every request the same answer, and hangs up, unless that is to be longer.
     async fn server(answer: &'static str) -> Params {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
+            let mut held = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
                 let _ = stream.write_all(answer.as_bytes()).await;
+                // Whoever waits for more waits.
+                held.extend(answer.contains("content-length: 100").then_some(stream));
             }
         });
         params(&format!("http://127.0.0.1:{port}"), "b", true)
@@ -279,6 +335,26 @@ mod tests {
 
     async fn fails(params: &Params) -> Error {
         probe(&open(params).unwrap()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_end_is_not_waited_for() {
+        let params = server("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<a>").await;
+        let request = http::Request::put(address(&params).unwrap()).body(HttpRequestBody::from(vec![0; UPLOAD + 1]));
+        let answer = ours().build().unwrap().call(request.unwrap()).await.unwrap();
+        let error = whole(answer.into_body(), Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn one_odd_name_does_not_hide_a_folder() {
+        let page = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false\
+                    </IsTruncated><Contents><Key>c//odd</Key><Size>1</Size><LastModified>2026-11-22T10:00:00.000Z\
+                    </LastModified></Contents><Contents><Key>c/r/a.txt</Key><Size>1</Size><LastModified>\
+                    2026-11-22T10:00:00.000Z</LastModified></Contents></ListBucketResult>";
+        let bucket = open(&server(page).await).unwrap();
+        let found: Vec<_> = bucket.list(Some(&Path::from("c"))).try_collect().await.unwrap();
+        assert_eq!(found.iter().map(|found| found.location.as_ref()).collect::<Vec<_>>(), ["c/r/a.txt"]);
     }
 
     #[tokio::test]

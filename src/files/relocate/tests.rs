@@ -40,8 +40,13 @@ impl House {
         Self { place, local: storage.local(), storage, other, settings, db }
     }
 
-    fn course(&self) -> Course<'_> {
-        Course { storage: &self.storage, from: &self.local, to: &self.other, counts: Counts::default() }
+    fn course<'h>(&'h self, copies: &'h Copies) -> Course<'h> {
+        Course { storage: &self.storage, from: &self.local, to: &self.other, copies, counts: Counts::default() }
+    }
+
+    /// As a new process finds them.
+    fn copies(&self) -> Copies {
+        self.storage.copies(&self.other).unwrap()
     }
 
     async fn put(&self, name: &str, content: &[u8]) -> Key {
@@ -74,7 +79,8 @@ async fn all_files_arrive_with_what_is_known_of_them_and_none_is_copied_twice() 
     let key = Key::file("c", "r", "named.txt").unwrap();
     house.storage.place(key.clone(), &upload, "text/x").await.unwrap().keep();
 
-    let course = house.course();
+    let copies = house.copies();
+    let course = house.course(&copies);
     course.copy_all(&folders, &Progress::default()).await.unwrap();
     assert_eq!((course.counts.copied.load(Relaxed), course.counts.present.load(Relaxed)), (21, 0));
     assert_eq!(house.there().len(), 21);
@@ -93,7 +99,8 @@ async fn all_files_arrive_with_what_is_known_of_them_and_none_is_copied_twice() 
     replace("3.txt", "CONTENT 3");
     std::fs::remove_file(other.join("3.txt.attrs")).unwrap();
     replace("4.txt", "cont");
-    let course = house.course();
+    let copies = house.copies();
+    let course = house.course(&copies);
     course.copy_all(&folders, &Progress::default()).await.unwrap();
     assert_eq!((course.counts.copied.load(Relaxed), course.counts.present.load(Relaxed)), (2, 19));
     assert_eq!(house.there()["3.txt"], b"content 3");
@@ -124,7 +131,8 @@ async fn what_comes_and_goes_meanwhile_is_seen_to_at_the_end() {
     let folders = [Key::collection("c").unwrap()];
     let (stays, goes) = (house.put("stays.txt", b"1").await, house.put("goes.txt", b"2").await);
     let watch = house.storage.moving().begin().unwrap();
-    let course = house.course();
+    let copies = house.copies();
+    let course = house.course(&copies);
     course.copy_all(&folders, &Progress::default()).await.unwrap();
     house.storage.remove(&goes).await.unwrap();
     house.put("comes.txt", b"3").await;
@@ -144,10 +152,52 @@ async fn what_comes_and_goes_meanwhile_is_seen_to_at_the_end() {
 }
 
 #[tokio::test]
+async fn what_was_dropped_between_two_moves_leaves_no_copy() {
+    let house = House::new();
+    let folders = [Key::collection("c").unwrap()];
+    // Somebody else's, in the same bucket.
+    house.other.store.put(&Key::file("c", "r", "theirs.txt").unwrap(), &spooled(&house, "x"), &about()).await.unwrap();
+    let mut keys = Vec::new();
+    for name in ["stays.txt", "goes.txt", "lost.txt"] {
+        keys.push(house.put(name, name.as_bytes()).await);
+    }
+    let copies = house.copies();
+    house.course(&copies).copy_all(&folders, &Progress::default()).await.unwrap();
+    // The process ends here. Nobody writes down what is dropped, or lost, until the next move.
+    house.storage.remove(&keys[1]).await.unwrap();
+    std::fs::remove_file(house.place.path().join("storage").join(keys[2].as_str())).unwrap();
+    house.put("new.txt", b"new").await;
+
+    let copies = house.copies();
+    let course = house.course(&copies);
+    course.copy_all(&folders, &Progress::default()).await.unwrap();
+    // One is gone from the disk, but a record names it: its copy is the only one.
+    let lost = keys[2].clone();
+    let named = move |keys: Vec<Key>| -> BoxFuture<'static, Result<HashSet<Key>>> {
+        Box::pin(std::future::ready(Ok(keys.into_iter().filter(|key| *key == lost).collect())))
+    };
+    course.remove_dropped(&named, &Progress::default()).await.unwrap();
+    let left: Vec<_> = house.there().into_keys().collect();
+    assert_eq!(left, ["lost.txt", "new.txt", "stays.txt", "theirs.txt"]);
+    house.db.close().await;
+}
+
+fn spooled(house: &House, content: &str) -> std::path::PathBuf {
+    let path = house.storage.spool_path();
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+fn about() -> About {
+    About { content_type: "text/plain".to_owned(), original_name: None }
+}
+
+#[tokio::test]
 async fn who_switches_by_hand_meanwhile_loses_nothing() {
     let house = House::new();
     let watch = house.storage.moving().begin().unwrap();
-    let course = house.course();
+    let copies = house.copies();
+    let course = house.course(&copies);
     // Files are kept there from now on: it is the only place of what is put now.
     house.storage.keep_in(&house.other);
     let key = house.put("new.txt", b"1").await;
@@ -165,7 +215,10 @@ async fn a_move_without_a_bucket_is_refused_and_one_that_fails_changes_nothing()
     let folders = [Key::collection("c").unwrap()];
     let moved = async || {
         let progress = Progress::default();
-        house.storage.relocate(&house.settings, Destination::S3, &folders, None, &progress).await.unwrap_err().message
+        let named =
+            |_| -> BoxFuture<'static, Result<HashSet<Key>>> { Box::pin(std::future::ready(Ok(HashSet::new()))) };
+        let moved = house.storage.relocate(&house.settings, Destination::S3, &folders, &named, false, &progress);
+        moved.await.unwrap_err().message
     };
     let message = moved().await;
     assert!(message.contains("s3.bucket") && message.contains("s3.secret"), "{message}");
