@@ -97,6 +97,13 @@ impl Restorer {
         };
         go_on()?;
         judge(&verify(new, about.as_ref(), Depth::Whole, progress)?, name)?;
+        let triggers = db::remove_triggers(&new.join("data.db"))?;
+        if !triggers.is_empty() {
+            tracing::warn!(
+                triggers = triggers.join(", "),
+                "the SQL triggers of {name} are left out: what they change would reach neither log, nor caches, nor live clients"
+            );
+        }
         go_on()?;
         progress.begin("Trying to open it", 0, Unit::Items);
         (self.rehearse)(new).map_err(|error| {
@@ -296,5 +303,20 @@ mod tests {
         // On trial: whoever asks now has a server that answers.
         stage(&fine, &go_on, &good).unwrap();
         assert_eq!(swap::last(dir.path()).unwrap().unwrap().id, id);
+    }
+
+    #[test]
+    fn triggers_do_not_come_along() {
+        let (dir, place) = (TempDir::new(), TempDir::new());
+        let made = archive(
+            place.path(),
+            "CREATE TABLE t (x); CREATE TRIGGER \"a b\" AFTER INSERT ON t BEGIN DELETE FROM t; END;
+             CREATE TRIGGER c AFTER DELETE ON t BEGIN SELECT 1; END;",
+        );
+        let fine = restorer(|new| {
+            assert_eq!(db::remove_triggers(&new.join("data.db"))?, Vec::<String>::new());
+            Ok(())
+        });
+        fine.stage(dir.path(), &made, "a.zip", &|| Ok(()), &Progress::default()).unwrap();
     }
 }

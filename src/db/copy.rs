@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{ReadTx, Register, connect, functions, log, migrate};
+use super::{ReadTx, Register, connect, functions, log, migrate, quote_ident};
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, Kind, Result},
@@ -86,6 +86,23 @@ impl Copy {
     pub fn read<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         f(&ReadTx { connection: &self.connection, now: self.now })
     }
+}
+
+/// Takes all triggers out of a database file on which nobody works; their names. None are ours, and what one changes would
+/// reach neither the change log, nor caches, nor live clients.
+pub fn remove_triggers(path: &Path) -> Result<Vec<String>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = guarded(Connection::open_with_flags(path, flags)?)?;
+    let tx = connection.transaction()?;
+    let names = {
+        let mut statement = tx.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")?;
+        statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?
+    };
+    for name in &names {
+        tx.execute_batch(&format!("DROP TRIGGER {}", quote_ident(name)))?;
+    }
+    tx.commit()?;
+    Ok(names)
 }
 
 /// Copies what lies in the write-ahead log into the database.

@@ -176,3 +176,27 @@ test("a backup that PocketBase made is imported like its directory", async () =>
         remove(join(target, ".."));
     }
 });
+
+test("SQL triggers are left out and named: what they change would reach nobody", async () => {
+    const dir = temporaryDirectory("pocketbase-triggers-"), target = join(mkdtempSync(join(tmpdir(), "conch-target-")), "data");
+    const filled = await startPocketBase({ dir });
+    await admin(filled).collections.create({ name: "notes", createRule: "", viewRule: "", fields: [{ name: "text", type: "text" }] });
+    await filled.stop();
+    const script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.executescript(sys.argv[2]); db.close()";
+    run("python3", ["-c", script, join(dir, "data.db"), "CREATE TRIGGER shout AFTER INSERT ON notes BEGIN UPDATE notes SET text = upper(new.text) WHERE id = new.id; END"]);
+    const source = fingerprint(dir);
+    const report = run(conchBinary, ["import", "pocketbase", dir, "--dir", target]);
+    assert.match(report.stdout, /triggers \(1: shout\) were left out/);
+    assert.doesNotMatch(report.stdout, /only passwords|second factor/, "what this version can is not denied");
+    assert.match(report.stderr, /^Taking over …$/m, "without a terminal there are lines");
+    assert.equal(fingerprint(dir), source);
+    const moved = await startConchOn(target);
+    try {
+        const { id } = await client(moved).collection("notes").create({ text: "quiet" });
+        assert.equal((await client(moved).collection("notes").getOne(id)).text, "quiet");
+    } finally {
+        await moved.stop();
+        remove(dir);
+        remove(join(target, ".."));
+    }
+});

@@ -6,7 +6,14 @@ use anyhow::{Context, bail};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
 
-use crate::{db::quote_ident, schema::bootstrap::notify};
+use crate::{
+    cli::in_words,
+    db::{quote_ident, remove_triggers},
+    schema::bootstrap::notify,
+};
+
+/// Triggers that are told by name.
+const MOST_NAMED: usize = 5;
 
 /// One collection of the source.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,10 +52,10 @@ impl Survey {
         if !has_key {
             remove_encrypted_settings(&connection, &mut notes)?;
         }
-        let collections = collections(&connection, &mut notes)?;
-        note_triggers(&connection, &mut notes)?;
+        let collections = collections(&connection)?;
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
         connection.close().map_err(|(_, error)| error)?;
+        leave_triggers_out(database, &mut notes)?;
         Ok(Self { collections, notes })
     }
 
@@ -182,7 +189,7 @@ fn remove_encrypted_settings(connection: &Connection, notes: &mut Vec<String>) -
     Ok(())
 }
 
-fn collections(connection: &Connection, notes: &mut Vec<String>) -> anyhow::Result<Vec<Surveyed>> {
+fn collections(connection: &Connection) -> anyhow::Result<Vec<Surveyed>> {
     let mut statement =
         connection.prepare("SELECT id, name, type, fields, options FROM _collections ORDER BY rowid")?;
     let mut rows = statement.query([])?;
@@ -191,9 +198,8 @@ fn collections(connection: &Connection, notes: &mut Vec<String>) -> anyhow::Resu
         let (id, name, kind): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let fields: Json = serde_json::from_str(&row.get::<_, String>(3)?)
             .with_context(|| format!("the fields of the collection {name} are no JSON"))?;
-        let options: Json = serde_json::from_str(&row.get::<_, String>(4)?)
+        serde_json::from_str::<Json>(&row.get::<_, String>(4)?)
             .with_context(|| format!("the options of the collection {name} are no JSON"))?;
-        note_logins(&name, &options, notes);
         let is_view = kind == "view";
         let records = if is_view { None } else { Some(count(connection, &name)?) };
         let file_fields = if is_view { Vec::new() } else { file_fields(&fields) };
@@ -202,29 +208,19 @@ fn collections(connection: &Connection, notes: &mut Vec<String>) -> anyhow::Resu
     Ok(found)
 }
 
-fn note_logins(collection: &str, options: &Json, notes: &mut Vec<String>) {
-    let on = |pointer: &str| options.pointer(pointer).and_then(Json::as_bool).unwrap_or(false);
-    let methods: Vec<_> = [("/oauth2/enabled", "OAuth2"), ("/otp/enabled", "one-time passwords")]
-        .into_iter()
-        .filter_map(|(pointer, name)| on(pointer).then_some(name))
-        .collect();
-    if !methods.is_empty() {
-        notes.push(format!(
-            "{collection} allows {}: kept, but this version offers only passwords.",
-            methods.join(" and ")
-        ));
+/// They would change rows behind the log and the caches.
+fn leave_triggers_out(database: &Path, notes: &mut Vec<String>) -> anyhow::Result<()> {
+    let names = remove_triggers(database).map_err(in_words)?;
+    if names.is_empty() {
+        return Ok(());
     }
-    if on("/mfa/enabled") {
-        notes.push(format!("{collection} asks for a second factor, which this version has not: sign-in is refused."));
-    }
-}
-
-fn note_triggers(connection: &Connection, notes: &mut Vec<String>) -> anyhow::Result<()> {
-    let triggers: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'", [], |row| row.get(0))?;
-    if triggers > 0 {
-        notes.push(format!("{triggers} SQL triggers were kept: what they change does not reach the change log."));
-    }
+    let (count, named) =
+        (names.len(), names.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", "));
+    let more = if count > MOST_NAMED { ", …" } else { "" };
+    notes.push(format!(
+        "SQL triggers ({count}: {named}{more}) were left out: what they change would reach neither the change log, nor caches, \
+         nor live clients. Do it where the records are written."
+    ));
     Ok(())
 }
 
@@ -287,10 +283,33 @@ mod tests {
             connection.execute_batch(sql).unwrap();
             let verdict = refuse_old(&connection)
                 .and_then(|()| refuse_foreign(&connection))
-                .and_then(|()| collections(&connection, &mut Vec::new()).map(drop));
+                .and_then(|()| collections(&connection).map(drop));
             let error = format!("{:#}", verdict.unwrap_err());
             assert!(error.contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn triggers_are_left_out_by_name() {
+        let place = crate::db::testing::TempDir::new();
+        let database = place.path().join("data.db");
+        let connection = Connection::open(&database).unwrap();
+        let mut notes = Vec::new();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE posts (title)").unwrap();
+        leave_triggers_out(&database, &mut notes).unwrap();
+        assert!(notes.is_empty());
+        for name in ["stamp", "it's \"mine\""] {
+            let sql = format!(
+                "CREATE TRIGGER {} AFTER INSERT ON posts BEGIN UPDATE posts SET title = 'x'; END",
+                quote_ident(name)
+            );
+            connection.execute_batch(&sql).unwrap();
+        }
+        leave_triggers_out(&database, &mut notes).unwrap();
+        assert!(notes[0].contains("2: it's") && notes[0].contains("stamp"), "{notes:?}");
+        connection.execute("INSERT INTO posts VALUES ('mine')", []).unwrap();
+        let title: String = connection.query_row("SELECT title FROM posts", [], |row| row.get(0)).unwrap();
+        assert_eq!(title, "mine");
     }
 
     #[test]
