@@ -1,8 +1,9 @@
 //! A bar on the terminal for long work.
 
 use std::{
+    cell::RefCell,
     io::{self, IsTerminal},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,35 +15,79 @@ const BYTES: &str = "{msg} {bar:30} {bytes}/{total_bytes} ({bytes_per_sec}, {eta
 const ITEMS: &str = "{msg} {bar:30} {pos}/{len} ({per_sec}, {eta})";
 const UNKNOWN: &str = "{spinner} {msg} {pos}";
 
-/// Draws the newest steps on stderr; nothing where that is no terminal.
-pub struct Bar(Option<ProgressBar>);
+/// Without a terminal there is a line at most this often about one step.
+const PACE: Duration = Duration::from_secs(5);
+
+/// Draws the newest steps on stderr.
+pub struct Bar(How);
+
+enum How {
+    Drawn(ProgressBar),
+    /// Line by line: the step that was last told, and when.
+    Told(RefCell<(String, Instant)>),
+    Silent,
+}
 
 impl Bar {
+    /// Nothing where there is no terminal: most commands run by the clock, and who reads their mails wants to hear of
+    /// failures.
     pub fn new() -> Self {
-        Self(io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::no_length();
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        }))
+        Self::or(How::Silent)
+    }
+
+    /// Plain lines where there is no terminal.
+    pub fn or_lines() -> Self {
+        Self::or(How::Told(RefCell::new((String::new(), Instant::now()))))
+    }
+
+    fn or(other: How) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(other);
+        }
+        let bar = ProgressBar::no_length();
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(How::Drawn(bar))
     }
 
     pub fn show(&self, step: &Step) {
-        let Some(bar) = &self.0 else { return };
-        let template = match step.unit {
-            _ if step.total == 0 => UNKNOWN,
-            Unit::Bytes => BYTES,
-            Unit::Items => ITEMS,
-        };
-        bar.set_style(ProgressStyle::with_template(template).expect("the templates are constants"));
-        bar.set_message(step.what.clone());
-        bar.set_length(step.total.max(step.done));
-        bar.set_position(step.done);
+        match &self.0 {
+            How::Drawn(bar) => draw(bar, step),
+            How::Told(last) => {
+                let mut last = last.borrow_mut();
+                if let Some(line) = line(step, &last.0, last.1.elapsed()) {
+                    eprintln!("{line}");
+                    *last = (step.what.clone(), Instant::now());
+                }
+            }
+            How::Silent => {}
+        }
     }
+}
+
+fn draw(bar: &ProgressBar, step: &Step) {
+    let template = match step.unit {
+        _ if step.total == 0 => UNKNOWN,
+        Unit::Bytes => BYTES,
+        Unit::Items => ITEMS,
+    };
+    bar.set_style(ProgressStyle::with_template(template).expect("the templates are constants"));
+    bar.set_message(step.what.clone());
+    bar.set_length(step.total.max(step.done));
+    bar.set_position(step.done);
+}
+
+/// What is told of a step, so long after the last line, which was about `last`.
+fn line(step: &Step, last: &str, since: Duration) -> Option<String> {
+    if step.what != last {
+        return Some(format!("{} …", step.what));
+    }
+    let percent = step.done.saturating_mul(100).checked_div(step.total)?;
+    (since >= PACE).then(|| format!("  {percent} %"))
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
+        if let How::Drawn(bar) = &self.0 {
             bar.finish_and_clear();
         }
     }
@@ -50,7 +95,12 @@ impl Drop for Bar {
 
 /// Runs `work` with a bar under it.
 pub async fn with_bar<T>(work: impl AsyncFnOnce(Progress) -> T) -> T {
-    let (bar, progress) = (Bar::new(), Progress::default());
+    under(Bar::new(), work).await
+}
+
+/// Runs `work` under this bar.
+pub async fn under<T>(bar: Bar, work: impl AsyncFnOnce(Progress) -> T) -> T {
+    let progress = Progress::default();
     let mut steps = progress.watch();
     let mut work = std::pin::pin!(work(progress));
     loop {
@@ -70,5 +120,24 @@ pub async fn next(steps: &mut watch::Receiver<Step>) -> Step {
             step
         }
         Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_told_for_each_step_and_then_not_too_often() {
+        let step = |what: &str, done, total| Step { what: what.to_owned(), done, total, unit: Unit::Items };
+        for (step, last, since, expected) in [
+            (step("Copying", 0, 0), "", 0, Some("Copying …")),
+            (step("Copying", 5, 10), "Looking", 0, Some("Copying …")),
+            (step("Copying", 5, 10), "Copying", 4, None),
+            (step("Copying", 5, 10), "Copying", 5, Some("  50 %")),
+            (step("Copying", 5, 0), "Copying", 99, None),
+        ] {
+            assert_eq!(line(&step, last, Duration::from_secs(since)).as_deref(), expected, "{step:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::progress::Progress;
+use crate::progress::{Progress, Unit};
 
 /// `<collection>/<record>/thumbs_<name>/<file>`, and some room for what others may have put there.
 const MAX_DEPTH: usize = 8;
@@ -38,8 +38,7 @@ pub fn copy(from: &Path, to: &Path, progress: &Progress) -> anyhow::Result<Copie
         return Ok(copied);
     }
     let items = walk(from, &mut copied)?;
-    let sizes = items.iter().filter_map(|item| item.bytes);
-    let mut counter = progress.files(sizes.clone().count() as u64, sizes.sum());
+    progress.begin("Copying the files", items.iter().filter_map(|item| item.bytes).sum(), Unit::Bytes);
     fs::create_dir(to)?;
     for item in items {
         let (source, target) = (from.join(&item.relative), to.join(&item.relative));
@@ -49,7 +48,7 @@ pub fn copy(from: &Path, to: &Path, progress: &Progress) -> anyhow::Result<Copie
         };
         copied.bytes += copy_file(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
         copied.files += u64::from(is_upload(&item.relative));
-        counter.add(bytes);
+        progress.advance(bytes);
     }
     Ok(copied)
 }
@@ -119,7 +118,7 @@ mod tests {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
         File::options().write(true).open(record.join("a.png")).unwrap().set_modified(time).unwrap();
 
-        let copied = copy(&from, &to, &Progress::new()).unwrap();
+        let copied = copy(&from, &to, &Progress::default()).unwrap();
         assert_eq!(copied, Copied { files: 2, bytes: 16, skipped: vec![record.join("broken")] });
         assert_eq!(fs::read(to.join("c/r/thumbs_a.png/100x100_a.png")).unwrap(), b"small");
         assert_eq!(fs::metadata(to.join("c/r/a.png")).unwrap().modified().unwrap(), time);
@@ -131,10 +130,10 @@ mod tests {
     fn a_loop_of_links_ends_and_no_storage_is_an_empty_one() {
         let place = TempDir::new();
         let from = place.path().join("from");
-        assert_eq!(copy(&from, &place.path().join("to"), &Progress::new()).unwrap(), Copied::default());
+        assert_eq!(copy(&from, &place.path().join("to"), &Progress::default()).unwrap(), Copied::default());
         fs::create_dir(&from).unwrap();
         symlink(&from, from.join("again")).unwrap();
-        let error = copy(&from, &place.path().join("to"), &Progress::new()).unwrap_err();
+        let error = copy(&from, &place.path().join("to"), &Progress::default()).unwrap_err();
         assert!(error.to_string().contains("too deeply"), "{error}");
     }
 }

@@ -6,7 +6,6 @@
 
 mod database;
 mod files;
-mod progress;
 mod report;
 mod source;
 mod staging;
@@ -19,11 +18,16 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use self::{database::Survey, progress::Progress, report::Report, source::Source, staging::Staging};
-use super::{Place, in_words};
+use self::{database::Survey, report::Report, source::Source, staging::Staging};
+use super::{
+    Place,
+    bar::{self, Bar},
+    in_words,
+};
 use crate::{
     app::App,
     backups::{Archive, Limits},
+    progress::{Progress, Unit},
     schema::bootstrap::notify,
     settings::Settings,
 };
@@ -60,33 +64,34 @@ impl Import {
     pub fn run(self, place: Place) -> anyhow::Result<()> {
         let From::Pocketbase { source } = self.from;
         super::log::start(super::log::Level::Quiet);
-        let report = import(&source, &place)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = async |progress| tokio::task::spawn_blocking(move || import(&source, &place, &progress)).await;
+        let report = runtime.block_on(bar::under(Bar::or_lines(), work))??;
         print!("{report}");
         Ok(())
     }
 }
 
-fn import(source: &Path, place: &Place) -> anyhow::Result<Report> {
-    let progress = Progress::new();
+fn import(source: &Path, place: &Place, progress: &Progress) -> anyhow::Result<Report> {
+    let say = |what: &str| progress.begin(what, 0, Unit::Items);
     let (staging, source) = if source.is_file() {
         let staging = Staging::create(&place.dir, source)?;
-        progress.say("Unpacking the backup");
+        say("Unpacking the backup");
         let unpacked = staging.path().join(UNPACKED);
-        unpack(source, &unpacked).with_context(|| format!("cannot unpack {}", source.display()))?;
+        unpack(source, &unpacked, progress).with_context(|| format!("cannot unpack {}", source.display()))?;
         (staging, Source::unpacked(&unpacked, source)?)
     } else {
         let source = Source::open(source)?;
         (Staging::create(&place.dir, source.path())?, source)
     };
 
-    progress.say("Copying the database");
+    say("Copying the database");
     source.copy_database(staging.path())?;
-    progress.say("Checking the database");
+    say("Checking the database");
     let survey = Survey::of(&staging.path().join("data.db"), place.encryption_key.is_some())?;
-    progress.say("Copying the files");
-    let copied = files::copy(&source.path().join("storage"), &staging.path().join("storage"), &progress)?;
+    let copied = files::copy(&source.path().join("storage"), &staging.path().join("storage"), progress)?;
 
-    progress.say("Taking over");
+    say("Taking over");
     let settings = adopt(staging.path(), place, &survey)?;
     let missing = survey.missing_files(&staging.path().join("data.db"), &staging.path().join("storage"))?;
     let report = Report::new(&place.dir, &source, &survey, &settings, copied, missing);
@@ -96,10 +101,9 @@ fn import(source: &Path, place: &Place) -> anyhow::Result<Report> {
 }
 
 /// A backup, from wherever it came, into a folder of the staging.
-fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<()> {
-    let unpacked = Limits::for_room_in(folder).and_then(|limits| {
-        Archive::open(archive)?.extract_into(folder, &limits, &crate::progress::Progress::default())
-    });
+fn unpack(archive: &Path, folder: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let unpacked =
+        Limits::for_room_in(folder).and_then(|limits| Archive::open(archive)?.extract_into(folder, &limits, progress));
     unpacked.map_err(in_words)
 }
 
