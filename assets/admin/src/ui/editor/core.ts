@@ -1,6 +1,6 @@
 // CodeMirror with what all languages share; each language is loaded when it is first asked for.
 
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type CompletionSource } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeCompletion, closeBracketsKeymap, completionKeymap, type CompletionSource } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
@@ -87,6 +87,11 @@ export async function open(host: HTMLElement, options: Options): Promise<EditorH
     const writable = new Compartment();
     const locked = (readonly: boolean) => [EditorState.readOnly.of(readonly), EditorView.editable.of(!readonly)];
     let silent = false;
+    const submit = (view: EditorView) => {
+        closeCompletion(view);
+        options.onsubmit();
+        return true;
+    };
     const view = new EditorView({
         root,
         parent: root,
@@ -99,8 +104,8 @@ export async function open(host: HTMLElement, options: Options): Promise<EditorH
                 EditorView.contentAttributes.of({ "aria-label": options.label, spellcheck: "false" }),
                 options.placeholder ? placeholderText(options.placeholder) : [],
                 keymap.of([
-                    ...(options.single ? [{ key: "Enter", run: () => { options.onsubmit(); return true; } }] : []),
-                    { key: "Mod-Enter", run: () => { options.onsubmit(); return true; } },
+                    ...(options.single ? [{ key: "Enter", run: submit }] : []),
+                    { key: "Mod-Enter", run: submit },
                     ...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...historyKeymap, ...defaultKeymap,
                 ]),
                 EditorView.updateListener.of((update) => {
