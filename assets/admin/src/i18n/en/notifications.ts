@@ -1,4 +1,7 @@
-// English: notifications.
+// English: notifications, and what goes with them.
+
+import jobs from "./jobs";
 
 export default {
+    ...jobs,
 } as const;
