@@ -129,6 +129,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::DELETE, ["api", "logs"]) => Box::pin(logs::truncate(call)).await,
 
         (&Method::POST, ["api", "rules", "check"]) => Box::pin(rules::check(call)).await,
+        (&Method::POST, ["api", "rules", "test"]) => Box::pin(rules::test(call)).await,
 
         (&Method::POST, ["api", "sql"]) => Box::pin(sql::run(call)).await,
 

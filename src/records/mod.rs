@@ -32,7 +32,7 @@ pub use self::{
     history::Story,
     params::ListParams,
     watch::{Glance, Lens, Scope, State},
-    write::{Asked, BatchFailure, Bulk, MAX_BULK_ROWS, Script},
+    write::{Act, Asked, BatchFailure, Bulk, MAX_BULK_ROWS, Script, Trial, Tried},
 };
 
 pub use self::cache::Lookups;

@@ -6,6 +6,7 @@
 mod cache;
 mod check;
 mod class;
+mod explain;
 mod functions;
 mod like;
 mod locate;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use self::{
     check::Checker,
+    explain::{Part, Stored, Subject, explain},
     functions::register,
     locate::{Located, Purpose, locate},
     memory::{Verdict, judge, matches},

@@ -409,6 +409,9 @@ fn house() -> Vec<Operation> {
         op("post", "/api/rules/check", "checkRule", "house", "What is wrong with a rule or filter, and where")
             .takes("RuleCheck")
             .gives("RuleChecked"),
+        op("post", "/api/rules/test", "testRule", "house", "Whether a rule would let somebody do something, and why")
+            .takes("RuleTest")
+            .gives("RuleTested"),
         op("get", "/api/settings", "settings", "house", "All settings but secrets").gives("Settings"),
         op("patch", "/api/settings", "updateSettings", "house", "Change some settings")
             .takes("SettingsInput")

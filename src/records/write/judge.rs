@@ -120,8 +120,7 @@ impl<'a> Judge<'a> {
 
     fn create(mut self) -> Result<Judgement> {
         let plan = self.plan.clone();
-        let zero = plan.collection.fields.iter().map(|field| field.kind.as_type().zero()).collect();
-        let mut draft = Draft::new(&plan, self.task, zero);
+        let mut draft = Draft::new(&plan, self.task, zeros(&plan));
         self.fill_hashes(&mut draft);
         let manager = self.rule_on_new_row(&draft)?;
         if let Some(unknown) = self.check_form(&draft, None, manager)? {
@@ -195,24 +194,14 @@ impl<'a> Judge<'a> {
         if self.superuser {
             return Ok(true);
         }
-        if draft.passwords.iter().any(|(_, plain)| plain.len() > MAX_PASSWORD_BYTES) {
-            // The virtual row has hashes, and there is none of this one (auth.md §7).
-            return Err(Error::invalid("A password may have 72 bytes at most."));
-        }
+        check_passwords(draft)?;
         let plan = self.plan.clone();
         let rule = plan.rule(RuleKind::Create).unwrap_or_default();
         let manage = plan.rule(RuleKind::Manage).filter(|_| self.is_manager());
         if rule.is_empty() && manage.is_none() {
             return Ok(false);
         }
-        let mut values = draft.values.clone();
-        if text(values.get(plan.id)).is_empty() {
-            values[plan.id] = Value::Text(random::record_id());
-        }
-        if let Some(auth) = plan.auth {
-            values[auth.verified] = Value::Integer(0);
-        }
-        let row = plan.row(values);
+        let row = would_be(&plan, draft);
         let request = self.request_with(draft);
         let request = request.as_ref().unwrap_or(&self.task.request);
         if !rule.is_empty() && !self.new_row_satisfies(&row, request, rule)? {
@@ -336,6 +325,55 @@ impl<'a> Judge<'a> {
         let new_password = plan.auth.is_some_and(|auth| draft.plain(auth.password).is_some_and(|new| !new.is_empty()));
         Save { values: draft.values, new_password, removed }
     }
+}
+
+/// The virtual row that create rules are asked about.
+fn would_be(plan: &Plan, draft: &Draft<'_>) -> Row {
+    let mut values = draft.values.clone();
+    if text(values.get(plan.id)).is_empty() {
+        values[plan.id] = Value::Text(random::record_id());
+    }
+    if let Some(auth) = plan.auth {
+        values[auth.verified] = Value::Integer(0);
+    }
+    plan.row(values)
+}
+
+/// The virtual row has hashes, and there are none of these (auth.md §7).
+fn check_passwords(draft: &Draft<'_>) -> Result<()> {
+    match draft.passwords.iter().any(|(_, plain)| plain.len() > MAX_PASSWORD_BYTES) {
+        true => Err(Error::invalid("A password may have 72 bytes at most.")),
+        false => Ok(()),
+    }
+}
+
+/// What the rules of a create or an update see: the request with the normalised body, and the would-be row of a new
+/// record.
+pub(super) fn rehearse(task: &Task, plan: &Plan, stored: Option<&Row>) -> Result<(Request, Option<Row>)> {
+    let values = match stored {
+        Some(row) => normalised(plan, row),
+        None => zeros(plan),
+    };
+    let mut draft = Draft::new(plan, task, values);
+    for (index, plain) in &draft.passwords {
+        if !plain.is_empty() {
+            draft.values[*index] = Value::Text(PENDING_HASH.to_owned());
+        }
+    }
+    let request = Request { body: draft.request_body(plan), ..(*task.request).clone() };
+    let row = match stored {
+        Some(_) => None,
+        None => {
+            check_passwords(&draft)?;
+            Some(would_be(plan, &draft))
+        }
+    };
+    Ok((request, row))
+}
+
+/// What a record has before anything is said of it.
+fn zeros(plan: &Plan) -> Vec<Value> {
+    plan.collection.fields.iter().map(|field| field.kind.as_type().zero()).collect()
 }
 
 /// The stored values as fields read them: legacy forms become today's.

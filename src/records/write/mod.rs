@@ -24,6 +24,7 @@ mod task;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod unique;
 mod validate;
 
@@ -46,6 +47,7 @@ pub use self::{
     batch::BatchFailure,
     bulk::{Bulk, MAX_ROWS as MAX_BULK_ROWS},
     house::{Asked, Script},
+    trial::{Act, Trial, Tried},
 };
 use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{

@@ -25,7 +25,7 @@ use self::{
 };
 use super::{
     parse::{
-        expr::{Comparison, Expr},
+        expr::{Comparison, Expr, Operand},
         parse_cached,
     },
     request::Request,
@@ -134,6 +134,16 @@ impl<'a> Compiler<'a> {
         self.scope = scope;
         self.conditions.push(compiled?);
         self.restrict()
+    }
+
+    /// An operand of a rule on the joined rows.
+    pub fn value(&mut self, operand: &Operand) -> Result<Frag, Fault> {
+        let root = self.root();
+        let mut scope = std::mem::take(&mut self.scope);
+        let mut reading = Reading { scope: &mut scope, root: root.as_ref(), rights: Rights::All, all: false };
+        let side = self.operand(operand, &mut reading);
+        self.scope = scope;
+        Ok(side?.term.sql)
     }
 
     /// How far it came, whether or not the last text compiled.

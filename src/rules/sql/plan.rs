@@ -101,6 +101,16 @@ impl Plan {
         Self { guards, source, joins, condition, order, ordered, reads, rendered: RwLock::default() }
     }
 
+    /// `SELECT <value> …` of every joined row, all joins flat.
+    pub fn values(compiler: Compiler<'_>, value: &Frag) -> Rendered {
+        let joins = compiler.scope.render_all();
+        let plan = Self::new(compiler);
+        let mut sql = Frag::fill("SELECT {0}", &[value]);
+        plan.push_body(&mut sql, &[], &joins, plan.condition.as_ref());
+        sql.push(&Frag::fill(" LIMIT {0}", &[&Frag::slot(Slot::Limit)]));
+        sql.into()
+    }
+
     /// True when the plan was made for a request like this one.
     pub fn serves(&self, request: &Request) -> bool {
         self.guards.iter().all(|(probe, answer)| probe.answer(request) == *answer)

@@ -8,5 +8,6 @@ mod house;
 mod notify;
 mod rules;
 mod side_effects;
+mod trials;
 mod uploads;
 mod values;
