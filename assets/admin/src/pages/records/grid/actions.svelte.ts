@@ -1,0 +1,93 @@
+// What is done to many records at once, with its progress, its failures and the way back.
+
+import type { CollectionModel } from "pocketbase";
+import { pb } from "../../../lib/api";
+import { t } from "../../../lib/i18n.svelte";
+import { done, failed } from "../../../lib/toasts.svelte";
+import { confirm } from "../../../ui/confirm.svelte";
+import { lines, many, undelete, type Outcome, type Work } from "./bulk";
+import type { Rows } from "./rows.svelte";
+import type { Selection } from "./selection.svelte";
+
+/** More than this is only deleted by somebody who types the number. */
+const MANY = 100;
+
+export class Actions {
+    running = $state.raw<{ title: string; done: number; total: number; stop: () => void } | undefined>();
+    failures = $state.raw<string[]>([]);
+
+    constructor(readonly collection: CollectionModel, readonly rows: Rows, readonly selection: Selection) {}
+
+    async #run(title: string, ids: string[], work: Work): Promise<Outcome> {
+        const abort = new AbortController();
+        const show = (done: number) => { this.running = { title, done, total: ids.length, stop: () => abort.abort() }; };
+        // What is over in a moment needs no window.
+        const late = setTimeout(() => show(0), 400);
+        try {
+            return await many(this.collection, ids, work, abort.signal, (done) => { if (this.running) show(done); });
+        } finally {
+            clearTimeout(late);
+            this.running = undefined;
+        }
+    }
+
+    async delete() {
+        const ids = this.selection.ids, count = ids.length;
+        if (!count) return;
+        if (!await confirm({ title: t("records.delete.title", { count }), text: t("records.delete.text"), action: t("delete"), danger: true, word: count > MANY ? String(count) : undefined })) return;
+        const service = pb.collection(this.collection.name);
+        const { done: deleted, failed: refused } = await this.#run(t("records.delete.running"), ids, {
+            batched: (batch, id) => batch.delete(id),
+            single: (id, signal) => service.delete(id, { signal, requestKey: null }),
+        });
+        this.selection.set(deleted, false);
+        this.failures = lines(refused);
+        if (deleted.length) done(t("records.deleted", { count: deleted.length }), { label: t("undo"), run: () => this.restore(deleted) });
+        this.rows.refresh();
+    }
+
+    async restore(ids: string[]) {
+        try {
+            const { done: restored, failed: lost } = await undelete(this.collection, ids);
+            if (restored.length) done(t("records.restored", { count: restored.length }));
+            this.failures = lines(lost);
+        } catch (failure) {
+            failed(failure);
+        }
+        this.rows.refresh();
+    }
+
+    async set(field: string, value: unknown) {
+        const service = pb.collection(this.collection.name), body = { [field]: value };
+        const { done: changed, failed: refused } = await this.#run(t("records.set.running"), this.selection.ids, {
+            batched: (batch, id) => batch.update(id, body),
+            single: (id, signal) => service.update(id, body, { signal, requestKey: null, fields: "id" }),
+        });
+        if (changed.length) done(t("records.set.done", { count: changed.length }));
+        this.failures = lines(refused);
+        this.rows.refresh();
+    }
+
+    /** Everything that fits the filter, whether it was ever on the screen or not. */
+    async all() {
+        const total = this.rows.count ?? 0, abort = new AbortController();
+        const show = (read: number) => { this.running = { title: t("records.choosing"), done: read, total, stop: () => abort.abort() }; };
+        const late = setTimeout(() => show(0), 400);
+        try {
+            this.selection.set(await this.rows.ids(0, total - 1, abort.signal, (read) => { if (this.running) show(read); }));
+        } catch (failure) {
+            if (!abort.signal.aborted) failed(failure);
+        } finally {
+            clearTimeout(late);
+            this.running = undefined;
+        }
+    }
+
+    async range(from: number, to: number) {
+        try {
+            this.selection.set(await this.rows.ids(from, to));
+        } catch (failure) {
+            failed(failure);
+        }
+    }
+}
