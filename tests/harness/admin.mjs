@@ -58,6 +58,7 @@ export async function browse(url, browser, owner) {
             localStorage.setItem("conch.language", language);
         }, [signedIn && owner && stored, language]);
         const page = await context.newPage();
+        page.setDefaultTimeout(15_000);
         page.problems = [];
         page.on("pageerror", (error) => page.problems.push(error.message));
         page.on("console", (message) => {

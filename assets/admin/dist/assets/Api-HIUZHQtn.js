@@ -1,1 +1,0 @@
-import"./theme.svelte-lwt5a1mI.js";import"./main-BlLmIodq.js";import{N as e,O as t,gt as n}from"./index-client-DFpMV2F8.js";import{t as r}from"./Page-BwJjXnFo.js";function i(i){r(i,{title:`API`,children:(r,i)=>{n();var a=e(`…`);t(r,a)},$$slots:{default:!0}})}export{i as default};

@@ -1,0 +1,129 @@
+// Settings, backups and superusers in the browser.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, startAdmin } from "../harness/admin.mjs";
+
+let ui;
+before(async () => { ui = await startAdmin({ env: { CONCH_BATCH_ENABLED: "true" } }); });
+after(() => ui?.stop());
+
+const ended = async (page) => {
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+};
+
+test("every tab, on a desk and on a phone, light and dark", async () => {
+    for (const [tab, title] of [["general", "Your app"], ["mail", "Mail server"], ["storage", "Where uploaded files are kept"], ["backups", "Schedule"], ["limits", "Rate limits"], ["notify", "Web Push"], ["superusers", "Superusers"]]) {
+        const wide = await ui.open(`#/settings/${tab}`);
+        await wide.getByRole("heading", { name: title }).waitFor();
+        await accessible(wide);
+        await ended(wide);
+        const phone = await ui.open(`#/settings/${tab}`, { width: 390, theme: "dark", language: "de" });
+        await phone.getByRole("heading", { level: 2 }).first().waitFor();
+        await accessible(phone);
+        assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth) <= 390, `${tab} is too wide`);
+        await ended(phone);
+    }
+});
+
+test("a setting is saved; what is wrong stands beside it; nothing unsaved is lost by leaving", async () => {
+    const page = await ui.open("#/settings/general");
+    const name = page.getByLabel("Name", { exact: true }), address = page.getByLabel("Address", { exact: true });
+    await name.fill("Shell & Co. <b>");
+    await address.fill("nonsense");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator("[aria-invalid=true]").waitFor();
+    assert.equal(await address.getAttribute("aria-invalid"), "true");
+    // Leaving asks; staying keeps what was typed.
+    await page.getByRole("link", { name: "Jobs" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+    assert.equal(await name.inputValue(), "Shell & Co. <b>");
+    await address.fill("https://shells.example.com");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved.").waitFor();
+    assert.equal((await ui.root.settings.getAll()).meta.appName, "Shell & Co. <b>");
+    await page.getByRole("link", { name: "Jobs" }).click();
+    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    await ended(page);
+});
+
+test("rate limits: rules are added, told apart from faulty ones, saved", async () => {
+    const page = await ui.open("#/settings/limits");
+    await page.getByRole("switch", { name: "Limit how often clients may ask" }).check();
+    await page.getByRole("button", { name: "Add a rule" }).click();
+    const label = page.getByRole("textbox", { name: "Label" }).last();
+    await label.fill("not a label!");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("td [aria-invalid=true]").length === 1);
+    await label.fill("posts:create");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved.").waitFor();
+    assert.equal((await ui.root.settings.getAll()).rateLimits.rules.at(-1).label, "posts:create");
+    await page.getByRole("switch", { name: "Limit how often clients may ask" }).uncheck();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.waitForFunction(() => document.querySelector("form button[type=submit]").disabled);
+    await ended(page);
+});
+
+test("a test mail goes out with what is stored", async () => {
+    const page = await ui.open("#/settings/mail");
+    await page.getByLabel("To", { exact: true }).fill("somebody@example.com");
+    await page.getByRole("button", { name: "Send a test mail" }).click();
+    await page.getByText("The mail to somebody@example.com was handed over.").waitFor();
+    const { items } = await ui.root.send("/api/mailbox", { query: { to: "somebody@example.com" } });
+    assert.equal(items.length, 1);
+    await ended(page);
+});
+
+test("a backup is made, given out, uploaded, restored and deleted", async () => {
+    await ui.root.collections.create({ name: "kept", type: "base", fields: [{ name: "title", type: "text" }] });
+    await ui.root.collection("kept").create({ title: "before" });
+    const page = await ui.open("#/settings/backups");
+    await page.getByText("No backups yet").waitFor();
+    await page.getByRole("button", { name: "New backup" }).click();
+    await page.getByRole("dialog").getByLabel("Name").fill("Not A Name");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("dialog").locator("[aria-invalid=true]").waitFor();
+    await page.getByRole("dialog").getByLabel("Name").fill("first.zip");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("cell", { name: "first.zip", exact: true }).waitFor();
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download: first.zip" }).click()]);
+    const file = await download.path();
+    await page.getByRole("button", { name: "Delete: first.zip" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("No backups yet").waitFor();
+    const { readFileSync } = await import("node:fs");
+    await page.locator("input[type=file]").setInputFiles({ name: "again.zip", mimeType: "application/zip", buffer: readFileSync(file) });
+    await page.getByRole("cell", { name: "again.zip", exact: true }).waitFor();
+    await ui.root.collection("kept").create({ title: "after" });
+    await page.getByRole("button", { name: "Restore: again.zip" }).click();
+    const restore = page.getByRole("dialog").getByRole("button", { name: "Restore" });
+    assert.equal(await restore.isDisabled(), true, "its name has to be typed");
+    await page.getByRole("dialog").getByRole("textbox").fill("again.zip");
+    await restore.click();
+    for (const end = Date.now() + 20_000; Date.now() < end;) {
+        const list = await ui.root.collection("kept").getFullList().catch(() => undefined);
+        if (list?.length === 1) break;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.deepEqual((await ui.root.collection("kept").getFullList()).map(({ title }) => title), ["before"]);
+    await page.context().close();
+});
+
+test("superusers come and go; one's own new password keeps one signed in", async () => {
+    const page = await ui.open("#/settings/superusers");
+    await page.getByRole("button", { name: "New superuser" }).click();
+    await page.getByLabel("E-mail").fill("second@example.com");
+    await page.getByLabel("Password", { exact: true }).fill("second-password");
+    await page.getByLabel("Password again").fill("different");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator("[aria-invalid=true]").first().waitFor();
+    await page.getByLabel("Password again").fill("second-password");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("cell", { name: "second@example.com", exact: true }).waitFor();
+    await page.getByRole("button", { name: "Delete: second@example.com" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("cell", { name: "second@example.com", exact: true }).waitFor({ state: "detached" });
+    await ended(page);
+});
