@@ -21,6 +21,8 @@ export interface Asked {
     explicit?: boolean;
     /** `false` leaves out what belongs to a request: for the box above a list. */
     request?: boolean;
+    /** Nothing but its own fields: no other collections. */
+    alone?: boolean;
 }
 
 interface Token { kind: "text" | "name" | "number" | "sign" | "join" | "open" | "close" | "comma" | "other"; text: string; from: number; open?: boolean }
@@ -122,7 +124,7 @@ function operand(word: string, from: number, asked: Asked): Suggestions | null {
 }
 
 /** What an operand can begin with. */
-function roots({ collection, collections, request = true }: Asked): Suggestion[] {
+function roots({ collection, collections, request = true, alone = false }: Asked): Suggestion[] {
     return [
         ...names(collection, collections, 20),
         ...(request ? [
@@ -133,7 +135,7 @@ function roots({ collection, collections, request = true }: Asked): Suggestion[]
             { label: "@request.method", kind: "request", boost: 5 },
             { label: "@request.context", kind: "request", boost: 4 },
         ] as Suggestion[] : []),
-        { label: "@collection", apply: "@collection.", kind: "collection", boost: 3 },
+        ...(alone ? [] : [{ label: "@collection", apply: "@collection.", kind: "collection", boost: 3 } as Suggestion]),
         ...MACROS.map((label): Suggestion => ({ label, kind: "macro", boost: 1 })),
         { label: "geoDistance", apply: "geoDistance(", kind: "function", detail: "(lonA, latA, lonB, latB) km" },
         { label: "strftime", apply: "strftime(", kind: "function", detail: "('%Y-%m', date, …)" },
