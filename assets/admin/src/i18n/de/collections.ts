@@ -325,7 +325,6 @@ export default {
     "collections.diagram.find": "Sammlung finden",
     "collections.diagram.system": "Die des Systems zeigen",
     "collections.diagram.canvas": "Diagramm der Sammlungen. Pfeiltasten verschieben, Plus und Minus zoomen, 0 zeigt alles. Die Liste darunter sagt dasselbe in Worten.",
-    "collections.diagram.box": "{name}, {kind}: Schema öffnen",
     "collections.diagram.more": "{count} weiteres | {count} weitere",
     "collections.diagram.in": "Vergrößern",
     "collections.diagram.out": "Verkleinern",

@@ -323,7 +323,6 @@ export default {
     "collections.diagram.find": "Find a collection",
     "collections.diagram.system": "Show those of the system",
     "collections.diagram.canvas": "Diagram of the collections. Arrow keys move it, plus and minus zoom, 0 shows all. The list below says the same in words.",
-    "collections.diagram.box": "{name}, {kind}: open the schema",
     "collections.diagram.more": "{count} more | {count} more",
     "collections.diagram.in": "Zoom in",
     "collections.diagram.out": "Zoom out",

@@ -101,7 +101,7 @@ export async function open(host: HTMLElement, options: Options): Promise<EditorH
                 history(), indentOnInput(), bracketMatching(), closeBrackets(), typedOver, EditorView.lineWrapping, look(options.lines),
                 syntaxHighlighting(colours), await languages[options.language](options), writable.of(locked(options.readonly)),
                 options.language === "rule" ? autocompletion({ override: [options.complete] }) : autocompletion(),
-                EditorView.contentAttributes.of({ "aria-label": options.label, spellcheck: "false" }),
+                EditorView.contentAttributes.of({ "aria-label": options.label, spellcheck: "false", tabindex: "0" }),
                 options.placeholder ? placeholderText(options.placeholder) : [],
                 keymap.of([
                     ...(options.single ? [{ key: "Enter", run: submit }] : []),
