@@ -27,6 +27,8 @@ pub(super) enum Order {
     Write(Reply),
     Truncate(Reply),
     CleanUp(Option<Reply>),
+    /// Removes the oldest rows while there are too many.
+    KeepSmall,
     Optimize(Reply),
 }
 
