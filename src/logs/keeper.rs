@@ -40,9 +40,9 @@ const TELL: Duration = Duration::from_secs(60);
 const DAY: i64 = 86_400_000;
 /// Whoever keeps rows longer keeps them for ever.
 const MAX_DAYS: i64 = 1_000_000;
-/// Behind the workers: on a machine that has nothing to spare it gets a twentieth of what they get, and rows are dropped
-/// rather than requests slowed.
-const NICENESS: i32 = 10;
+/// Behind everybody: on a machine that has nothing to spare it gets next to nothing, and rows are dropped rather than
+/// requests slowed.
+const NICENESS: i32 = 19;
 
 struct Keeper {
     connection: Connection,

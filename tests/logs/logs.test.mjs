@@ -39,6 +39,37 @@ test("a request is a row that bears the id of its answer", async () => {
     await assert.rejects(pb.logs.getOne("nonesuch"), { status: 404 });
 });
 
+test("who hangs up leaves a row as well", async () => {
+    const slow = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n";
+    const left = new AbortController();
+    const headers = { authorization: conch.token, "content-type": "application/json", "user-agent": "hasty/1" };
+    const asked = get("/api/sql", { method: "POST", headers, body: JSON.stringify({ query: slow }), signal: left.signal });
+    setTimeout(() => left.abort(), 300);
+    await assert.rejects(asked, { name: "AbortError" });
+    let row;
+    for (let n = 0; !row && n < 100; n++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        [row] = (await logs("data.userAgent = 'hasty/1'")).items;
+    }
+    assert.deepEqual([row.level, row.message, row.data.status, row.data.auth], [0, "POST /api/sql", 499, "_superusers"]);
+    assert.ok(row.data.execTime > 100 && !("error" in row.data), JSON.stringify(row.data));
+    assert.equal((await logs("data.userAgent = 'hasty/1'")).items.length, 1);
+});
+
+test("tokens of links in letters are not told", async () => {
+    await pb.logs.truncate();
+    for (const [method, link] of [["GET", "unsubscribe"], ["POST", "unsubscribe"], ["GET", "click"], ["GET", "open"], ["POST", "receipts"]]) {
+        const path = `/api/notify/${link}/opens.a.door`;
+        await get(path, { method, redirect: "manual", headers: { referer: conch.url + path } });
+    }
+    const { items } = await logs("data.url ~ '/api/notify/'");
+    assert.deepEqual(items.map(({ message }) => message), [
+        "GET /api/notify/unsubscribe/***", "POST /api/notify/unsubscribe/***", "GET /api/notify/click/***",
+        "GET /api/notify/open/***", "POST /api/notify/receipts/***",
+    ]);
+    assert.ok(!JSON.stringify(items).includes("opens.a.door"));
+});
+
 test("lists, stats and truncating", async () => {
     assert.equal(await pb.logs.truncate(), true);
     for (let n = 0; n < 5; n++) await get(`/api/health?n=${n}`);

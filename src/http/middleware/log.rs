@@ -1,6 +1,10 @@
 //! The request log: a row for superusers (`docs/wire/services.md` §6.3), and a line on stderr for what really went wrong.
 
-use std::{cell::OnceCell, time::Instant};
+use std::{
+    cell::{Cell, OnceCell},
+    rc::Rc,
+    time::Instant,
+};
 
 use actix_web::{
     HttpRequest,
@@ -10,9 +14,8 @@ use serde_json::{Map, Value as Json};
 
 use super::client_address;
 use crate::{
-    app::App,
     error::{Error, Kind, Result},
-    http::{error, reply::Reply},
+    http::{Wire, error, reply::Reply},
     identity::Caller,
     logs::{self, Addresses, Failure, Request, RequestNumber, Who},
 };
@@ -20,43 +23,59 @@ use crate::{
 /// Longer request targets are cut on stderr.
 const MAX_TARGET: usize = 3000;
 
-/// One request on its way through the house, as the log will tell it.
+/// What is said of a request whose client did not wait for the answer.
+const GONE: u16 = 499;
+
+/// One request on its way through the house, as the log will tell it. Dropped before [`Trace::finish`], its client has
+/// hung up; what it asked for may have been done all the same.
 pub struct Trace {
-    pub number: RequestNumber,
+    number: RequestNumber,
+    wire: Rc<Wire>,
+    http: HttpRequest,
     started: Instant,
     /// Who asks, once that is known, and if the log wants to know.
     who: OnceCell<Who>,
+    told: Cell<bool>,
 }
 
 impl Trace {
-    pub fn start(started: Instant) -> Self {
-        Self { number: RequestNumber::next(), started, who: OnceCell::new() }
+    pub fn start(number: RequestNumber, wire: Rc<Wire>, http: HttpRequest, started: Instant) -> Self {
+        Self { number, wire, http, started, who: OnceCell::new(), told: Cell::new(false) }
     }
 
     /// Remembers who asks.
-    pub fn met(&self, app: &App, caller: &Caller) {
-        if let Some(record) = caller.record().filter(|_| app.logs.wants(logs::ERROR)) {
-            let id = app.logs.policy().with_auth_id.then(|| record.id.clone());
+    pub fn met(&self, caller: &Caller) {
+        let logs = &self.wire.app.logs;
+        if let Some(record) = caller.record().filter(|_| logs.wants(logs::ERROR)) {
+            let id = logs.policy().with_auth_id.then(|| record.id.clone());
             let _ = self.who.set(Who { collection: record.collection_name.clone(), id });
         }
     }
 
     /// Tells of the request, now that it is finished.
-    pub fn finish(self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) {
-        self.tell_stderr(http, outcome);
+    pub fn finish(&self, outcome: &Result<Reply>) {
+        self.told.set(true);
+        self.tell_stderr(outcome);
+        let app = &self.wire.app;
         let wanted = match outcome {
             // The last of a disk is not for telling what everybody did on it.
             Err(failure) if failure.kind == Kind::Internal => app.logs.wants(logs::ERROR),
             _ if app.db.is_scarce() => false,
-            Ok(reply) => app.logs.wants(logs::INFO) && !reply.unlogged && !is_quiet(http.uri().path()),
+            Ok(reply) => !reply.unlogged && self.is_news(),
             Err(_) => app.logs.wants(logs::ERROR),
         };
         if wanted {
-            self.tell_log(app, http, outcome);
+            self.tell_log(status(outcome), outcome.as_ref().err().map(failure));
         }
     }
 
-    fn tell_log(&self, app: &App, http: &HttpRequest, outcome: &Result<Reply>) {
+    /// Whether something that did not fail is worth a row.
+    fn is_news(&self) -> bool {
+        self.wire.app.logs.wants(logs::INFO) && !is_quiet(self.http.uri().path())
+    }
+
+    fn tell_log(&self, status: u16, failure: Option<Failure>) {
+        let (app, http) = (&self.wire.app, &self.http);
         let header = |name: HeaderName| http.headers().get(name).map_or(&[][..], |value| value.as_bytes());
         let uri = http.uri();
         let addresses = app.logs.policy().with_ip.then(|| Addresses {
@@ -67,19 +86,19 @@ impl Trace {
             at: app.clock.now(),
             took: self.started.elapsed(),
             number: self.number,
-            status: status(outcome),
+            status,
             method: http.method().as_str(),
             target: uri.path_and_query().map_or(uri.path(), |target| target.as_str()),
             referer: header(REFERER),
             agent: header(USER_AGENT),
             who: self.who.get(),
             addresses,
-            failure: outcome.as_ref().err().map(failure),
+            failure,
         });
     }
 
     /// Our own failures always, everything else when stderr is verbose.
-    fn tell_stderr(&self, http: &HttpRequest, outcome: &Result<Reply>) {
+    fn tell_stderr(&self, outcome: &Result<Reply>) {
         let ours = match outcome {
             Err(failure) => failure.kind == Kind::Internal || met_full_disk(failure),
             Ok(_) => false,
@@ -88,7 +107,7 @@ impl Trace {
             return;
         }
         let (request_id, status) = (self.number.to_string(), status(outcome));
-        let (method, asked) = (http.method().as_str(), http.uri().to_string());
+        let (method, asked) = (self.http.method().as_str(), self.http.uri().to_string());
         let target = logs::masked(&asked);
         let target = &target[..target.floor_char_boundary(MAX_TARGET)];
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
@@ -98,6 +117,14 @@ impl Trace {
                 tracing::error!(request_id, method, target, status, ms, error = %failure, "request failed");
             }
             Err(failure) => tracing::debug!(request_id, method, target, status, ms, error = %failure, "request"),
+        }
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if !self.told.get() && !self.wire.app.db.is_scarce() && self.is_news() {
+            self.tell_log(GONE, None);
         }
     }
 }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    logs::numbered,
+    logs::{RequestNumber, numbered},
 };
 
 /// Answers one request; never fails and never panics.
@@ -56,8 +56,7 @@ fn switches(http: &HttpRequest) -> bool {
 }
 
 async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: Instant) -> HttpResponse {
-    let trace = Trace::start(started);
-    let number = trace.number;
+    let number = RequestNumber::next();
     // Before everything else, so without CORS and security headers (§1.2).
     if let Some(location) = redirected(&http) {
         let mut response = Reply::redirect(&location).into_response();
@@ -76,12 +75,13 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: 
         return response;
     }
 
+    let trace = Trace::start(number, wire.clone(), http.clone(), started);
     let outcome = {
         // It is large: from here on only a pointer to it moves.
         let handled = pin!(panic::caught(guarded(wire.clone(), http.clone(), payload, &trace)));
         numbered(number, handled).await
     };
-    trace.finish(&wire.app, &http, &outcome);
+    trace.finish(&outcome);
     let embeddable = matches!(&outcome, Ok(reply) if reply.embeddable);
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
@@ -99,7 +99,7 @@ async fn answered(wire: Rc<Wire>, http: HttpRequest, payload: Payload, started: 
 /// Who asks, whether they may ask from there, and then the route.
 async fn guarded(wire: Rc<Wire>, http: HttpRequest, payload: Payload, trace: &Trace) -> Result<Reply> {
     let caller = caller::of(&wire, &http).await?;
-    trace.met(&wire.app, &caller);
+    trace.met(&caller);
     let call = Call { wire, http, payload, caller };
     superuser_ips::check(&call)?;
     routes::dispatch(call).await

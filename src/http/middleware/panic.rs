@@ -7,13 +7,13 @@ use futures_util::FutureExt;
 use crate::{error::Result, http::reply::Reply};
 
 /// Runs `handler`; a panic becomes an internal error.
-pub async fn caught(handler: impl Future<Output = Result<Reply>>) -> Result<Reply> {
+pub fn caught(handler: impl Future<Output = Result<Reply>>) -> impl Future<Output = Result<Reply>> {
     // Unwind safe: what the handler owned is dropped, and shared state is behind locks and snapshots of the rooms,
-    // none of which is held across an await.
-    match AssertUnwindSafe(handler).catch_unwind().await {
+    // none of which is held across an await. No async function: that would hold the handler twice.
+    AssertUnwindSafe(handler).catch_unwind().map(|outcome| match outcome {
         Ok(outcome) => outcome,
         Err(payload) => Err(super::panicked(text(payload.as_ref()))),
-    }
+    })
 }
 
 fn text(payload: &(dyn Any + Send)) -> &str {
