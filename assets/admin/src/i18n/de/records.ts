@@ -21,7 +21,7 @@ export default {
     "records.find": "Datensätze finden",
     "records.search": "Suchen",
     "records.filter": "Filter",
-    "records.filter.placeholder": "Filter, zum Beispiel created > \"2026-01-01\"",
+    "records.filter.placeholder": "Filter, zum Beispiel {example}",
     "records.filter.apply": "Anwenden",
     "records.clear": "Filter aufheben",
     "records.count": "{count} Datensatz | {count} Datensätze",

@@ -19,7 +19,7 @@ export default {
     "records.find": "Find records",
     "records.search": "Search",
     "records.filter": "Filter",
-    "records.filter.placeholder": "Filter, for example created > \"2026-01-01\"",
+    "records.filter.placeholder": "Filter, for example {example}",
     "records.filter.apply": "Apply",
     "records.clear": "Clear the filter",
     "records.count": "{count} record | {count} records",

@@ -50,9 +50,12 @@ export function columnsOf(collection: CollectionModel, layout: Layout): Column[]
     const fields = columnFields(collection);
     const place = new Map(layout.order.map((id, at) => [id, at]));
     const sorted = fields.map((field, at) => ({ field, at: place.get(field.id) ?? layout.order.length + at })).sort((a, b) => a.at - b.at);
-    return sorted.map(({ field }) => ({
+    const columns = sorted.map(({ field }) => ({
         field,
-        width: layout.widths[field.id] ?? WIDTHS[field.type] ?? (field.primaryKey || field.name === "id" ? 168 : 220),
+        width: layout.widths[field.id] ?? WIDTHS[field.type] ?? (field.name === "id" ? 168 : 220),
         shown: layout.shown[field.id] ?? fields.indexOf(field) < AT_FIRST,
     }));
+    // A grid without columns would have no way back.
+    if (columns[0] && !columns.some(({ shown }) => shown)) columns[0].shown = true;
+    return columns;
 }
