@@ -2,7 +2,9 @@
 
 import type words from "../en/notifications";
 import jobs from "./jobs";
+import notify from "./notify";
 
 export default {
     ...jobs,
+    ...notify,
 } satisfies Record<keyof typeof words, string>;
