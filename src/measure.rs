@@ -69,6 +69,29 @@ impl Tally {
         self.counts.iter().sum()
     }
 
+    /// A value that this share of all (0 to 1) does not exceed, as far as the ranges tell; 0 of none. What lies beyond the
+    /// last bound counts as that bound.
+    pub fn quantile(&self, share: f64) -> f64 {
+        let wanted = share.clamp(0.0, 1.0) * self.count() as f64;
+        let (mut below, mut from) = (0.0, 0.0);
+        for (&bound, &count) in self.bounds.iter().zip(&self.counts) {
+            let (to, count) = (bound as f64, count as f64);
+            if count > 0.0 && below + count >= wanted {
+                return from + (to - from) * ((wanted - below) / count);
+            }
+            below += count;
+            from = to;
+        }
+        if self.count() == 0 { 0.0 } else { from }
+    }
+
+    /// What was noted since this stood so.
+    pub fn since(&self, before: &Self) -> Self {
+        debug_assert_eq!(self.bounds, before.bounds);
+        let counts = self.counts.iter().zip(&before.counts).map(|(now, then)| now.saturating_sub(*then)).collect();
+        Self { bounds: self.bounds, counts, sum: self.sum.wrapping_sub(before.sum) }
+    }
+
     /// Adds what was counted at another place, over the same ranges.
     pub fn add(&mut self, other: &Self) {
         debug_assert_eq!(self.bounds, other.bounds);
@@ -91,5 +114,22 @@ mod tests {
         assert_eq!((tally.counts.as_slice(), tally.sum, tally.count()), ([2, 2, 2, 2].as_slice(), 5225, 8));
         tally.add(&Tally { bounds: &[1, 10, 100], counts: vec![1, 0, 0, 5], sum: 7 });
         assert_eq!((tally.counts.as_slice(), tally.sum), ([3, 2, 2, 7].as_slice(), 5232));
+        let before = histogram.tally();
+        assert_eq!((tally.since(&before).counts.as_slice(), tally.since(&before).sum), ([1, 0, 0, 5].as_slice(), 7));
+    }
+
+    #[test]
+    fn a_share_of_all_values_is_found_within_its_range() {
+        for (counts, share, expected) in [
+            ([0, 0, 0, 0], 0.5, 0.0),
+            ([10, 0, 0, 0], 0.5, 0.5),
+            ([0, 10, 0, 0], 0.5, 5.5),
+            ([50, 49, 1, 0], 0.99, 10.0),
+            ([50, 49, 1, 0], 1.0, 100.0),
+            ([1, 0, 0, 9], 0.99, 100.0),
+        ] {
+            let tally = Tally { bounds: &[1, 10, 100], counts: counts.to_vec(), sum: 0 };
+            assert!((tally.quantile(share) - expected).abs() < 1e-9, "{counts:?} {share} {}", tally.quantile(share));
+        }
     }
 }

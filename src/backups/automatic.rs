@@ -15,7 +15,7 @@ use crate::{
 /// A bucket's clock, or ours when it is put right, may differ by less from what is called ahead.
 const SLACK: Duration = Duration::from_secs(24 * 3600);
 /// The wire's name for it.
-const CRON: &str = "__pbAutoBackup__";
+pub const CRON: &str = "__pbAutoBackup__";
 
 /// A large backup may take hours. One that failed is tried again a few times before anybody is told.
 fn policy() -> Policy {

@@ -11,6 +11,7 @@
 //! | `shelf`, `name` | where archives are kept, and what they are called |
 //! | `vault` | a bucket, and what was begun to be sent there |
 //! | `room` | what has to stay free on the disk |
+//! | `doing` | what is being done at this moment, for whoever watches |
 //! | `turn` | one backup or restore at a time |
 //! | `zip` | the format, and no more of it than is needed |
 //! | `archive` | what an archive holds; unpacking it, whoever made it |
@@ -23,6 +24,7 @@
 mod archive;
 mod automatic;
 mod contents;
+mod doing;
 mod make;
 mod name;
 pub mod restore;
@@ -48,6 +50,8 @@ use tokio::sync::oneshot;
 
 pub use self::{
     archive::{About, Archive, Limits, free_bytes},
+    automatic::CRON,
+    doing::{Doing, Running},
     make::Place,
     restore::Restorer,
     shelf::{Fetched, Item},
@@ -55,6 +59,7 @@ pub use self::{
     verify::{Report, verify},
 };
 use self::{
+    doing::Doings,
     make::Maker,
     shelf::{FOLDER, MAKING, Shelf, UPLOADING},
     turn::Turns,
@@ -80,6 +85,7 @@ pub struct Backups {
     making: Arc<Path>,
     /// What is being sent to a bucket.
     uploads: Arc<Uploads>,
+    doings: Doings,
 }
 
 /// What backups are made of.
@@ -105,7 +111,7 @@ impl Backups {
             _ => {}
         }
         let uploads = Uploads::open(rooms.db.dir().join(FOLDER).join(UPLOADING));
-        Self { rooms, turns: Turns::default(), making, uploads }
+        Self { rooms, turns: Turns::default(), making, uploads, doings: Doings::default() }
     }
 
     fn dir(&self) -> PathBuf {
@@ -152,10 +158,11 @@ impl Backups {
             progress: progress.clone(),
             files_elsewhere: settings.s3.enabled,
         };
+        let doing = self.tell("create", key, progress);
         let (backups, key) = (self.clone(), key.to_owned());
         on_a_thread("conch-backup", move || {
             // Until all of it is there, whatever becomes of whoever has asked.
-            let _turn = turn;
+            let _turn = (turn, doing);
             let made = maker.run(&key, async || backups.shelf().await);
             match &made {
                 Ok(()) => tracing::info!(backup = key, "a backup was made"),
@@ -189,8 +196,12 @@ impl Backups {
         shelf.refuse_existing(&key, "file").await?;
         self.place().await.map(drop)?;
         // Carried through or called off, whether or not the client waits for it.
-        let turns = self.turns.clone();
-        let put = async move { shelf.put(&key, &upload.path, &turns, &Progress::default()).await };
+        let (turns, progress) = (self.turns.clone(), Progress::default());
+        let doing = self.tell("upload", &key, &progress);
+        let put = async move {
+            let _doing = doing;
+            shelf.put(&key, &upload.path, &turns, &progress).await
+        };
         tokio::spawn(put).await.map_err(Error::internal)?
     }
 
@@ -218,12 +229,17 @@ impl Backups {
     /// Unpacks an archive beside the others and looks whether it can be served: every checksum, the database, and every
     /// file that its records name. Nothing stays of that.
     pub async fn verify(&self, key: &str, progress: &Progress) -> Result<Report> {
+        let doing = self.tell("verify", key, progress);
         let place = self.place().await?;
         let shelf = self.shelf().await?;
         let fetched = shelf.fetch(key, place.path(), &self.turns, progress).await?;
         let fetched = fetched.ok_or_else(|| Error::invalid("There is no backup of this name."))?;
         let progress = progress.clone();
-        on_a_thread("conch-verify", move || make::verify(&fetched.path, &place, &progress)).await
+        on_a_thread("conch-verify", move || {
+            let _doing = doing;
+            make::verify(&fetched.path, &place, &progress)
+        })
+        .await
     }
 
     /// The archive on the local disk. `None` when there is none of this name.
@@ -234,6 +250,16 @@ impl Backups {
     /// Keeps every other backup and restore from beginning, as long as it lives. Fails as invalid while one is at work.
     pub fn take_turn(&self, key: &str) -> Result<Turn> {
         self.turns.take(key)
+    }
+
+    /// What is being done with archives: of several things what was begun last.
+    pub fn running(&self) -> Option<Running> {
+        self.doings.newest()
+    }
+
+    /// Tells whoever watches of work on an archive, as long as the answer lives.
+    pub fn tell(&self, what: &'static str, key: &str, progress: &Progress) -> Doing {
+        self.doings.begin(what, key, self.rooms.clock.now(), progress)
     }
 
     /// Whether a backup or a restore is at work.

@@ -169,6 +169,7 @@ async fn restore(app: &App, name: String, file: Option<PathBuf>, progress: &Prog
     let (app, progress) = (app.clone(), progress.clone());
     // Whoever asked may go: what has been decided by then is carried out, and not at some later start.
     let carried_out = tokio::spawn(async move {
+        let _doing = app.backups.tell("restore", &name, &progress);
         app.backups.restore(&app.restorer, turn, &name, source, &progress).await?;
         tokio::spawn(async move {
             tokio::time::sleep(UNTIL_TOLD).await;

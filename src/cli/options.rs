@@ -6,6 +6,7 @@ use clap::{ArgMatches, Command, CommandFactory, parser::ValueSource};
 use serde::{Deserialize, Serialize};
 
 use super::Cli;
+use crate::http::server::Given;
 
 /// One option.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,20 @@ pub fn remember(matches: &ArgMatches) {
 /// What was remembered.
 pub fn known() -> &'static [Chosen] {
     CHOSEN.get().map_or(&[], Vec::as_slice)
+}
+
+/// Where each option came from, for whoever asks the server.
+pub fn given() -> Vec<Given> {
+    let each = known().iter().map(|chosen| Given {
+        key: chosen.option.trim_start_matches('-').to_ascii_lowercase(),
+        origin: chosen.origin.as_str(),
+        name: match chosen.origin {
+            Origin::Flag => Some(chosen.option.clone()),
+            Origin::Environment => Some(chosen.variable.clone()),
+            Origin::Settings | Origin::Default => None,
+        },
+    });
+    each.collect()
 }
 
 /// As a server that is started here and now with nothing but the directory.

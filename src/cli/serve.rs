@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, ValueEnum, builder::FalseyValueParser};
 use super::{
     Place, again,
     control::Control,
-    in_words, log,
+    in_words, log, options,
     systemd::notify::Manager,
     temporary::{self, Temporary},
     tls::Encryption,
@@ -195,6 +195,7 @@ impl Serve {
             metrics_from: self.metrics_from.clone(),
             public_dir: self.public_dir.clone().or_else(|| (!self.temp).then(|| beside(dir))),
             index_fallback: self.index_fallback,
+            given: options::given(),
             ..server::Options::default()
         }
     }

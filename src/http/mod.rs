@@ -51,6 +51,7 @@ struct Shared {
     twins: middleware::www::Twins,
     limits: Arc<limits::Limits>,
     public: public::Public,
+    given: Vec<server::Given>,
 }
 
 impl Shared {
@@ -61,6 +62,7 @@ impl Shared {
             twins: middleware::www::Twins::new(&options.hosts),
             limits: limits::Limits::follow(app),
             public: public::Public::new(options.public_dir.clone(), options.index_fallback),
+            given: options.given.clone(),
         })
     }
 }

@@ -7,8 +7,8 @@ use actix_web::http::Method;
 
 use super::{
     api::{
-        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, openapi, pages, realtime,
-        records, rules, settings, snapshots, sql, test,
+        auth, backups, batch, collections, crons, files, health, jobs, logs, mailbox, notify, openapi, overview, pages,
+        realtime, records, rules, settings, snapshots, sql, test,
     },
     extract::{Call, body, path::Segments},
     health::Route,
@@ -105,13 +105,17 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "realtime"]) => Box::pin(realtime::subscribe(call)).await,
 
         (&Method::GET, ["api", "settings"]) => settings::get(call),
+        (&Method::GET, ["api", "settings", "origins"]) => settings::origins(call),
         (&Method::PATCH, ["api", "settings"]) => Box::pin(settings::patch(call)).await,
         (&Method::POST, ["api", "settings", "test", "s3"]) => Box::pin(settings::test_s3(call)).await,
         (&Method::POST, ["api", "settings", "test", "email"]) => Box::pin(settings::test_email(call)).await,
 
+        (&Method::GET, ["api", "overview"]) => Box::pin(overview::show(call)).await,
+
         (&Method::GET, ["api", "backups"]) => Box::pin(backups::list(call)).await,
         (&Method::POST, ["api", "backups"]) => Box::pin(backups::create(call)).await,
         (&Method::POST, ["api", "backups", "upload"]) => Box::pin(backups::upload(call)).await,
+        (&Method::GET, ["api", "backups", "progress"]) => backups::progress(call),
         (&Method::GET, ["api", "backups", key]) if !key.is_empty() => Box::pin(backups::download(call, key)).await,
         (&Method::POST, ["api", "backups", key, "restore"]) => Box::pin(backups::restore(call, key)).await,
         (&Method::DELETE, ["api", "backups", key]) if !key.is_empty() => Box::pin(backups::delete(call, key)).await,

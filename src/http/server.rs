@@ -18,6 +18,7 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
+use serde::Serialize;
 
 use super::{
     Shared, Wire, ending, error,
@@ -56,6 +57,19 @@ pub struct Options {
     pub public_dir: Option<PathBuf>,
     /// Whether its `index.html` stands for what is missing.
     pub index_fallback: bool,
+    /// What the process was started with, for superusers who ask.
+    pub given: Vec<Given>,
+}
+
+/// An option of the process, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Given {
+    /// Without dashes, such as `http`.
+    pub key: String,
+    /// `flag`, `environment` or `default`
+    pub origin: &'static str,
+    /// The flag or the variable that it was given by.
+    pub name: Option<String>,
 }
 
 impl Default for Options {
@@ -69,6 +83,7 @@ impl Default for Options {
             hosts: Vec::new(),
             public_dir: None,
             index_fallback: true,
+            given: Vec::new(),
         }
     }
 }

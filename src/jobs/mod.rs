@@ -46,7 +46,7 @@ pub use self::{
     policy::{Failure, Policy, Rate},
     recurring::Overlap,
     runner::{CronEntry, Runner, Times},
-    stats::{Count, Stats},
+    stats::{Count, OfKind, Stats},
 };
 use crate::{
     clock::Timestamp,

@@ -93,6 +93,16 @@ impl Mail {
         &self.inner.mailbox
     }
 
+    /// Whether every mail is kept instead of sent, for testers.
+    pub fn captures(&self) -> bool {
+        self.inner.capture
+    }
+
+    /// Whether this machine has a program that sends mails when no mail server is set. Looks at the disk.
+    pub async fn has_program(&self) -> bool {
+        tokio::task::spawn_blocking(sendmail::program).await.is_ok_and(|program| program.is_some())
+    }
+
     /// Sends `message` by the way that the settings of this moment say, within 15 seconds: into the capture box, by SMTP,
     /// or by the machine's `sendmail`; without any of them into the box with a warning. Done means that somebody took
     /// responsibility for it. [`is_permanent`] tells whether a failure is worth another try; its cause

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Channel, Notify, Priority, State, deliveries};
-use crate::error::Result;
+use crate::{clock::Timestamp, error::Result};
 
 /// Read from an index alone.
 pub(super) const COUNTS: &str = "SELECT channel, state, count(*) FROM _deliveries GROUP BY channel, state";
@@ -43,6 +43,13 @@ pub struct Lateness {
 }
 
 impl Notify {
+    /// Deliveries that failed for good since then. Looks at every one that is kept.
+    pub async fn failed_since(&self, since: Timestamp) -> Result<u64> {
+        let sql = "SELECT count(*) FROM _deliveries WHERE state = 'failed' AND updated >= ?1";
+        let read = self.rooms.db.read(move |tx| tx.query_one(sql, [since.to_string()], |row| row.get::<_, i64>(0)));
+        Ok(read.await?.unwrap_or_default().unsigned_abs())
+    }
+
     /// How many changes of the log schedules have not followed yet.
     pub fn log_behind(&self) -> u64 {
         self.schedules.behind()

@@ -70,6 +70,11 @@ impl Store {
         Ok(Self { db, cipher, current: Arc::new(ArcSwap::from_pointee(settings)), listeners: Arc::default() })
     }
 
+    /// Whether they are kept encrypted from the next change on at the latest.
+    pub fn is_encrypted(&self) -> bool {
+        self.cipher.is_some()
+    }
+
     /// The current snapshot; costs no lock.
     pub fn current(&self) -> Arc<Settings> {
         self.current.load_full()

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{files, member, picked_value};
 use crate::{
-    backups::{free_bytes, restore::Source},
+    backups::{Running, free_bytes, restore::Source},
     error::{Error, Leaf, Result},
     http::{
         download::{self, Showing},
@@ -31,6 +32,17 @@ pub async fn list(call: Call) -> Result<Reply> {
     call.require_superuser()?;
     let params = call.query()?;
     picked_value(&call.app().backups.list().await?, &params)
+}
+
+#[derive(Serialize)]
+struct Doing {
+    running: Option<Running>,
+}
+
+/// `GET /api/backups/progress` (`docs/admin.md`): what is being done, and how far it is.
+pub fn progress(call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    picked_value(&Doing { running: call.app().backups.running() }, &call.query()?)
 }
 
 /// `POST /api/backups`: 204 when the archive is there.
@@ -79,8 +91,10 @@ pub async fn restore(call: Call, key: &str) -> Result<Reply> {
     }
     let (turn, key) = (app.backups.take_turn(key)?, key.to_owned());
     tokio::spawn(async move {
+        let progress = Progress::default();
+        let _doing = app.backups.tell("restore", &key, &progress);
         tokio::time::sleep(UNTIL_ANSWERED).await;
-        let restored = app.backups.restore(&app.restorer, turn, &key, Source::Kept, &Progress::default()).await;
+        let restored = app.backups.restore(&app.restorer, turn, &key, Source::Kept, &progress).await;
         match restored {
             Ok(()) => {
                 tracing::info!(backup = key, "the backup is good: the server starts again on it");

@@ -10,7 +10,7 @@ use crate::{
         extract::{Call, query::Params},
         reply::Reply,
     },
-    jobs::{Search, State},
+    jobs::{OfKind, Search, State},
 };
 
 /// Items in one answer, unless asked for fewer or more.
@@ -22,10 +22,16 @@ struct Page<T> {
     items: Vec<T>,
 }
 
+#[derive(Serialize)]
+struct Kinds {
+    kinds: Vec<OfKind>,
+}
+
 /// The route table below `/api/jobs`.
 pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Reply> {
     let route = (method, path);
-    if !matches!(route, (&Method::GET, [] | ["history"]) | (&Method::POST, [_, "replay" | "cancel" | "run"])) {
+    if !matches!(route, (&Method::GET, [] | ["history" | "stats"]) | (&Method::POST, [_, "replay" | "cancel" | "run"]))
+    {
         return Err(Error::not_found());
     }
     call.require_superuser()?;
@@ -42,6 +48,9 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
         }
         (_, path) => {
             let params = call.query()?;
+            if path == ["stats"] {
+                return picked_value(&Kinds { kinds: call.app().runner.stats().await?.by_kind() }, &params);
+            }
             let search = search(&params)?;
             match path {
                 [] => picked_value(&Page { items: jobs.list(search).await? }, &params),

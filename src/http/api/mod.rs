@@ -13,6 +13,7 @@ pub mod mailbox;
 pub mod notify;
 mod oauth2_providers;
 pub mod openapi;
+pub mod overview;
 pub mod pages;
 pub mod realtime;
 pub mod records;

@@ -1,5 +1,6 @@
 //! `/api/settings` (`docs/wire/services.md` §4).
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::picked_value;
@@ -11,15 +12,34 @@ use crate::{
             body::{self, Form},
         },
         reply::Reply,
+        server::Given,
     },
     outgoing::bucket,
-    settings::nest_form,
+    settings::{self, nest_form},
 };
 
 /// The whole tree without its secrets.
 pub fn get(call: Call) -> Result<Reply> {
     call.require_superuser()?;
     picked_value(&call.app().settings.current().redacted(), &call.query()?)
+}
+
+#[derive(Serialize)]
+struct Origins {
+    items: Vec<Given>,
+}
+
+/// `GET /api/settings/origins` (`docs/admin.md`): where every setting and every option came from, without their values.
+pub fn origins(call: Call) -> Result<Reply> {
+    call.require_superuser()?;
+    let shown = settings::shown(&call.app().settings.current());
+    let settings = shown.into_iter().map(|shown| Given {
+        key: shown.name,
+        origin: if shown.changed { "settings" } else { "default" },
+        name: None,
+    });
+    let items = settings.chain(call.wire.shared.given.iter().cloned()).collect();
+    picked_value(&Origins { items }, &call.query()?)
 }
 
 /// Merges a partial tree over the stored one.

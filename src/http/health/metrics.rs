@@ -21,16 +21,16 @@ use super::{
 use crate::{app::App, error::Result, http::reply::Reply, jobs, measure::Tally, notify};
 
 /// Counting jobs looks at all of them.
-const JOBS_HOLD: Duration = Duration::from_secs(5);
+pub(super) const JOBS_HOLD: Duration = Duration::from_secs(5);
 /// Counting deliveries looks at every one that is kept.
-const DELIVERIES_HOLD: Duration = Duration::from_secs(30);
+pub(super) const DELIVERIES_HOLD: Duration = Duration::from_secs(30);
 const MICROS: f64 = 1e6;
 
 /// What is asked of the database, and when it was asked.
 #[derive(Default)]
 pub struct Rarely {
-    jobs: Mutex<Option<(Instant, jobs::Stats)>>,
-    deliveries: Mutex<Option<(Instant, notify::Stats)>>,
+    pub(super) jobs: Mutex<Option<(Instant, jobs::Stats)>>,
+    pub(super) deliveries: Mutex<Option<(Instant, notify::Stats)>>,
 }
 
 impl Health {
@@ -134,7 +134,7 @@ impl Health {
 }
 
 /// What was asked no longer ago than `holds`, or is now; nothing when that fails.
-async fn newest<T: Clone, F: Future<Output = Result<T>>>(
+pub(super) async fn newest<T: Clone, F: Future<Output = Result<T>>>(
     kept: &Mutex<Option<(Instant, T)>>,
     holds: Duration,
     ask: impl FnOnce() -> F,

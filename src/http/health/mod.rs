@@ -4,11 +4,15 @@
 //! asks whether the server lives. Main type: [`Health`].
 
 mod guard;
+mod history;
+mod kept;
 mod metrics;
+mod overview;
 mod page;
 mod process;
 mod ready;
 mod routes;
+mod warnings;
 mod worker;
 
 use std::{
@@ -50,6 +54,9 @@ struct Inner {
     shards: Mutex<Vec<Arc<Shard>>>,
     ready: ready::Finder,
     rarely: metrics::Rarely,
+    /// The requests of the last hour. Held for a look.
+    history: Mutex<history::History>,
+    overview: overview::Rarely,
     started: f64,
     /// Of a server with TLS.
     certificates: OnceLock<InUse>,
@@ -59,8 +66,9 @@ impl Health {
     /// `token` and `from` say who may see numbers: see [`super::server::Options`].
     pub fn new(app: App, token: Option<&str>, from: &[String]) -> Self {
         let (shards, ready, rarely) = Default::default();
+        let (history, overview) = Default::default();
         let (guard, started, certificates) = (Guard::new(token, from), process::start(), OnceLock::new());
-        let inner = Inner { app, guard, shards, ready, rarely, started, certificates };
+        let inner = Inner { app, guard, shards, ready, rarely, history, overview, started, certificates };
         Self { inner: Arc::new(inner) }
     }
 
@@ -72,7 +80,13 @@ impl Health {
     /// A new worker, on its own thread.
     pub fn worker(&self) -> Worker {
         let shard = Arc::<Shard>::default();
-        self.inner.shards.lock().push(shard.clone());
+        let mut shards = self.inner.shards.lock();
+        if shards.is_empty() {
+            // The first one looks at all, as long as there is a server.
+            overview::follow(&self.inner);
+        }
+        shards.push(shard.clone());
+        drop(shards);
         Worker::begin(shard)
     }
 

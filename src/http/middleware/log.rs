@@ -141,10 +141,11 @@ fn status(outcome: &Result<Reply>) -> u16 {
     }
 }
 
-/// Whether success there is not worth a row: what looks at the log, streams, and everything outside the API.
+/// Whether success there is not worth a row: what looks at the log or asks again and again, streams, and everything outside the API.
 fn is_quiet(path: &str) -> bool {
     let Some(route) = path.strip_prefix("/api/") else { return true };
-    matches!(route, "logs" | "realtime" | "oauth2-redirect") || route.starts_with("logs/")
+    matches!(route, "logs" | "realtime" | "oauth2-redirect" | "overview" | "backups/progress")
+        || route.starts_with("logs/")
 }
 
 /// What the client was told, and what it was not.
@@ -176,6 +177,7 @@ mod tests {
             ("/api/realtime", true),
             ("/api/realtimes", false),
             ("/api/oauth2-redirect", true),
+            ("/api/overview", true),
             ("/_/", true),
             ("/index.html", true),
             ("/api", true),

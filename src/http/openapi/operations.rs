@@ -406,6 +406,7 @@ fn house() -> Vec<Operation> {
     vec![
         Operation::new("get", "/api/health", "health", "house", "Whether the server is well").gives("Health"),
         op("get", "/api/openapi.json", "openapi", "house", "This document").gives("Object"),
+        op("get", "/api/overview", "overview", "house", "The server at a glance").gives("Overview"),
         op("post", "/api/rules/check", "checkRule", "house", "What is wrong with a rule or filter, and where")
             .takes("RuleCheck")
             .gives("RuleChecked"),
@@ -413,6 +414,8 @@ fn house() -> Vec<Operation> {
             .takes("RuleTest")
             .gives("RuleTested"),
         op("get", "/api/settings", "settings", "house", "All settings but secrets").gives("Settings"),
+        op("get", "/api/settings/origins", "settingsOrigins", "house", "Where settings and options came from")
+            .gives("Origins"),
         op("patch", "/api/settings", "updateSettings", "house", "Change some settings")
             .takes("SettingsInput")
             .gives("Settings"),
@@ -438,6 +441,8 @@ fn house() -> Vec<Operation> {
         .takes("AppleSecretInput")
         .gives("Secret"),
         op("get", "/api/backups", "listBackups", "backups", "Backups that there are").gives("Backups"),
+        op("get", "/api/backups/progress", "backupProgress", "backups", "What is being done with backups")
+            .gives("BackupProgress"),
         op("post", "/api/backups", "createBackup", "backups", "Make one now")
             .takes("BackupName")
             .answers(Answer::Nothing),
@@ -479,6 +484,7 @@ fn house() -> Vec<Operation> {
         op("get", "/api/jobs/history", "jobHistory", "jobs", "What became of runs")
             .query(&["kind", "before", "limit"])
             .gives("JobRuns"),
+        op("get", "/api/jobs/stats", "jobStats", "jobs", "How many of each kind there are").gives("JobStats"),
         op("post", "/api/jobs/{id}/replay", "replayJob", "jobs", "Try a dead job again").answers(Answer::Nothing),
         op("post", "/api/jobs/{id}/cancel", "cancelJob", "jobs", "Take a job out of the queue")
             .answers(Answer::Nothing),

@@ -17,7 +17,8 @@ const TABLES: [(&str, &str); 2] =
 const HANDED_OVER: [&str; 3] = ["api/notify", "api/jobs", "_"];
 /// Those that stand before the table.
 const OUTSIDE: [(&str, &str); 4] = [("get", "livez"), ("get", "readyz"), ("get", "metrics"), ("get", "_/{}")];
-const JOBS: [(&str, &str); 5] = [
+const JOBS: [(&str, &str); 6] = [
+    ("get", "api/jobs/stats"),
     ("get", "api/jobs"),
     ("get", "api/jobs/history"),
     ("post", "api/jobs/{}/replay"),
