@@ -157,4 +157,8 @@ export default {
     "rules.api.param.thumb": "Ein kleineres Bild: 100x250, 0x250, 100x0, dahinter t, b oder f. Nur Größen, die das Feld erlaubt.",
     "rules.api.param.token": "Das Datei-Token, für geschützte Dateien.",
     "rules.api.param.download": "1 lässt Browser die Datei speichern statt zeigen.",
+    "rules.why.locked": "Nur Superuser dürfen das.",
+    "rules.why.public": "Alle dürfen das.",
+    "rules.why.holds": "Weil das gilt: {part}",
+    "rules.why.fails": "Weil das nicht gilt: {part}",
 } satisfies Record<keyof typeof words, string>;

@@ -155,4 +155,8 @@ export default {
     "rules.api.param.thumb": "A smaller picture: 100x250, 0x250, 100x0, with t, b or f behind it. Only sizes that the field allows.",
     "rules.api.param.token": "The file token, for protected files.",
     "rules.api.param.download": "1 has browsers save it rather than show it.",
+    "rules.why.locked": "Only superusers may.",
+    "rules.why.public": "Everybody may.",
+    "rules.why.holds": "Because this holds: {part}",
+    "rules.why.fails": "Because this does not hold: {part}",
 } as const;

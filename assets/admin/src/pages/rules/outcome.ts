@@ -4,7 +4,9 @@ export interface Part {
     from: number;
     to: number;
     text: string;
-    op: string;
+    op: "and" | "or" | "compare";
+    /** Of a comparison: "=", "?~". */
+    sign?: string;
     result: boolean | null;
     left?: unknown;
     right?: unknown;
