@@ -28,6 +28,8 @@ export interface EditorHandle {
     set(value: string): void;
     mark(marks: Mark[]): void;
     lock(readonly: boolean): void;
+    /** At the end of the text: for who was already writing in what stood here before. */
+    focus(): void;
     close(): void;
 }
 
@@ -127,6 +129,10 @@ export async function open(host: HTMLElement, options: Options): Promise<EditorH
             view.dispatch(setDiagnostics(view.state, found));
         },
         lock: (readonly) => view.dispatch({ effects: writable.reconfigure(locked(readonly)) }),
+        focus() {
+            view.focus();
+            view.dispatch({ selection: { anchor: view.state.doc.length } });
+        },
         close: () => view.destroy(),
     };
 }
