@@ -51,6 +51,7 @@ export default {
     "logs.none": "Keine Einträge",
     "logs.noneHint": "Zu diesem Filter und dieser Zeit steht nichts im Protokoll. Eine Anfrage erscheint hier ein paar Sekunden, nachdem sie kam.",
     "logs.noneOff": "Das Protokoll ist ausgeschaltet. In den Einstellungen steht, wie viele Tage es behalten wird.",
+    "logs.failed": "Das Protokoll konnte nicht gelesen werden",
     "logs.showAll": "Alles zeigen",
     "logs.detail": "Eintrag",
     "logs.time": "Zeit",

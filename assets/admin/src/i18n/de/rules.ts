@@ -47,6 +47,7 @@ export default {
     "rules.copyAll": "In alle anderen kopieren",
     "rules.copyOne": "Kopieren nach: {rule}",
     "rules.copiedTo": "In eine Regel kopiert. Noch nicht gespeichert. | In {count} Regeln kopiert. Noch nicht gespeichert.",
+    "rules.unsaved": "Eine Regel ist nicht gespeichert | {count} Regeln sind nicht gespeichert",
     "rules.discard": "Verwerfen",
     "rules.saved": "Die Regeln sind gespeichert und gelten ab jetzt.",
     "rules.notSaved": "Nichts gespeichert: Eine Regel hat einen Fehler. Er steht neben der Regel.",

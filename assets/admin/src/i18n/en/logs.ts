@@ -49,6 +49,7 @@ export default {
     "logs.none": "No logs",
     "logs.noneHint": "Nothing was written that fits this filter and this time. A request appears here a few seconds after it was made.",
     "logs.noneOff": "Logs are switched off. The settings say for how many days they are kept.",
+    "logs.failed": "The logs could not be read",
     "logs.showAll": "Show all",
     "logs.detail": "Log",
     "logs.time": "Time",

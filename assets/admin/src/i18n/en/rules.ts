@@ -45,6 +45,7 @@ export default {
     "rules.copyAll": "Copy to all others",
     "rules.copyOne": "Copy to: {rule}",
     "rules.copiedTo": "Copied to one rule. It is not saved yet. | Copied to {count} rules. They are not saved yet.",
+    "rules.unsaved": "One rule is not saved | {count} rules are not saved",
     "rules.discard": "Discard",
     "rules.saved": "The rules are saved and hold from now on.",
     "rules.notSaved": "Nothing was saved: a rule has a fault. It is explained beside the rule.",
