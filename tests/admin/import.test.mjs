@@ -1,7 +1,9 @@
 // Records from a file: CSV as programs write it, JSON, what cannot be converted, what the server refuses, big files.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { accessible, startAdmin } from "../harness/admin.mjs";
 
@@ -32,12 +34,17 @@ beforeEach(async () => {
 const batches = (enabled) => root.settings.update({ batch: { enabled, maxRequests: 50, timeout: 3 } });
 const stored = () => root.collection("goods").getFullList({ sort: "sku" });
 
+async function chooseImport(page) {
+    await page.getByRole("button", { name: "More", exact: true }).click();
+    await page.getByRole("menuitem", { name: "Import CSV or JSON" }).click();
+}
+
 /** The import of the collection with a file given. */
 async function given(name, content, options) {
     const page = await ui.open("#/collections/goods", options);
     page.setDefaultTimeout(8_000);
-    await page.getByRole("button", { name: "Import" }).click();
-    const dialog = page.getByRole("dialog");
+    await chooseImport(page);
+    const dialog = page.getByRole("dialog", { name: "Import into goods" });
     await dialog.locator("input[type=file]").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
     return { page, dialog };
 }
@@ -56,7 +63,7 @@ test("a CSV with everything that CSV allows", async () => {
     await dialog.getByText("All 3 rows can be converted.").waitFor();
     assert.equal(await dialog.getByLabel("Field for SKU").inputValue(), "sku");
     assert.equal(await dialog.getByLabel("Field for other").inputValue(), "");
-    await accessible(page);
+    await accessible(page, ".dialog");
     await dialog.getByRole("button", { name: "Import 3 rows" }).click();
     await dialog.getByText("Done: all 3 rows were taken over.").waitFor();
     const [one, two, three] = await stored();
@@ -91,7 +98,7 @@ test("what cannot be converted is said by row, left out, and given back", async 
     for (const text of ["“cheap” is not a number.", "“maybe” is neither yes nor no.", "“01/02/2026” is not a date", "“yellow” is not one of the values.", "Not valid JSON.", "Needs a value.", "More than 10000.", "“2026-02-30” is not a date"]) {
         await dialog.getByRole("listitem").filter({ hasText: text }).first().waitFor();
     }
-    await accessible(page);
+    await accessible(page, ".dialog");
     await dialog.getByRole("button", { name: "Import 1 row", exact: true }).click();
     await dialog.getByText("Done, but 3 rows were not taken over.").waitFor();
     const [download] = await Promise.all([page.waitForEvent("download"), dialog.getByRole("button", { name: "Download as CSV" }).click()]);
@@ -142,31 +149,37 @@ test("JSON goes in as well, one by one where batches are off", async () => {
 });
 
 test("broken files say where they break", async () => {
+    const { page, dialog } = await given("empty.json", "[]");
+    await dialog.getByText("There are no rows in this file.").waitFor();
+    await dialog.getByRole("button", { name: "Another file" }).click();
     for (const [name, content, text] of [
         ["open.csv", "sku,name\nf1,\"never closed\nf2,x\n", "a quote is not closed"],
         ["cut.json", "[{\"sku\":\"g1\"},{\"sku\":", "Entry 2 is not a whole JSON object"],
         ["empty.csv", "", "There are no rows in this file."],
         ["numbers.json", "[1,2,3]", "There are no rows in this file."],
     ]) {
-        const { page, dialog } = await given(name, content);
+        await dialog.locator("input[type=file]").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
         await dialog.getByText(text).waitFor();
-        await finished(page);
+        await dialog.getByRole("button", { name: "Another file" }).click();
     }
+    await finished(page);
 });
 
 test("a big file keeps the page awake, and can be stopped and gone on with", async () => {
     const line = (index) => `h${index},${"word ".repeat(60)},${index % 9000}\n`;
     const big = `sku,name,price\n${Array.from({ length: 100_000 }, (_, index) => line(index)).join("")}`;
+    const folder = mkdtempSync(join(tmpdir(), "conch-import-")), path = join(folder, "big.csv");
+    writeFileSync(path, big);
     const page = await ui.open("#/collections/goods", { width: 390 });
-    await page.getByRole("button", { name: "Import" }).click();
-    const dialog = page.getByRole("dialog");
+    await chooseImport(page);
+    const dialog = page.getByRole("dialog", { name: "Import into goods" });
     await page.evaluate(() => {
         window.longest = 0;
         let last = performance.now();
         const tick = () => { const now = performance.now(); window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(tick); };
         requestAnimationFrame(tick);
     });
-    await dialog.locator("input[type=file]").setInputFiles({ name: "big.csv", mimeType: "text/csv", buffer: Buffer.from(big) });
+    await dialog.locator("input[type=file]").setInputFiles(path);
     await page.evaluate(() => { window.longest = 0; });
     await dialog.getByText("All 100,000 rows can be converted.").waitFor({ timeout: 30_000 });
     assert.ok(await page.evaluate(() => window.longest) < 1000, "the page was frozen while the file was read");
@@ -176,11 +189,12 @@ test("a big file keeps the page awake, and can be stopped and gone on with", asy
     await dialog.getByText("Stopped. What has been stored stays.").waitFor();
     const before = (await root.collection("goods").getList(1, 1)).totalItems;
     assert.ok(before > 0 && before < 100_000);
-    await accessible(page);
+    await accessible(page, ".dialog");
     await dialog.getByRole("button", { name: "Go on" }).click();
     await dialog.getByText(/^[1-9][\d,]* of 100,000 rows$/).waitFor();
     await dialog.getByRole("button", { name: "Stop" }).click();
     await dialog.getByRole("button", { name: "End here" }).click();
+    rmSync(folder, { recursive: true });
     await dialog.getByText(/^Ended: [\d,]+ of 100,000 rows were taken over/).waitFor();
     await finished(page);
 });

@@ -87,7 +87,7 @@ test("a record is made from every type of field", async () => {
     await picker.getByRole("button", { name: "Take over" }).click();
     await panel.getByText("Tag 47").waitFor();
     await panel.getByLabel("secret").fill("long-secret-1");
-    await accessible(page);
+    await accessible(page, ".dialog.side");
     await panel.getByRole("button", { name: "Save and stay" }).click();
     await page.getByText("Saved.").waitFor();
     const made = (await root.collection("everything").getList(1, 1, { filter: "title='Hello'" })).items[0];
@@ -164,11 +164,17 @@ test("nothing is left unsaved by mistake, and a reload brings it back", async ()
 test("others change it meanwhile: untouched fields follow, the same ones are asked about", async () => {
     const record = await create({ title: "base", amount: 1, code: "AAAAAA" });
     const { page, panel } = await opened("everything", record.id);
-    await page.waitForResponse((answer) => answer.url().endsWith("/api/realtime") && answer.request().method() === "POST");
+    // Whether the page listens already cannot be seen from outside: changes are made until one is noticed.
+    const noticed = panel.getByText("brought up to date here: amount");
+    let amount = 1;
+    for (; amount < 40 && !await noticed.isVisible(); amount += 1) {
+        await root.collection("everything").update(record.id, { amount: amount + 1 });
+        await noticed.waitFor({ timeout: 250 }).catch(() => {});
+    }
     await panel.getByRole("textbox", { name: "title" }).fill("mine");
-    await root.collection("everything").update(record.id, { title: "theirs", amount: 2 });
-    await panel.getByText("brought up to date here: amount").waitFor();
-    assert.equal(await panel.getByLabel("amount").inputValue(), "2");
+    await root.collection("everything").update(record.id, { title: "theirs", amount: 99 });
+    await panel.getByRole("group", { name: "title", exact: true }).waitFor();
+    assert.equal(await panel.getByLabel("amount").inputValue(), "99");
     assert.equal(await panel.getByRole("textbox", { name: "title" }).inputValue(), "mine");
     const clash = panel.getByRole("group", { name: "title", exact: true });
     await clash.getByText("theirs", { exact: true }).waitFor();
@@ -236,9 +242,8 @@ test("formatted text: written, pasted without what runs, and HTML that is not kn
         data.setData("text/html", "<p style='color:red' onclick='alert(1)'>pasted <a href='javascript:alert(1)'>bad</a> <a href='https://example.com/'>good</a><img src=x onerror=alert(1)><script>alert(1)</script></p>");
         document.querySelector(".ProseMirror").dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
     });
-    await accessible(page);
-    await page.keyboard.press("Control+s");
-    await page.waitForResponse((answer) => answer.request().method() === "PATCH");
+    await accessible(page, ".dialog.side");
+    await Promise.all([page.waitForResponse((answer) => answer.request().method() === "PATCH"), page.keyboard.press("Control+s")]);
     const { body } = await stored(record.id);
     assert.match(body, /^<p>Hello <strong>you<\/strong><\/p><ul><li>one<\/li><li>two<\/li><\/ul><p><em>slanted/);
     assert.match(body, /<a href="https:\/\/example.com\/">.*good/);
@@ -355,14 +360,14 @@ test("200 fields, a megabyte of script and writing from right to left open at on
         const { page, panel } = await opened("wide", record.id, options);
         await panel.getByLabel("field_0", { exact: true }).waitFor();
         assert.equal(await panel.getByLabel("field_0", { exact: true }).inputValue(), bad);
+        await panel.getByRole("button", { name: options.language ? /Ganzen Text bearbeiten/ : /Edit the whole text/ }).waitFor();
         assert.ok(await panel.locator("textarea").count() < 100, "far fields are not made before they are seen");
         await panel.getByRole("searchbox").fill("field_198");
         await panel.getByLabel("field_198").fill("near");
-        await page.keyboard.press("Control+s");
-        await page.waitForResponse((answer) => answer.request().method() === "PATCH");
+        await Promise.all([page.waitForResponse((answer) => answer.request().method() === "PATCH"), page.keyboard.press("Control+s")]);
         assert.equal(await page.evaluate(() => window.bad), undefined);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-        await accessible(page);
+        await accessible(page, ".dialog.side");
         await finished(page);
         await root.collection("wide").update(record.id, { field_198: "" });
     }

@@ -143,8 +143,11 @@ export function countOf(text: string) {
 }
 
 function wrongText(field: CollectionField, text: string) {
-    const count = countOf(text), max = Number(field.max) || 5000;
-    if (field.min && count < field.min) return say("panel.text.min", { min: Number(field.min) });
+    const max = Number(field.max) || 5000, min = Number(field.min) || 0;
+    // A scalar value is one or two units: long texts are rarely counted.
+    if (text.length <= max && text.length >= 2 * min) return undefined;
+    const count = countOf(text);
+    if (count < min) return say("panel.text.min", { min });
     if (count > max) return say("panel.text.max", { max, now: count });
     return undefined;
 }
