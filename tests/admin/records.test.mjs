@@ -162,6 +162,9 @@ test("every type of field reads well, and hostile values stay text", async () =>
     await line(page, 2).getByText("<script>document.title='run'").waitFor();
     assert.notEqual(await page.title(), "run");
     assert.ok(await page.locator(".line").evaluateAll((rows) => rows.every((row) => row.textContent.length < 4_000)));
+    await row.hover();
+    await row.getByRole("button", { name: "Copy the id" }).click();
+    await page.waitForFunction(async (id) => await navigator.clipboard.readText() === id, seeded.every.id);
     await page.getByRole("button", { name: "More", exact: true }).click();
     await page.getByRole("menuitem", { name: "Times: exact, UTC" }).click();
     await row.getByText("31 Jan 2026, 12:00:00", { exact: true }).waitFor();
@@ -246,6 +249,23 @@ test("by keyboard alone: through the rows, into a record and back, select and de
     assert.ok(await page.evaluate(() => document.activeElement?.getAttribute("role") === "grid"));
     await page.keyboard.press("n");
     await page.waitForFunction(() => location.hash.startsWith("#/collections/many/records/new"));
+    await close(page);
+});
+
+test("a record made in the panel stands in the grid, and the panel steps through the rows", async () => {
+    const page = await open("#/collections/authors");
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "New record" }).click();
+    await page.getByRole("dialog").getByRole("textbox", { name: /^name/ }).fill("Made by hand");
+    await page.keyboard.press("Control+s");
+    await page.waitForFunction(() => /records\/\w{15}$/.test(location.hash));
+    const made = new URL(page.url()).hash.split("/").at(-1);
+    await page.getByRole("button", { name: "Next record" }).click();
+    await page.waitForFunction((id) => /records\/\w{15}$/.test(location.hash) && !location.hash.endsWith(id), made);
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await line(page, 0).getByText("Made by hand").waitFor();
+    await ui.root.collection("authors").delete(made);
     await close(page);
 });
 

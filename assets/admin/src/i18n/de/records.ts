@@ -82,6 +82,7 @@ export default {
     "records.chooseAll": "Alle {count} auswählen",
     "records.chooseNone": "Keine auswählen",
     "records.choosing": "Wird ausgewählt",
+    "records.copyId": "Id kopieren",
     "records.copyIds": "Ids kopieren",
     "records.copied": "{count} Id kopiert. | {count} Ids kopiert.",
     "records.delete.title": "{count} Datensatz löschen? | {count} Datensätze löschen?",

@@ -80,6 +80,7 @@ export default {
     "records.chooseAll": "Select all {count}",
     "records.chooseNone": "Select none",
     "records.choosing": "Selecting",
+    "records.copyId": "Copy the id",
     "records.copyIds": "Copy ids",
     "records.copied": "{count} id copied. | {count} ids copied.",
     "records.delete.title": "Delete {count} record? | Delete {count} records?",

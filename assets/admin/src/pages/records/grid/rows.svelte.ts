@@ -52,6 +52,7 @@ export class Rows {
         return this.#rows.get(index - this.above);
     }
     indexOf(id: string): number | undefined {
+        void this.version;
         const place = this.#places.get(id);
         return place === undefined ? undefined : place + this.above;
     }
