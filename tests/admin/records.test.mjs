@@ -103,6 +103,8 @@ test("sort, search and filter stand in the address", async () => {
     await page.getByRole("searchbox", { name: "Search" }).fill("number 4242");
     await count(page, "20 records found");
     assert.equal(query(page).search, "number 4242");
+    // Who types goes on typing while the address follows.
+    assert.ok(await page.getByRole("searchbox", { name: "Search" }).evaluate((box) => box === document.activeElement));
     await page.getByRole("searchbox", { name: "Search" }).fill("100%_");
     await page.getByText("Nothing found").waitFor();
     await page.getByRole("button", { name: "Clear the filter" }).last().click();
