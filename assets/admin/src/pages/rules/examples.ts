@@ -44,7 +44,9 @@ function number({ min, max, onlyInt }: CollectionField): number {
 }
 
 function text({ name, max, min }: CollectionField): string {
-    const value = name === "id" ? "RECORD_ID" : /name/i.test(name) ? "Ada Lovelace" : /title/i.test(name) ? "A good title" : "A text";
+    // A name to fill in, not a value: as it is.
+    if (name === "id") return "RECORD_ID";
+    const value = /name/i.test(name) ? "Ada Lovelace" : /title/i.test(name) ? "A good title" : "A text";
     const filled = value.padEnd(Math.min(Number(min) || 0, 200), ".");
     return Number(max) > 0 ? filled.slice(0, Number(max)) : filled;
 }

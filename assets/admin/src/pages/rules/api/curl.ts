@@ -10,7 +10,7 @@ interface Line { method?: string; path: string; body?: unknown; query?: Record<s
 function line({ base }: Setting, { method = "GET", path, body, query, forms = [], signedIn = false }: Line): string {
     const lines = [`curl${method === "GET" ? (query ? " --get" : "") : ` -X ${method}`} ${quoted(`${base}${path}`)}`];
     if (signedIn) lines.push("-H \"Authorization: $TOKEN\"");
-    if (forms.length) for (const form of forms) lines.push(`--form ${quoted(form)}`);
+    if (forms.length) for (const form of forms) lines.push(`${/^\w+=@\/path/.test(form) ? "--form" : "--form-string"} ${quoted(form)}`);
     for (const [name, value] of Object.entries(query ?? {})) lines.push(`--data-urlencode ${quoted(`${name}=${value}`)}`);
     if (body !== undefined && !forms.length) lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body, null, 2))}`);
     return lines.join(" \\\n  ");
