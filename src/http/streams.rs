@@ -34,9 +34,50 @@ impl Turn {
     }
 }
 
-/// Begins to count the requests of a connection.
+/// Bytes of memory in the answers of one connection that its client has not taken yet.
+#[derive(Clone, Default)]
+pub struct Held(Rc<Cell<u64>>);
+
+impl Held {
+    pub fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// One more answer, for as long as what is returned lives.
+    pub fn with(&self, bytes: u64) -> Share {
+        self.0.set(self.0.get() + bytes);
+        Share { held: self.clone(), bytes }
+    }
+}
+
+/// One answer's part of it.
+pub struct Share {
+    held: Held,
+    bytes: u64,
+}
+
+impl Share {
+    /// What all answers of its connection hold together.
+    pub fn of_all(&self) -> &Held {
+        &self.held
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held.0.set(self.held.0.get() - self.bytes);
+    }
+}
+
+/// Begins to count the requests of a connection, and what they hold.
 pub fn note(extensions: &mut Extensions) {
     extensions.insert(Count::default());
+    extensions.insert(Held::default());
+}
+
+/// What the answers of a request's connection hold; `None` on one that has no streams.
+pub fn held(http: &HttpRequest) -> Option<Held> {
+    http.conn_data::<Held>().cloned()
 }
 
 /// Whether one more request of its connection is answered.

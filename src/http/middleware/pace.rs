@@ -2,7 +2,8 @@
 //! buffer waits for a client that does not read, and one that takes next to nothing for minutes loses its connection.
 //! Whoever goes on reading may take as long as it takes.
 //!
-//! On HTTP/2 this goes by each answer: a client that reads some and lets others wait holds what waits all the same.
+//! On HTTP/2 this goes by each answer: a client that reads some and lets others wait holds what waits all the same. And as
+//! there may be many on one connection, it gets less time when they hold much memory together.
 
 use std::{
     cell::Cell,
@@ -10,7 +11,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
@@ -21,7 +22,10 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use crate::http::socket::{self, Socket};
+use crate::http::{
+    socket::{self, Socket},
+    streams::{self, Held, Share},
+};
 
 /// Answers up to this go out at once, in bytes.
 const LARGE: u64 = 256 << 10;
@@ -33,6 +37,10 @@ const PIECE: usize = 64 << 10;
 const SPAN: Duration = Duration::from_secs(300);
 /// … to take so many bytes, or what is left.
 const LEAST: u64 = 64 << 10;
+/// Where the answers of one connection of HTTP/2 hold more memory than this, one of them …
+const MUCH: u64 = 64 << 20;
+/// … of which nothing is taken for this part of the time is enough.
+const PART: u32 = 10;
 
 /// Watches over a large answer while it is taken.
 pub fn watched(http: &HttpRequest, response: HttpResponse) -> HttpResponse {
@@ -54,28 +62,42 @@ fn watched_for(http: &HttpRequest, response: HttpResponse, span: Duration) -> Ht
         socket::of(http).filter(|socket| socket.is_known())
     };
     response.map_body(|_, body| match body.try_into_bytes() {
-        Ok(bytes) => watch(Pieces(bytes), socket, span),
-        Err(body) => watch(body, socket, span),
+        Ok(bytes) => {
+            let share = streams::held(http).map(|held| held.with(bytes.len() as u64));
+            watch(Pieces(bytes), socket, span, share)
+        }
+        Err(body) => watch(body, socket, span, None),
     })
 }
 
-fn watch(body: impl MessageBody + 'static, socket: Option<Socket>, span: Duration) -> BoxBody {
+fn watch(body: impl MessageBody + 'static, socket: Option<Socket>, span: Duration, share: Option<Share>) -> BoxBody {
     let Some(socket) = socket else { return BoxBody::new(body) };
     let taken = Rc::new(Cell::new(0));
-    let guard = Guard(actix_web::rt::spawn(guard(socket, Rc::clone(&taken), span)));
-    BoxBody::new(Watched { body: BoxBody::new(body), taken, _guard: guard })
+    let held = share.as_ref().map(|share| share.of_all().clone());
+    let guard = Guard(actix_web::rt::spawn(guard(socket, Rc::clone(&taken), span, held)));
+    BoxBody::new(Watched { body: BoxBody::new(body), taken, given: 0, _guard: guard, _share: share })
 }
 
 /// Ends the connection when too little is taken, and so all of its answers: nothing else wakes one that waits for its
-/// client. This ends with the answer, on the same thread.
-async fn guard(socket: Socket, taken: Rc<Cell<u64>>, span: Duration) {
-    let mut before = 0;
+/// client. This ends with the answer, on the same thread. `held`: what the answers of the connection hold.
+async fn guard(socket: Socket, taken: Rc<Cell<u64>>, span: Duration, held: Option<Held>) {
+    let part = span / PART;
+    let (mut looked, mut moved) = ((Instant::now(), 0), (Instant::now(), 0));
     loop {
-        tokio::time::sleep(span).await;
-        if taken.get().saturating_sub(before) < LEAST {
+        tokio::time::sleep(part).await;
+        // A busy machine wakes us late: it is the clock that counts.
+        let (now, taken) = (Instant::now(), taken.get());
+        if taken != moved.1 {
+            moved = (now, taken);
+        } else if now - moved.0 >= part && held.as_ref().is_some_and(|held| held.bytes() > MUCH) {
             return socket::end(socket);
         }
-        before = taken.get();
+        if now - looked.0 >= span {
+            if taken.saturating_sub(looked.1) < LEAST {
+                return socket::end(socket);
+            }
+            looked = (now, taken);
+        }
     }
 }
 
@@ -93,7 +115,10 @@ struct Watched {
     body: BoxBody,
     /// Bytes.
     taken: Rc<Cell<u64>>,
+    /// Bytes of the last piece.
+    given: u64,
     _guard: Guard,
+    _share: Option<Share>,
 }
 
 impl MessageBody for Watched {
@@ -104,9 +129,12 @@ impl MessageBody for Watched {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        // Who asks for more has passed on what it got.
+        let given = std::mem::take(&mut self.given);
+        self.taken.set(self.taken.get() + given);
         let next = Pin::new(&mut self.body).poll_next(context);
         if let Poll::Ready(Some(Ok(piece))) = &next {
-            self.taken.set(self.taken.get() + piece.len() as u64);
+            self.given = piece.len() as u64;
         }
         next
     }
@@ -136,7 +164,6 @@ mod tests {
     use std::{
         io::{Read, Write},
         sync::{Arc, Weak},
-        time::Instant,
     };
 
     use actix_web::{body::to_bytes, test::TestRequest};
@@ -174,20 +201,28 @@ mod tests {
                         });
                         return HttpResponse::Ok().streaming(ticks);
                     }
-                    let body = Held(Pieces(Bytes::from(vec![7; 64 << 20])), held);
+                    if http.path() == "/memory" {
+                        let body = HttpResponse::Ok().body(vec![7; usize::try_from(MUCH / 2).unwrap()]);
+                        return watched_for(&http, body, span);
+                    }
+                    let body = Kept(Pieces(Bytes::from(vec![7; 64 << 20])), held);
                     watched_for(&http, HttpResponse::Ok().body(body), span)
                 }
             }))
         });
-        let server = server.on_connect(socket::note).workers(1).listen_auto_h2c(listener).unwrap().run();
+        let note = |connection: &dyn std::any::Any, extensions: &mut actix_web::dev::Extensions| {
+            socket::note(connection, extensions);
+            streams::note(extensions);
+        };
+        let server = server.on_connect(note).workers(1).listen_auto_h2c(listener).unwrap().run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         (handle, address, holder)
     }
 
-    struct Held(Pieces, #[allow(dead_code)] Option<Arc<()>>);
+    struct Kept(Pieces, #[allow(dead_code)] Option<Arc<()>>);
 
-    impl MessageBody for Held {
+    impl MessageBody for Kept {
         type Error = Infallible;
 
         fn size(&self) -> BodySize {
@@ -252,6 +287,28 @@ mod tests {
             taken += piece.len();
         }
         assert_eq!(taken, 64 << 20);
+        handle.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn on_http2_much_memory_is_not_held_for_long() {
+        const SPAN: Duration = Duration::from_secs(10);
+        let (handle, address, _) = serve(SPAN);
+        for (answers, ends) in [(1, false), (3, true)] {
+            let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+            let ask = async |path: &str| client.get(format!("http://{address}{path}")).send().await.unwrap();
+            let mut ticks = ask("/ticks").await;
+            let mut untaken = Vec::new();
+            for _ in 0..answers {
+                untaken.push(ask("/memory").await);
+            }
+            let until = Instant::now() + SPAN / 4;
+            let mut ended = false;
+            while Instant::now() < until && !ended {
+                ended = !matches!(ticks.chunk().await, Ok(Some(_)));
+            }
+            assert_eq!(ended, ends, "{answers}");
+        }
         handle.stop(false).await;
     }
 }
