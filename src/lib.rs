@@ -47,4 +47,5 @@ pub mod schema;
 pub mod settings;
 pub mod snapshots;
 pub mod threads;
+pub mod trickle;
 pub mod windows;

@@ -21,6 +21,7 @@ use super::zip::{Directory, Entry, Kind};
 use crate::{
     error::{Error, Result},
     progress::{Progress, Unit},
+    trickle::Trickling,
 };
 
 /// Names longer than this are refused; so are names of more folders.
@@ -197,7 +198,7 @@ impl Archive {
     fn extract(&self, entry: &Entry, path: &Path, progress: &Progress) -> Result<()> {
         let mut content = self.directory.read(entry)?;
         // A second entry of the same name finds the first.
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = Trickling::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?);
         let mut piece = vec![0; PIECE.min(usize::try_from(entry.size).unwrap_or(PIECE).max(1))];
         loop {
             let length = match content.read(&mut piece) {

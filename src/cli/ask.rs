@@ -79,7 +79,7 @@ impl Ask {
                 return Ok(answer);
             }
             if self.needs_data() && !place.dir.join("data.db").exists() {
-                bail!("there is no data in {}: nothing to change", place.dir.display());
+                bail!("there is no data in {}: say with --dir where it is", place.dir.display());
             }
             let app = App::open(place.config()).map_err(in_words)?;
             let done = bar::with_bar(async |progress| self.perform(&app, &progress).await).await;

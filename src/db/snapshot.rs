@@ -22,12 +22,13 @@ use rusqlite::{
 };
 
 use super::{Db, ReadTx, connect, log};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    trickle::Trickle,
+};
 
 /// Pages that are copied at once: 1 MiB.
 const STEP: i32 = 256;
-/// Bytes after which the copy is given to the disk: what piles up unwritten would hold up the next commit's.
-const FLUSH: u64 = 8 << 20;
 /// When the source cannot be read now.
 const NAP: Duration = Duration::from_millis(2);
 
@@ -88,7 +89,8 @@ fn fill(source: &Connection, target: &Path, file: &File, pulse: &mut dyn FnMut(u
     let page = source.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)?;
     let size = |pages: i32| u64::try_from(pages).unwrap_or(0) * page;
     let backup = Backup::new(source, &mut copy)?;
-    let mut flushed = 0;
+    // What piles up unwritten would hold up the next commit's.
+    let mut trickle = Trickle::default();
     loop {
         let step = backup.step(STEP)?;
         let progress = backup.progress();
@@ -97,11 +99,7 @@ fn fill(source: &Connection, target: &Path, file: &File, pulse: &mut dyn FnMut(u
         pulse(done, total)?;
         match step {
             StepResult::Done => return Ok(total),
-            StepResult::More if done >= flushed + FLUSH => {
-                file.sync_data()?;
-                flushed = done;
-            }
-            StepResult::More => {}
+            StepResult::More => trickle.reach(file, done)?,
             StepResult::Busy | StepResult::Locked => thread::sleep(NAP),
             _ => return Err(Error::internal(anyhow::anyhow!("a copy of the database goes no further"))),
         }

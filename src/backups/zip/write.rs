@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
+    trickle::Trickling,
 };
 
 /// Fast, and nearly as small as it gets: the machine has others to serve meanwhile.
@@ -34,7 +35,7 @@ const MODE: u32 = 0o100_600 << 16;
 
 /// An archive that is being written. Until [`Writer::finish`] it is none.
 pub struct Writer {
-    out: BufWriter<File>,
+    out: BufWriter<Trickling>,
     /// The directory grows in a file of its own, which goes with the writer.
     directory: BufWriter<File>,
     directory_path: PathBuf,
@@ -52,7 +53,7 @@ impl Writer {
         directory_path.push(".directory");
         let directory_path = PathBuf::from(directory_path);
         Ok(Self {
-            out: BufWriter::with_capacity(PIECE, create(path)?),
+            out: BufWriter::with_capacity(PIECE, Trickling::new(create(path)?)),
             directory: BufWriter::with_capacity(PIECE, create(&directory_path)?),
             directory_path,
             offset: 0,
@@ -99,7 +100,7 @@ impl Writer {
         }
         (entry.crc, entry.compressed) = (tee.crc.sum(), self.offset - start);
         self.out.flush()?;
-        self.out.get_ref().write_all_at(&entry.local(), entry.offset)?;
+        self.out.get_ref().file().write_all_at(&entry.local(), entry.offset)?;
         let central = entry.central();
         self.directory.write_all(&central)?;
         self.directory_size += central.len() as u64;
@@ -116,7 +117,7 @@ impl Writer {
         let end = self.end(comment)?;
         self.out.write_all(&end)?;
         self.out.flush()?;
-        Ok(self.out.get_ref().sync_all()?)
+        Ok(self.out.get_ref().file().sync_all()?)
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
