@@ -115,7 +115,7 @@ export default {
     "panel.relation.nothing": "Nichts gefunden. Weniger Buchstaben finden mehr.",
     "panel.relation.empty": "{name} hat noch keine Datensätze.",
     "panel.relation.new": "Neuer Datensatz",
-    "panel.relation.count": "{now} von höchstens {max}",
+    "panel.relation.count": "{now} von {max}",
     "panel.relation.take": "Übernehmen",
     "panel.rich.source": "HTML",
     "panel.rich.visual": "Ansicht",

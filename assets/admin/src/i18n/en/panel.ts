@@ -113,7 +113,7 @@ export default {
     "panel.relation.nothing": "Nothing is found. Fewer letters find more.",
     "panel.relation.empty": "{name} has no records yet.",
     "panel.relation.new": "New record",
-    "panel.relation.count": "{now} of at most {max}",
+    "panel.relation.count": "{now} of {max}",
     "panel.relation.take": "Take over",
     "panel.rich.source": "HTML",
     "panel.rich.visual": "Visual",
