@@ -377,4 +377,5 @@ export default {
     "collections.import.removedText": "Wird mit {count} Datensatz gelöscht. | Wird mit {count} Datensätzen gelöscht.",
     "collections.import.removedView": "Die Ansicht wird gelöscht; die gezeigten Datensätze bleiben.",
     "collections.import.differences": "{count} Unterschied | {count} Unterschiede",
+    "collections.view.old": "Das stammt von der letzten Abfrage, die funktionierte.",
 } satisfies Record<keyof typeof words, string>;

@@ -375,4 +375,5 @@ export default {
     "collections.import.removedText": "Deleted with {count} record. | Deleted with {count} records.",
     "collections.import.removedView": "The view is deleted; the records it shows stay.",
     "collections.import.differences": "{count} difference | {count} differences",
+    "collections.view.old": "This is from the last query that worked.",
 } as const;

@@ -5,7 +5,7 @@ import { collections, reload } from "../../lib/collections.svelte";
 import { t } from "../../lib/i18n.svelte";
 import { done, failed } from "../../lib/toasts.svelte";
 import { confirm } from "../../ui/confirm.svelte";
-import { forget } from "./counts.svelte";
+import { forget, want } from "./counts.svelte";
 import { free, short, type Definition } from "./model";
 
 /** Asks, and deletes. True if it is gone. */
@@ -30,6 +30,7 @@ export async function truncate(collection: Definition) {
     try {
         await pb.collections.truncate(collection.id);
         forget(collection.id);
+        want(collection.id, collection.name);
         done(t("collections.truncate.done", { name }));
     } catch (failure) {
         failed(failure);
@@ -40,7 +41,10 @@ export async function truncate(collection: Definition) {
 export async function duplicate(collection: Definition): Promise<string | undefined> {
     const name = free(`${collection.name.slice(0, 240)}_copy`, collections.all.map((one) => one.name));
     try {
-        await pb.collections.create(copyOf(collection, name));
+        const copy = copyOf(collection, name);
+        // What points at itself is known to the server only when it is there: an import looks at the end.
+        if (collection.fields.some(({ collectionId }) => collectionId === collection.id)) await pb.collections.import([copy] as never, false);
+        else await pb.collections.create(copy);
         await reload();
         done(t("collections.duplicated", { name: short(name, 40) }));
         return name;
