@@ -52,6 +52,7 @@ pub async fn dispatch(call: Call) -> Result<Reply> {
         (&Method::POST, ["api", "collections", c, "records"]) => Box::pin(records::create(call, c)).await,
         (&Method::PATCH, ["api", "collections", c, "records", id]) => Box::pin(records::update(call, c, id)).await,
         (&Method::DELETE, ["api", "collections", c, "records", id]) => Box::pin(records::delete(call, c, id)).await,
+        (&Method::POST, ["api", "collections", c, "records", "undelete"]) => Box::pin(records::undelete(call, c)).await,
         (&Method::POST, ["api", "batch"]) => Box::pin(batch::run(call)).await,
 
         (&Method::GET, ["api", "collections", c, "auth-methods"]) => auth::methods(call, c),

@@ -152,8 +152,7 @@ impl Keeper {
         }
         let until = Timestamp(self.clock.now().millis() - policy.max_days.min(MAX_DAYS) * DAY);
         let removed = table::remove_old(&self.connection, until, STEP)?;
-        Ok(removed == STEP as usize
-            || table::remove_light(&self.connection, policy.min_level, STEP)? == STEP as usize)
+        Ok(removed == STEP as usize || table::remove_light(&self.connection, policy.min_level, STEP)? == STEP as usize)
     }
 
     fn look_at_size(&self) -> rusqlite::Result<()> {

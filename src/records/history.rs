@@ -45,7 +45,7 @@ pub struct Story {
 }
 
 /// The values of a row under field ids, as far as they are known.
-type Image = HashMap<String, Value>;
+pub(super) type Image = HashMap<String, Value>;
 
 impl Records {
     /// Up to `limit` changes after `seq`.
@@ -223,6 +223,11 @@ fn step_back(after: Option<Image>, kind: Kind, before: &str) -> Result<Option<Im
         image.insert(id, stored(value)?);
     }
     Ok(Some(image))
+}
+
+/// The row that a delete took away, by field id.
+pub(super) fn deleted(before: &str) -> Result<Image> {
+    Ok(step_back(None, Kind::Delete, before)?.unwrap_or_default())
 }
 
 /// A value of an image as it was stored (`db/image.rs` wrote it).

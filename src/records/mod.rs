@@ -32,7 +32,7 @@ pub use self::{
     history::Story,
     params::ListParams,
     watch::{Glance, Lens, Scope, State},
-    write::{Act, Asked, BatchFailure, Bulk, MAX_BULK_ROWS, Script, Trial, Tried},
+    write::{Act, Asked, BatchFailure, Bulk, MAX_BULK_ROWS, MAX_UNDELETED, Script, Trial, Tried, Undeleted},
 };
 
 pub use self::cache::Lookups;

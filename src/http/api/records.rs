@@ -1,7 +1,12 @@
 //! Records of a collection (`docs/wire/records-api.md` §1).
 
+use std::collections::HashSet;
+
+use serde_json::Value as Json;
+
+use super::{member, picked_value};
 use crate::{
-    error::Result,
+    error::{Error, Leaf, Result},
     http::{
         extract::{
             Call,
@@ -9,6 +14,7 @@ use crate::{
         },
         reply::Reply,
     },
+    records::MAX_UNDELETED,
     rules::Context,
 };
 
@@ -44,4 +50,27 @@ pub async fn delete(call: Call, collection: &str, id: &str) -> Result<Reply> {
     let request = call.rule_request(Context::Default, &call.query()?);
     call.app().records.delete(request, collection, id).await?;
     Ok(Reply::no_content())
+}
+
+/// `POST /api/collections/{collection}/records/undelete` (`docs/admin.md`). For superusers.
+pub async fn undelete(mut call: Call, collection: &str) -> Result<Reply> {
+    call.require_superuser()?;
+    let params = call.query()?;
+    let mut received = body::read(&mut call, body::DEFAULT_LIMIT, Form::Values).await?;
+    let wrong = |message: String| Error::field("ids", Leaf::new("validation_invalid_value", message));
+    let ids = match member(&mut received, "ids") {
+        None => return Err(Error::field("ids", Leaf::required())),
+        Some(Json::Array(ids)) if ids.len() <= MAX_UNDELETED => ids,
+        Some(_) => return Err(wrong(format!("Has to be a list of {MAX_UNDELETED} ids at most."))),
+    };
+    let mut known = HashSet::new();
+    let mut wanted = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Json::String(id) = id else { return Err(wrong("Has to be a list of ids.".to_owned())) };
+        if known.insert(id.clone()) {
+            wanted.push(id);
+        }
+    }
+    let actor = call.caller.actor();
+    picked_value(&call.app().records.undelete(collection, wanted, actor).await?, &params)
 }

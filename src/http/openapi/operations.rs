@@ -280,6 +280,15 @@ fn records() -> Vec<Operation> {
         )
         .answers(Answer::Nothing)
         .also(&[403]),
+        op(
+            "post",
+            "/api/collections/{collection}/records/undelete",
+            "undeleteRecords",
+            "Bring deleted records back as the change log remembers them",
+        )
+        .by(Access::Superuser)
+        .takes("Undelete")
+        .gives("Undeleted"),
         op("post", "/api/batch", "batch", "Several writes that happen together or not at all")
             .takes("Batch")
             .or_form()

@@ -143,6 +143,11 @@ impl<'a, 'c> Apply<'a, 'c> {
         self.write_row(plan, if only_new { Write::InsertNew(&new) } else { Write::Insert(&new) })
     }
 
+    /// A row that was there before, as it was then.
+    pub fn restore(&mut self, plan: &Plan, row: &Arc<Row>) -> Result<()> {
+        self.write_row(plan, Write::Insert(row)).map(drop)
+    }
+
     /// Writes one row and tells the log, or those who have to know of what the log does not keep; false if it was not
     /// new. Nothing else writes records, but for two by-ways: a deleted collection's rows in
     /// the system tables (`schema::delete`, logged there) and the upgrade of a password hash (`auth::password`, no change).

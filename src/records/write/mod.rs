@@ -25,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod undelete;
 mod unique;
 mod validate;
 
@@ -48,6 +49,7 @@ pub use self::{
     bulk::{Bulk, MAX_ROWS as MAX_BULK_ROWS},
     house::{Asked, Script},
     trial::{Act, Trial, Tried},
+    undelete::{MAX_IDS as MAX_UNDELETED, Undeleted},
 };
 use super::{BatchAction, Body, Records, Rendered, Shape};
 use crate::{

@@ -9,5 +9,6 @@ mod notify;
 mod rules;
 mod side_effects;
 mod trials;
+mod undeletes;
 mod uploads;
 mod values;
