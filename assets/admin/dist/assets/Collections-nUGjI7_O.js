@@ -1,1 +1,0 @@
-import"./theme.svelte-m5ELMwCt.js";import"./main-BsZrzj9X.js";import{Ct as e,N as t,R as n}from"./index-client-BT5VLqMc.js";import{t as r}from"./Page-C2VOpnPo.js";function i(i){r(i,{title:`Collections`,children:(r,i)=>{e();var a=n(`…`);t(r,a)},$$slots:{default:!0}})}export{i as default};

@@ -1,0 +1,1 @@
+function e(e,t=2500){let n,r=!1,i=async()=>{clearTimeout(n),document.hidden||await e().catch(()=>{}),r||(n=setTimeout(()=>void i(),t))},a=()=>{document.hidden||i()};return document.addEventListener(`visibilitychange`,a),i(),()=>{r=!0,clearTimeout(n),document.removeEventListener(`visibilitychange`,a)}}export{e as t};
