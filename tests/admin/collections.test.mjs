@@ -40,13 +40,15 @@ async function unfold(page, name) {
 }
 /** What stands in an editor. Not by fill(): Chromium copies colours of what it replaces as inline styles, which the policy refuses. */
 async function write(editor, text) {
+    // The plain text area that stands there until the editor is loaded takes nothing from the test.
+    await editor.and(editor.page().locator(".cm-content")).waitFor();
     await editor.focus();
     await editor.press("Control+a");
     await editor.press("Backspace");
     await editor.page().keyboard.insertText(text);
 }
 const save = (page) => page.getByRole("button", { name: "Save", exact: true }).click();
-const saved = (page) => page.getByText("Saved.").first().waitFor();
+const saved = (page) => page.getByText("Saved.", { exact: true }).first().waitFor();
 const names = async (collection) => (await root.collections.getOne(collection)).fields.map(({ name }) => name);
 
 test("an empty server says what collections are for, and the first one is made by keyboard alone", async () => {

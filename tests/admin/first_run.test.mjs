@@ -102,7 +102,7 @@ test("a lost connection is shown, and heals by itself", async () => {
     const page = await browsed.open("#/");
     await page.getByRole("heading", { level: 1 }).waitFor();
     await server.stop("SIGKILL");
-    await page.getByRole("link", { name: "Collections" }).click();
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Collections" }).click();
     await page.getByText("The server cannot be reached. Trying again…").waitFor();
     server = await startConchOn(dir, { http });
     await page.getByText("The server cannot be reached. Trying again…").waitFor({ state: "detached" });
@@ -120,11 +120,11 @@ test("the palette goes everywhere by keyboard alone", async () => {
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Settings" }).waitFor();
     await page.keyboard.press("Control+k");
-    await page.getByRole("combobox").fill("dark");
+    await page.getByRole("combobox", { name: "Find or do" }).fill("dark");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
     await page.keyboard.press("Control+k");
-    await page.getByRole("combobox").fill("deutsch");
+    await page.getByRole("combobox", { name: "Find or do" }).fill("deutsch");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Einstellungen" }).waitFor();
     await accessible(page);

@@ -41,7 +41,7 @@ test("a setting is saved; what is wrong stands beside it; nothing unsaved is los
     assert.equal(await name.inputValue(), "Shell & Co. <b>");
     await address.fill("https://shells.example.com");
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Saved.").waitFor();
+    await page.getByText("Saved.", { exact: true }).first().waitFor();
     assert.equal((await ui.root.settings.getAll()).meta.appName, "Shell & Co. <b>");
     await page.getByRole("link", { name: "Jobs" }).click();
     await page.getByRole("heading", { name: "Jobs" }).waitFor();
@@ -58,7 +58,7 @@ test("rate limits: rules are added, told apart from faulty ones, saved", async (
     await page.waitForFunction(() => document.querySelectorAll("td [aria-invalid=true]").length === 1);
     await label.fill("posts:create");
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Saved.").waitFor();
+    await page.getByText("Saved.", { exact: true }).first().waitFor();
     assert.equal((await ui.root.settings.getAll()).rateLimits.rules.at(-1).label, "posts:create");
     await page.getByRole("switch", { name: "Limit how often clients may ask" }).uncheck();
     await page.getByRole("button", { name: "Save" }).click();
