@@ -180,14 +180,18 @@ test("the folder beside the data directory is served, and a missing path is miss
 });
 
 test("the pages of /_/ are compressed, and known ones are not sent again", async () => {
-    const plain = await ask(conch, "/_/main.js");
-    const zipped = await ask(conch, "/_/main.js", { headers: { "accept-encoding": "gzip, br" } });
+    const script = `/_/${(await ask(conch, "/_/")).text.match(/src="\.\/(assets\/[^"]+\.js)"/)[1]}`;
+    const plain = await ask(conch, script);
+    const zipped = await ask(conch, script, { headers: { "accept-encoding": "gzip, br" } });
     assert.equal(zipped.headers["content-encoding"], "gzip");
     assert.match(zipped.headers.vary, /Accept-Encoding/);
     assert.ok(zipped.bytes.length < plain.bytes.length);
-    assert.equal(await (await fetch(`${conch.url}/_/main.js`)).text(), plain.text);
-    const again = await ask(conch, "/_/main.js", { headers: { "if-none-match": plain.headers.etag } });
-    assert.deepEqual([again.status, again.bytes.length], [304, 0]);
+    assert.equal(await (await fetch(`${conch.url}${script}`)).text(), plain.text);
+    for (const path of [script, "/_/"]) {
+        const { etag } = (await ask(conch, path)).headers;
+        const again = await ask(conch, path, { headers: { "if-none-match": etag } });
+        assert.deepEqual([again.status, again.bytes.length], [304, 0]);
+    }
     // Nothing else is compressed.
     for (const path of ["/api/health", "/"]) {
         const answer = await ask(conch, path, { headers: { "accept-encoding": "gzip" } });
