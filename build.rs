@@ -2,7 +2,7 @@
 //! embedded. Of the admin UI that is what was built, not its source with thousands of packages.
 
 fn main() {
-    for folder in ["admin/dist", "emails", "migrations", "notify", "openapi", "pages"] {
+    for folder in ["admin/dist", "emails", "migrations", "notify", "openapi"] {
         println!("cargo::rerun-if-changed=assets/{folder}");
     }
 }
