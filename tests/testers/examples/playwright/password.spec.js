@@ -17,9 +17,9 @@ test("who forgot a password sets a new one by mail", async ({ page, request }) =
 
     // Mails lead to the app's own address; here that is this server.
     await page.goto(new URL(links[0]).pathname + new URL(links[0]).hash);
-    await page.fill("#password", "a new password");
-    await page.fill("#passwordConfirm", "a new password");
-    await page.click("#submit");
+    await page.getByLabel("New password", { exact: true }).fill("a new password");
+    await page.getByLabel("New password again").fill("a new password");
+    await page.getByRole("button", { name: "Set the password" }).click();
     await expect(page.getByText("Your new password is set")).toBeVisible();
 
     expect((await login(request, "correct-horse")).status()).toBe(400);
