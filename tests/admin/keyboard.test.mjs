@@ -60,6 +60,8 @@ test("from signing in to a record that is gone again", async () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
     }
     assert.ok((await ui.root.collections.getOne("shells")).fields.some(({ name }) => name === "title"));
+    // Until the page knows that as well, leaving it asks about what is not saved.
+    await page.getByText("Saved.", { exact: true }).first().waitFor();
 
     await page.keyboard.press("Control+k");
     await page.getByRole("combobox", { name: "Find or do" }).waitFor();
