@@ -357,9 +357,7 @@ test("select, set a field, export", async () => {
     await close(page);
 });
 
-test("what was deleted can be taken back", async (context) => {
-    const asked = await ui.root.send("/api/collections/empty/records/undelete", { method: "POST", body: { ids: ["r00000000000000"] } }).catch(({ status }) => status);
-    if (asked === 404) return context.skip("this server cannot undelete yet");
+test("what was deleted can be taken back", async () => {
     for (let at = 0; at < 4; at += 1) await ui.root.collection("empty").create({ title: `Back ${at}`, n: 55 });
     const page = await open("#/collections/empty?filter=n%3D55");
     await count(page, "4 records found");
