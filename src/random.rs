@@ -1,5 +1,7 @@
 //! Randomness from the operating system, for ids, tokens and secrets.
 
+use crate::clock::Timestamp;
+
 /// `[a-z0-9]`
 pub const LOWER_ALPHANUMERIC: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 /// `[a-zA-Z0-9]`
@@ -33,6 +35,22 @@ pub fn record_id() -> String {
     string(LOWER_ALPHANUMERIC, 15)
 }
 
+/// A record id of the same form that follows the time, in tenths of a second, with 8 random characters behind it: rows
+/// that are written together lie together in the index of their ids, where random ones would have a page written for
+/// each. Only for rows whose age is no secret.
+pub fn ordered_id(now: Timestamp) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut tenths = u64::try_from(now.millis() / 100).unwrap_or(0);
+    let mut prefix = [b'0'; 7];
+    for place in prefix.iter_mut().rev() {
+        *place = DIGITS[(tenths % 36) as usize];
+        tenths /= 36;
+    }
+    let mut id: String = prefix.into_iter().map(char::from).collect();
+    id.push_str(&string(LOWER_ALPHANUMERIC, 15 - prefix.len()));
+    id
+}
+
 /// A uniformly chosen number below `bound` (> 0).
 pub fn below(bound: u32) -> u32 {
     let usable = u32::MAX - u32::MAX % bound;
@@ -58,5 +76,18 @@ mod tests {
             assert!(text.bytes().all(|byte| LOWER_ALPHANUMERIC.contains(&byte)));
         }
         assert_ne!(record_id(), record_id());
+    }
+
+    #[test]
+    fn ordered_ids_follow_the_time_and_are_ids_like_others() {
+        let times = [-5, 0, 99, 100, 1_790_000_000_000, 1_790_000_000_100, 5_000_000_000_000, 7_000_000_000_000];
+        let ids = times.map(|millis| ordered_id(Timestamp(millis)));
+        for id in &ids {
+            assert_eq!(id.len(), 15, "{id}");
+            assert!(id.bytes().all(|byte| LOWER_ALPHANUMERIC.contains(&byte)), "{id}");
+        }
+        assert!(ids[2..].is_sorted_by(|one, next| one[..7] < next[..7]), "{ids:?}");
+        let now = Timestamp(times[4]);
+        assert_ne!(ordered_id(now), ordered_id(now));
     }
 }

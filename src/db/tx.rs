@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use rusqlite::{CachedStatement, Connection, Params};
 
-use super::{Change, Touched, Value, budget::Meter, group::Group, ledger::Ledger, log};
+use super::{Change, Touched, Value, budget::Meter, group::Group, ledger::Ledger, log, queue::Queue};
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
@@ -110,6 +110,8 @@ pub struct WriteTx<'c> {
     group: &'c mut Group,
     ledger: &'c Ledger,
     meter: &'c Meter,
+    /// Where those wait to whom it gives way.
+    behind: Option<&'c Queue>,
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -128,7 +130,19 @@ impl<'c> WriteTx<'c> {
         ledger: &'c Ledger,
         meter: &'c Meter,
     ) -> Self {
-        Self { read: ReadTx { connection, now }, group, ledger, meter }
+        Self { read: ReadTx { connection, now }, group, ledger, meter, behind: None }
+    }
+
+    /// Gives way to whoever comes to this queue from now on.
+    pub(super) fn giving_way(self, queue: Option<&'c Queue>) -> Self {
+        Self { behind: queue, ..self }
+    }
+
+    /// Whether somebody waits by now for the end of this write, which lets others pass
+    /// ([`crate::db::Db::write_behind`]): what is left of it can come later. Never true when others waited already as it
+    /// began: then it has been passed often enough.
+    pub fn should_end(&self) -> bool {
+        self.behind.is_some_and(|queue| queue.len() > 0)
     }
 
     /// Runs one statement through the cache; returns the number of changed rows.

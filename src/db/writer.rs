@@ -25,7 +25,7 @@ use super::{
     ledger::Ledger,
     lock::DirectoryLock,
     log, panic_error,
-    queue::{Entry, Found, Queue},
+    queue::{Entry, Found, Place, Queue},
     space,
     statistics::{self, Statistics, Step},
 };
@@ -316,8 +316,10 @@ impl Writer {
         if !alone {
             self.statement("SAVEPOINT job")?;
         }
+        let passes = entry.place == Place::Behind && self.pending.is_empty() && self.queue.len() == 0;
+        let others = passes.then_some(&*self.queue);
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let mut tx = WriteTx::new(&self.connection, now, group, &self.ledger, &self.meter);
+            let mut tx = WriteTx::new(&self.connection, now, group, &self.ledger, &self.meter).giving_way(others);
             entry.job.run(&mut tx)
         }));
         self.meter.stop();

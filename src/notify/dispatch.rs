@@ -48,8 +48,9 @@ const EMAIL_SLOTS: usize = 8;
 /// The same of pushes and webhooks, over all hosts.
 const PUSH_SLOTS: usize = 64;
 const WEBHOOK_SLOTS: usize = 64;
-/// Settlements that are written in one transaction: whoever comes meanwhile waits for them, a millisecond or two.
-const WRITTEN_AT_ONCE: usize = 24;
+/// Settlements that are written in one transaction: the longer one is, the longer its sync takes, for which whoever
+/// comes meanwhile waits.
+const WRITTEN_AT_ONCE: usize = 16;
 /// What is on its way has this long to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Latenesses that are remembered for the statistics, by channel.
@@ -203,14 +204,15 @@ fn rate(settings: &Settings, channel: Channel) -> u32 {
     u32::try_from(rate).unwrap_or(0)
 }
 
-/// Writes these in one transaction.
+/// Writes these in one transaction, or in more if others want to write meanwhile.
 async fn settle(desk: &Arc<Desk>, settlements: Arc<[Settlement]>) -> Result<()> {
-    if settlements.is_empty() {
-        return Ok(());
+    let mut done = 0;
+    while done < settlements.len() {
+        let (records, all) = (desk.rooms.records.clone(), settlements.clone());
+        let settled = desk.rooms.db.write_behind(move |tx| settle::apply(tx, &records, &all[done..])).await?;
+        done += settled.count;
+        desk.note(&settled);
     }
-    let records = desk.rooms.records.clone();
-    let settled = desk.rooms.db.write_behind(move |tx| settle::apply(tx, &records, &settlements)).await?;
-    desk.note(&settled);
     Ok(())
 }
 

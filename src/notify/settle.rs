@@ -58,6 +58,8 @@ pub struct Settlement {
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Settled {
+    /// How many of them, from the first.
+    pub count: usize,
     /// How late those were that were sent as they were planned, by channel, in milliseconds.
     pub lateness: Vec<(Channel, u64)>,
     /// The next that somebody has to do, by channel.
@@ -71,11 +73,15 @@ impl Settlement {
     }
 }
 
-/// Writes all that still hold.
+/// Writes those that still hold, at least the first; no more of them once somebody waits for the transaction.
 pub(super) fn apply(tx: &mut WriteTx<'_>, records: &Records, settlements: &[Settlement]) -> Result<Settled> {
     let mut settled = Settled::default();
     let mut touched = BTreeSet::new();
     for settlement in settlements {
+        if settled.count > 0 && tx.should_end() {
+            break;
+        }
+        settled.count += 1;
         if !holds(tx, settlement)? {
             continue;
         }

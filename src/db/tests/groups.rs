@@ -78,6 +78,42 @@ async fn what_nobody_waits_for_lets_others_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_can_end_when_somebody_comes() {
+    let (db, _dir) = open(options());
+    let (seen, came) = (Arc::new(Mutex::new(Vec::new())), db.clone());
+    let noted = Arc::clone(&seen);
+    let long = db.write_behind(move |tx| {
+        let before = tx.should_end();
+        let waits = came.write(inserting("late"));
+        tokio::pin!(waits);
+        assert!(waits.now_or_never().is_none());
+        noted.lock().push((before, tx.should_end()));
+        Ok(())
+    });
+    long.await.unwrap();
+    assert_eq!(*seen.lock(), [(false, true)]);
+    // A write that somebody waits for never ends early.
+    let (release, holder) = hold(&db);
+    let ends = |seen: &Arc<Mutex<Vec<bool>>>| {
+        let seen = Arc::clone(seen);
+        move |tx: &mut WriteTx<'_>| {
+            seen.lock().push(tx.should_end());
+            Ok(())
+        }
+    };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let writes = [Box::pin(db.write(ends(&seen))), Box::pin(db.write(ends(&seen)))];
+    let writes: Vec<_> = writes.into_iter().map(|mut write| (write.as_mut().now_or_never().is_none(), write)).collect();
+    drop(release);
+    holder.await.unwrap();
+    for (waited, write) in writes {
+        assert!(waited);
+        write.await.unwrap();
+    }
+    assert_eq!(*seen.lock(), [false, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn effects_and_listeners_run_before_the_acknowledgement() {
     let (db, _dir) = open(options());
     let steps = Arc::new(Mutex::new(Vec::new()));

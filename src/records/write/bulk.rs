@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     random,
     records::Records,
-    schema::{Catalog, Collection, FieldKind},
+    schema::Catalog,
 };
 
 /// Rows that one [`Bulk`] may write: the writer is not held up for longer than that takes.
@@ -89,7 +89,7 @@ impl<'c> Bulk<'_, 'c> {
         let mut row: Vec<Value> = plan.collection.fields.iter().map(|field| field.kind.as_type().zero()).collect();
         set(&plan, &mut row, values)?;
         if !matches!(row.get(plan.id), Some(Value::Text(id)) if !id.is_empty()) {
-            row[plan.id] = Value::Text(new_id(&plan.collection)?);
+            row[plan.id] = Value::Text(random::ordered_id(self.tx.now()));
         }
         let Value::Text(id) = row[plan.id].clone() else { return Err(unknown(&plan, "id")) };
         Ok(self.apply(|apply| apply.add(&plan, row, only_new))?.then_some(id))
@@ -120,14 +120,6 @@ fn set(plan: &Plan, row: &mut [Value], values: &[(&str, Value)]) -> Result<()> {
         row[index] = value.clone();
     }
     Ok(())
-}
-
-fn new_id(collection: &Collection) -> Result<String> {
-    let made = match collection.field("id").map(|field| &field.kind) {
-        Some(FieldKind::Text(text)) => text.generate()?,
-        _ => None,
-    };
-    Ok(made.unwrap_or_else(random::record_id))
 }
 
 fn unknown(plan: &Plan, name: &str) -> Error {
