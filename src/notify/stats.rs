@@ -10,6 +10,9 @@ use crate::{clock::Timestamp, error::Result};
 /// Read from an index alone.
 pub(super) const COUNTS: &str = "SELECT channel, state, count(*) FROM _deliveries GROUP BY channel, state";
 
+/// Those that failed for good since a time.
+pub(super) const FAILED: &str = "SELECT count(*) FROM _deliveries WHERE state = 'failed' AND updated >= ?1";
+
 /// All channels together, and each.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,10 +46,9 @@ pub struct Lateness {
 }
 
 impl Notify {
-    /// Deliveries that failed for good since then. Looks at every one that is kept.
+    /// Deliveries that failed for good since then.
     pub async fn failed_since(&self, since: Timestamp) -> Result<u64> {
-        let sql = "SELECT count(*) FROM _deliveries WHERE state = 'failed' AND updated >= ?1";
-        let read = self.rooms.db.read(move |tx| tx.query_one(sql, [since.to_string()], |row| row.get::<_, i64>(0)));
+        let read = self.rooms.db.read(move |tx| tx.query_one(FAILED, [since.to_string()], |row| row.get::<_, i64>(0)));
         Ok(read.await?.unwrap_or_default().unsigned_abs())
     }
 

@@ -11,6 +11,7 @@ use crate::notify::{
     collections::{DELIVERIES, DEVICES, INBOX, NOTIFICATIONS},
     deliveries,
     how::Outcome,
+    stats,
     testing::{House, Provider, START},
     whether::facts,
 };
@@ -443,6 +444,7 @@ async fn every_question_has_its_index() {
         (deliveries::NEXT_LEASE, "idx__deliveries_lease"),
         (deliveries::PENDING, "idx__deliveries_open"),
         (deliveries::DIGEST_TAKEN, "idx__deliveries_digest"),
+        (stats::FAILED, "idx__deliveries_failed"),
         (facts::DEVICES, "idx__devices_owner"),
         (facts::SUPPRESSION, "idx__suppressions_address"),
         (facts::SIBLINGS, "idx__deliveries_once"),

@@ -19,7 +19,7 @@ pub(super) enum State {
     New,
     /// Collections of an older layout.
     Outdated,
-    /// PocketBase's collections as they should be, without those of notifications.
+    /// PocketBase's collections as they should be, without those of notifications as they are today.
     Unnotified,
     Ready,
 }
@@ -87,7 +87,9 @@ pub(super) fn prepare(tx: &mut WriteTx<'_>, rules: &dyn CheckRule) -> Result<()>
             adopt::migrate(tx, &done)?;
             mark(tx, &done)?;
         }
-        State::Unnotified => tracing::info!("the directory gets its collections of notifications"),
+        State::Unnotified => {
+            tracing::info!("the directory gets its collections of notifications, as this version has them")
+        }
     }
     let catalog = store::load(tx, 0)?;
     notify::create(tx, rules, &catalog)

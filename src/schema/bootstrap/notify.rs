@@ -5,6 +5,8 @@
 //! ([`Collection::rules_may_change`]). The names are fixed, so code asks by name; an id may have a number appended where
 //! a renamed collection of the owner's has kept it.
 
+use std::sync::Arc;
+
 use super::system::{OWNER, dates, index, required};
 use crate::{
     db::{ReadTx, WriteTx},
@@ -14,6 +16,7 @@ use crate::{
         draft::scaffold,
         edit::Edit,
         field::{Bool, Date, JsonField, Number, Relation, Select, Text},
+        index::Index,
     },
 };
 
@@ -56,21 +59,29 @@ const INBOX_FIXED: [&str; 7] = ["collectionRef", "recordRef", "notification", "d
 /// What the engine has not made all deliveries of.
 const OPEN: &str = "`state` IN ('', 'new', 'expanding')";
 
-/// Where a directory remembers that it has them.
+/// Where a directory remembers that it has them, and of which edition their indexes are.
 const MARK: &str = "collections_of_notifications";
+const EDITION: i64 = 2;
 
-/// True when the directory has had them made.
+/// Indexes of earlier editions.
+const GONE: [&str; 1] = ["idx__inbox_unread"];
+
+/// True when the directory has had them made as they are today.
 pub(crate) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
-    Ok(tx.query_one("SELECT 1 FROM __conch_meta WHERE key = ?1", [MARK], |_| Ok(()))?.is_some())
+    let sql = "SELECT CAST(value AS INTEGER) FROM __conch_meta WHERE key = ?1";
+    let edition: Option<i64> = tx.query_one(sql, [MARK], |row| row.get(0))?;
+    Ok(edition.is_some_and(|edition| edition >= EDITION))
 }
 
-/// Makes those that are missing. One of another origin is in the way: it is named, and nothing happens.
+/// Makes those that are missing, and brings the indexes of the others up to date. A collection of another origin is in
+/// the way: it is named, and nothing happens.
 pub(super) fn create(tx: &mut WriteTx<'_>, rules: &dyn CheckRule, catalog: &Catalog) -> Result<()> {
     let mut edit = Edit::begin(tx, rules, catalog)?;
     for name in NAMES {
         let topics = edit.catalog.by_name("_topics").map(|topics| topics.id.to_string()).unwrap_or_default();
         let wanted = collection(name, topics);
-        if edit.catalog.by_name(name).is_some_and(|found| is_ours(found, &wanted)) {
+        if let Some(found) = edit.catalog.by_name(name).filter(|found| is_ours(found, &wanted)).cloned() {
+            renew_indexes(&mut edit, &found, &wanted)?;
             continue;
         }
         if let Some(taken) = taken(edit.tx, &edit.catalog, &wanted)? {
@@ -78,8 +89,21 @@ pub(super) fn create(tx: &mut WriteTx<'_>, rules: &dyn CheckRule, catalog: &Cata
         }
         super::insert(&mut edit, wanted)?;
     }
-    let sql = "INSERT INTO __conch_meta (key, value) VALUES (?1, '1') ON CONFLICT (key) DO NOTHING";
-    tx.execute(sql, [MARK])?;
+    let sql =
+        "INSERT INTO __conch_meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    tx.execute(sql, (MARK, EDITION.to_string()))?;
+    Ok(())
+}
+
+/// Those of today, and what the owner has added.
+fn renew_indexes(edit: &mut Edit<'_, '_>, found: &Arc<Collection>, wanted: &Collection) -> Result<()> {
+    let name = |text: &str| Index::parse(text).map(|index| index.name.to_lowercase()).unwrap_or_default();
+    let todays: Vec<_> = wanted.indexes.iter().map(|text| name(text)).collect();
+    let is_added = |text: &&String| !todays.contains(&name(text)) && !GONE.contains(&name(text).as_str());
+    let indexes: Vec<_> = wanted.indexes.iter().chain(found.indexes.iter().filter(is_added)).cloned().collect();
+    if indexes != found.indexes {
+        edit.replace(found, Arc::new(Collection { indexes, ..Collection::clone(found) }))?;
+    }
     Ok(())
 }
 
@@ -108,7 +132,7 @@ fn taken(tx: &ReadTx<'_>, catalog: &Catalog, wanted: &Collection) -> Result<Opti
     if let Some(other) = catalog.all().iter().find(|other| other.name.eq_ignore_ascii_case(&wanted.name)) {
         return Ok(Some(other.name.to_string()));
     }
-    let indexes = wanted.indexes.iter().filter_map(|text| crate::schema::index::Index::parse(text));
+    let indexes = wanted.indexes.iter().filter_map(|text| Index::parse(text));
     for name in indexes.map(|index| index.name).chain([wanted.name.to_string()]) {
         let sql = "SELECT name FROM sqlite_master WHERE lower(name) = lower(?1)";
         if let Some(found) = tx.query_one(sql, [name], |row| row.get(0))? {
@@ -287,6 +311,7 @@ fn deliveries() -> Collection {
     let batch = "`collectionRef`, `recordRef`, `address`, `channel`, `digest`";
     collection.indexes = vec![
         some("", "idx__deliveries_due", "`channel`, `priority`, `due`", "`state` = 'scheduled'"),
+        some("", "idx__deliveries_failed", "`updated`", "`state` = 'failed'"),
         some("", "idx__deliveries_lease", "`lease`", "`state` = 'sending'"),
         of("UNIQUE ", "idx__deliveries_once", once),
         of("", "idx__deliveries_owner", "`recordRef`, `collectionRef`, `state`, `channel`, `sentAt`"),
@@ -319,7 +344,12 @@ fn inbox() -> Collection {
     let some = |unique, name, columns, condition| partial(unique, name, "_inbox", columns, condition);
     collection.indexes = vec![
         // What is unread is counted in it alone: an index of its own would be one more page for each item.
-        index("", "idx__inbox_owner", "_inbox", "`recordRef`, `collectionRef`, `created`, `read`, `archived`, `snoozed`"),
+        index(
+            "",
+            "idx__inbox_owner",
+            "_inbox",
+            "`recordRef`, `collectionRef`, `created`, `read`, `archived`, `snoozed`",
+        ),
         some("", "idx__inbox_snoozed", "`snoozed`", "`snoozed` != ''"),
         some("UNIQUE ", "idx__inbox_delivery", "`delivery`", "`delivery` != ''"),
     ];

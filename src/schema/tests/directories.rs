@@ -157,6 +157,37 @@ async fn a_directory_without_them_gets_the_collections_of_notifications() {
 }
 
 #[tokio::test]
+async fn a_directory_of_an_earlier_edition_gets_todays_indexes_and_keeps_those_of_its_owner() {
+    let indexes = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('_inbox', '_deliveries') AND sql > '' ORDER BY name";
+    let house = House::new();
+    let (todays, stored) =
+        (house.rows(indexes), "SELECT json_each.value FROM _collections, json_each(indexes) WHERE name = '_inbox'");
+    let of_inbox = house.rows(stored);
+    let own = "CREATE INDEX `mine` ON `_inbox` (`category`)";
+    house.run(&format!(
+        "UPDATE __conch_meta SET value = '1' WHERE key = 'collections_of_notifications';
+         DROP INDEX idx__deliveries_failed; DROP INDEX idx__inbox_owner; {own};
+         CREATE INDEX `idx__inbox_owner` ON `_inbox` (`recordRef`);
+         CREATE INDEX `idx__inbox_unread` ON `_inbox` (`recordRef`) WHERE `read` = '';
+         UPDATE _collections SET indexes = json_insert(indexes, '$[#]', '{own}',
+            '$[#]', 'CREATE INDEX `idx__inbox_unread` ON `_inbox` (`recordRef`) WHERE `read` = ''''') WHERE name = '_inbox';
+         UPDATE _collections SET indexes = json_set(indexes, '$[0]', 'CREATE INDEX `idx__inbox_owner` ON `_inbox` (`recordRef`)')
+            WHERE name = '_inbox';
+         UPDATE _collections SET indexes = json_remove(indexes, '$[1]') WHERE name = '_deliveries'"
+    ));
+    let house = house.again().await;
+    let mut expected = todays.clone();
+    expected.push(own.to_owned());
+    let (mut found, mut kept) = (house.rows(indexes), of_inbox);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    kept.push(own.to_owned());
+    assert_eq!(house.rows(stored), kept);
+    assert_eq!(house.rows("SELECT value FROM __conch_meta WHERE key = 'collections_of_notifications'"), ["2"]);
+}
+
+#[tokio::test]
 async fn what_has_their_name_is_named_and_nothing_happens() {
     let tables = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat*' ORDER BY name";
     for (sql, name) in [
