@@ -205,6 +205,28 @@ test("thousands of deliveries are paged by the server, by state and by recipient
     await page.getByRole("option", { name: /only this address/ }).waitFor(shown);
     await page.keyboard.press("Enter");
     await page.getByText("1–1 of 1").waitFor(shown);
+    // The keyboard stays where it is, and whoever was chosen is taken out by it, too.
+    const recipient = page.getByRole("combobox", { name: "Recipient" });
+    const active = () => recipient.evaluate((input) => input === document.activeElement);
+    assert.equal(await recipient.inputValue(), "many7@example.com");
+    assert.equal(await recipient.getAttribute("aria-expanded"), "false");
+    assert.ok(await active());
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByText(/1–50 of 4,0\d\d/).waitFor(shown);
+    assert.equal(await recipient.inputValue(), "");
+    assert.ok(await active());
+    // Down opens the list; Escape closes it and leaves what is written.
+    await page.keyboard.press("ArrowDown");
+    const offered = page.getByRole("listbox", { name: "Recipient" }).getByRole("option"), first = offered.first();
+    await first.waitFor(shown);
+    assert.equal(await recipient.getAttribute("aria-activedescendant"), await first.getAttribute("id"));
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await recipient.getAttribute("aria-activedescendant"), await offered.nth(1).getAttribute("id"));
+    await page.keyboard.type("ann");
+    await page.keyboard.press("Escape");
+    await first.waitFor({ state: "hidden" });
+    assert.equal(await recipient.inputValue(), "ann");
     await calm(page);
 });
 

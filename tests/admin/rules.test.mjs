@@ -199,6 +199,7 @@ for (const [width, theme] of [[1280, "light"], [390, "dark"]]) {
         await bench.getByRole("combobox", { name: "Account in users" }).fill("ann@");
         await bench.getByText("Something was changed since; try it again.").waitFor();
         await bench.getByRole("option", { name: /ann@example.com/ }).waitFor();
+        assert.equal(await bench.getByRole("combobox", { name: "Account in users" }).inputValue(), "ann@", "what is being written stays");
         await page.keyboard.press("Enter");
         await bench.getByRole("button", { name: "Try it" }).click();
         await bench.getByText("Allowed", { exact: true }).waitFor();

@@ -11,6 +11,7 @@ export default {
     "edit": "Bearbeiten",
     "add": "Hinzufügen",
     "remove": "Entfernen",
+    "clear": "Leeren: {label}",
     "create": "Anlegen",
     "copy": "Kopieren",
     "copied": "Kopiert",

@@ -121,7 +121,6 @@ export default {
     "notify.cancel.text": "{count} Zustellung, die noch aussteht, unterbleibt. Gesendetes bleibt gesendet. | {count} Zustellungen, die noch ausstehen, unterbleiben. Gesendetes bleibt gesendet.",
     "notify.cancelled": "{count} Zustellung zurückgerufen. | {count} Zustellungen zurückgerufen.",
     "notify.cancelGoesOn": "Bisher {count} zurückgerufen; der Rest folgt im Hintergrund.",
-    "notify.clear": "Leeren: {label}",
     "notify.pick": "Ein paar Buchstaben des Namens oder der Adresse",
     "notify.onlyAddress": "nur diese Adresse",
     "notify.found": "{count} Konto passt | {count} Konten passen",

@@ -74,7 +74,6 @@ export default {
     "rules.say.blank": "{field} ist leer",
     "rules.say.filled": "{field} ist nicht leer",
     "rules.pick": "Suchen oder ID eingeben",
-    "rules.pickClear": "Leeren: {label}",
     "rules.test.title": "Regel ausprobieren",
     "rules.test.lead": "Mit der Regel, wie sie hier steht, gespeichert oder nicht. Nichts wird geändert.",
     "rules.test.unsaved": "Nicht gespeicherte Regel",

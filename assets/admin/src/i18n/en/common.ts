@@ -9,6 +9,7 @@ export default {
     "edit": "Edit",
     "add": "Add",
     "remove": "Remove",
+    "clear": "Clear: {label}",
     "create": "Create",
     "copy": "Copy",
     "copied": "Copied",

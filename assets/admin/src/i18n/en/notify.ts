@@ -119,7 +119,6 @@ export default {
     "notify.cancel.text": "{count} delivery that has not gone out does not. What was sent stays sent. | {count} deliveries that have not gone out do not. What was sent stays sent.",
     "notify.cancelled": "{count} delivery was called back. | {count} deliveries were called back.",
     "notify.cancelGoesOn": "{count} were called back so far; the rest follows in the background.",
-    "notify.clear": "Clear: {label}",
     "notify.pick": "A few letters of a name or address",
     "notify.onlyAddress": "only this address",
     "notify.found": "{count} account fits | {count} accounts fit",

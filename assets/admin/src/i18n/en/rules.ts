@@ -72,7 +72,6 @@ export default {
     "rules.say.blank": "{field} is blank",
     "rules.say.filled": "{field} is not blank",
     "rules.pick": "Search, or type an id",
-    "rules.pickClear": "Clear: {label}",
     "rules.test.title": "Try a rule",
     "rules.test.lead": "With the rule as it stands here, saved or not. Nothing is changed.",
     "rules.test.unsaved": "Unsaved rule",

@@ -1,6 +1,7 @@
 // What a record is called, and by which of its fields it is found.
 
 import type { CollectionModel, RecordModel } from "pocketbase";
+import { quoted } from "./complete";
 
 const TEXTS = new Set(["text", "email", "url", "editor", "select"]);
 
@@ -14,8 +15,13 @@ export function nameOf(record: RecordModel, { fields }: CollectionModel): string
 }
 
 /** The fields that a few letters are looked for in. */
-export function searched({ fields }: CollectionModel): string[] {
+function searched({ fields }: CollectionModel): string[] {
     const texts = fields.filter(({ name, type, hidden }) => name !== "id" && !hidden && TEXTS.has(type));
     const first = texts.filter(({ presentable, type }) => presentable || type === "email");
     return ["id", ...[...first, ...texts.filter((one) => !first.includes(one))].slice(0, 5).map(({ name }) => name)];
+}
+
+/** The filter for the records that some words stand for; of all of them where there are none. */
+export function lookedFor(collection: CollectionModel, words: string): string {
+    return words && searched(collection).map((field) => `${field} ${field === "id" ? "=" : "~"} ${quoted(words)}`).join(" || ");
 }
