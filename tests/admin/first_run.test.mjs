@@ -10,6 +10,13 @@ let ui;
 before(async () => { ui = await startAdmin(); });
 after(() => ui?.stop());
 
+/** The requests of a page that ask whether its session still holds. */
+function checksOf(page) {
+    const checks = [];
+    page.on("request", (request) => { if (request.url().endsWith("/auth-refresh")) checks.push(request); });
+    return checks;
+}
+
 /** The link that a server prints when it has no superuser yet. */
 async function setupLink(server) {
     for (let attempt = 0; attempt < 200; attempt += 1) {
@@ -76,13 +83,16 @@ test("signing in, with a wrong password first; signing out", async () => {
 });
 
 test("a session that ends leads to the sign-in and back: the page stays, and what failed is done then", async () => {
-    const page = await ui.open("#/jobs");
-    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    // A page that asks for nothing by itself: the sign-in would come before the click.
+    const page = await ui.open("#/sql");
+    const checks = checksOf(page);
+    await page.getByRole("heading", { name: "SQL", level: 1 }).waitFor();
     // Another password ends all sessions.
     const { id } = ui.root.authStore.record;
     await ui.root.collection("_superusers").update(id, { password: "another-password", passwordConfirm: "another-password" });
     await page.getByRole("link", { name: "Settings" }).click();
     await page.getByText("Your session has ended.").waitFor();
+    assert.equal(checks.length, 1, "whatever is refused together asks once");
     await accessible(page);
     await page.getByLabel("Password").fill("another-password");
     await page.keyboard.press("Enter");
@@ -91,6 +101,61 @@ test("a session that ends leads to the sign-in and back: the page stays, and wha
     await ui.root.collection("_superusers").authWithPassword(superuser.email, "another-password");
     await ui.root.collection("_superusers").update(id, { password: superuser.password, passwordConfirm: superuser.password });
     await ui.root.collection("_superusers").authWithPassword(superuser.email, superuser.password);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+});
+
+test("what is refused while the session holds says so, and asks once whether it holds", async () => {
+    const page = await ui.open("#/");
+    const checks = checksOf(page);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.route(/\/api\/jobs/, (route) => route.fulfill({ status: 403, json: { status: 403, message: "Not for you.", data: {} } }));
+    await page.getByRole("link", { name: "Jobs", exact: true }).click();
+    await page.getByText("Not for you.").waitFor();
+    assert.equal(checks.length, 1, "of three that were refused");
+    assert.equal(await page.getByText("Your session has ended.").count(), 0);
+    await page.context().close();
+});
+
+test("a session ends under a form: by its half-hourly renewal, and where rules make a guest of its owner", async () => {
+    const notes = await ui.root.collections.create({ name: "notes", type: "base", viewRule: "@request.auth.id != ''", updateRule: "@request.auth.id != ''", fields: [{ name: "title", type: "text" }] });
+    const note = await ui.root.collection("notes").create({ title: "before" });
+    const superusers = ui.root.collection("_superusers");
+    const email = "second@example.com";
+    let password = "second-password";
+    const { id } = await superusers.create({ email, password, passwordConfirm: password });
+    const page = await ui.open(`#/collections/notes/records/${note.id}`, { signedIn: false });
+    await page.clock.install();
+    await page.reload();
+    const signIn = async () => {
+        await page.getByLabel("E-mail").fill(email);
+        await page.getByLabel("Password").fill(password);
+        await page.keyboard.press("Enter");
+    };
+    const ended = page.getByText("Your session has ended.");
+    const another = async () => {
+        password += "-";
+        await superusers.update(id, { password, passwordConfirm: password });
+    };
+    await signIn();
+    const title = page.getByRole("textbox", { name: "title" });
+    await title.fill("after");
+    await another();
+    await page.clock.fastForward("31:00");
+    await ended.waitFor();
+    await signIn();
+    await ended.waitFor({ state: "detached" });
+    assert.equal(await title.inputValue(), "after");
+    // The server does not say 401 to this: no such record, it says.
+    await another();
+    await page.keyboard.press("Control+s");
+    await ended.waitFor();
+    await signIn();
+    await ended.waitFor({ state: "detached" });
+    await page.getByText("Saved.").first().waitFor();
+    assert.equal((await ui.root.collection("notes").getOne(note.id)).title, "after");
+    await ui.root.collections.delete(notes.id);
+    await superusers.delete(id);
     assert.deepEqual(page.problems, []);
     await page.context().close();
 });
