@@ -7,7 +7,7 @@ import { done, failed } from "../../../lib/toasts.svelte";
 import { confirm } from "../../../ui/confirm.svelte";
 import { lines, many, undelete, type Outcome, type Work } from "./bulk";
 import type { Rows } from "./rows.svelte";
-import type { Selection } from "./selection.svelte";
+import type { Selection } from "../../../lib/selection.svelte";
 
 /** More than this is only deleted by somebody who types the number. */
 const MANY = 100;

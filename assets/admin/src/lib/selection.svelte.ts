@@ -1,4 +1,4 @@
-// Which records are chosen, by their ids.
+// Which of a list are chosen, by their ids.
 
 export class Selection {
     #ids = new Set<string>();
@@ -11,6 +11,12 @@ export class Selection {
     set(ids: Iterable<string>, chosen = true) {
         for (const id of ids) if (chosen) this.#ids.add(id); else this.#ids.delete(id);
         this.#version += 1;
+    }
+    /** Forgets those that are not there any more. */
+    keep(there: Iterable<string>) {
+        const still = new Set(there);
+        const gone = [...this.#ids].filter((id) => !still.has(id));
+        if (gone.length) this.set(gone, false);
     }
     clear() {
         if (!this.#ids.size) return;
