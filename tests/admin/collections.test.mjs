@@ -527,10 +527,25 @@ test("500 collections with odd names stay tidy, are found, and are counted only 
             await page.getByRole("button", { name: /^Records · blog_/ }).waitFor();
             await page.getByRole("link", { name: long.slice(0, 99), exact: false }).first().waitFor();
             await fits(page);
+            // All are links that can be found and reached; the rest of a line comes when it is nearly in sight.
+            const lines = page.locator("main li");
+            await lines.filter({ has: page.locator(".links") }).first().waitFor();
+            assert.ok(await lines.count() >= 500);
+            assert.ok(await lines.locator("a.name").count() >= 500);
+            const whole = await lines.locator(".links").count();
+            assert.ok(whole < 80, `${whole} lines were drawn whole`);
+            assert.ok(counted < 60, `${counted} were counted`);
+            assert.equal(await page.getByRole("link", { name: "Schema: shop_table_8", exact: true }).count(), 0);
+            await page.getByRole("link", { name: "shop_table_8", exact: true }).focus();
+            await page.getByRole("link", { name: "Schema: shop_table_8", exact: true }).waitFor();
+            await page.keyboard.press("Tab");
+            assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Schema: shop_table_8");
+            await fits(page);
             await page.getByRole("searchbox", { name: "Search collections" }).fill("table_499");
             await page.getByText("1 found").waitFor();
             await page.getByRole("link", { name: "hr_table_499", exact: true }).waitFor();
-            assert.ok(counted < 60, `${counted} were counted`);
+            // Those that one went to were, too.
+            assert.ok(counted < 100, `${counted} were counted`);
             await accessible(page);
             await page.getByRole("searchbox", { name: "Search collections" }).fill("nobody");
             await page.getByText("No collection is called that.").waitFor();
@@ -542,8 +557,87 @@ test("500 collections with odd names stay tidy, are found, and are counted only 
         });
     }
     await on("#/diagram", {}, async (page) => {
+        // Those that have nothing to do with others stand aside until they are wanted or sought.
+        const aside = page.getByRole("switch", { name: /^Show those without relations/ });
+        await aside.waitFor();
+        assert.ok(await page.locator("[data-box]").count() < 60);
         await page.getByLabel("Find a collection").fill("crm_table_497");
         await page.keyboard.press("Enter");
-        await page.waitForFunction(() => document.activeElement?.closest("[data-box]"));
+        await page.waitForFunction(() => document.activeElement?.closest("[data-box]")?.textContent.startsWith("crm_table_497"));
+        assert.ok(await aside.isChecked());
+        assert.ok(await page.locator("[data-box]").count() >= 500);
+        const drawn = await page.locator("[data-box] .kind").count();
+        assert.ok(drawn > 0 && drawn < 150, `the fields of ${drawn} were drawn`);
+        await accessible(page);
+        await aside.uncheck();
+        await page.waitForFunction(() => document.querySelectorAll("[data-box]").length < 60);
     });
+    await on("#/import?tab=export", PHONE, async (page) => {
+        await page.getByRole("checkbox", { name: "crm_table_497", exact: true }).waitFor();
+        await fits(page);
+    });
+    await on("#/import", {}, async (page) => {
+        const next = (await root.collections.getFullList()).filter(({ system }) => !system).map((one) => ({ ...one, viewRule: "" }));
+        await page.locator("input[type=file]").setInputFiles({ name: "all.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(next)) });
+        const entries = page.locator("#plan").locator("xpath=ancestor::section").locator("ul.stack > li");
+        await entries.locator("details").first().waitFor();
+        assert.equal(await entries.count(), next.length);
+        const whole = await entries.locator("details").count();
+        assert.ok(whole < 60, `${whole} were drawn whole`);
+        await entries.last().scrollIntoViewIfNeeded();
+        await entries.last().locator("summary").waitFor();
+        await page.getByRole("button", { name: "Clear" }).click();
+    });
+});
+
+test("collections that point at each other in circles make a picture, not a chain", async () => {
+    const name = (at) => `ring_${at}`;
+    await root.collections.import(Array.from({ length: 60 }, (_, at) => ({ name: name(at), fields: [{ name: "t", type: "text" }] })));
+    const ids = new Map((await root.collections.getFullList()).map((one) => [one.name, one.id]));
+    await root.collections.import(Array.from({ length: 60 }, (_, at) => ({
+        id: ids.get(name(at)), name: name(at), fields: [{ name: "t", type: "text" }, ...[at * 7 + 1, at * 3 + 2].map((to, which) => ({ name: `r${which}`, type: "relation", maxSelect: 1, collectionId: ids.get(name(to % 60)) }))],
+    })));
+    for (const options of [{}, PHONE]) {
+        await on("#/diagram", options, async (page) => {
+            const box = (one) => page.locator(`[data-box="${ids.get(one)}"]`);
+            await box("ring_59").waitFor();
+            const places = await page.evaluate(() => [...document.querySelectorAll("g:has(> [data-box])")].map((one) => one.getAttribute("transform").match(/-?[\d.]+/g).map(Number)));
+            const columns = new Set(places.map(([x]) => x)).size;
+            assert.ok(columns > 2 && columns < 20, `${columns} columns`);
+            // It opens so that something is seen of it, and shows all when it is asked to.
+            const scale = () => page.locator(".canvas svg > g").getAttribute("transform").then((text) => Number(/scale\(([\d.]+)/.exec(text)[1]));
+            assert.ok(await scale() >= .2);
+            await page.getByRole("button", { name: "Show all" }).click();
+            const [frame, ...boxes] = await page.evaluate(() => [".canvas", "[data-box] .paper"].flatMap((those) => [...document.querySelectorAll(those)]).map((one) => one.getBoundingClientRect()).map(({ left, right, top, bottom }) => ({ left, right, top, bottom })));
+            assert.ok(boxes.every(({ left, right, top, bottom }) => left >= frame.left && right <= frame.right && top >= frame.top && bottom <= frame.bottom));
+            await fits(page);
+        });
+    }
+});
+
+test("a schema of 200 fields opens with those that are seen, and works to its last", async () => {
+    await root.collections.create({ name: "broad", fields: Array.from({ length: 199 }, (_, at) => ({ name: `field_${at}`, type: at % 2 ? "number" : "text", required: true })) });
+    for (const options of [{}, PHONE]) {
+        await on("#/collections/broad/schema", options, async (page) => {
+            const rows = page.locator("[data-row]"), last = rows.last();
+            await rows.locator(".tools").first().waitFor();
+            assert.equal(await rows.count(), 200);
+            assert.equal(await rows.locator("button[aria-expanded]").count(), 200);
+            const whole = await rows.locator(".tools").count();
+            assert.ok(whole < 60, `${whole} were drawn whole`);
+            const tall = await page.evaluate(() => document.querySelector("[data-row]").parentElement.scrollHeight);
+            assert.equal(await last.locator(".tools").count(), 0);
+            await last.locator(".head").focus();
+            await last.getByRole("button", { name: "Move field_198 up" }).press("Enter");
+            await page.getByText("field_198 is now", { exact: false }).waitFor({ state: "attached" });
+            await unfold(page, "field_197");
+            await fieldRow(page, "field_197").getByLabel("Name").fill("very_last");
+            await accessible(page);
+            await fits(page);
+            // What comes later takes the place that was kept for it.
+            await unfold(page, "very_last").then((one) => one.locator(".head").click());
+            const after = await page.evaluate(() => document.querySelector("[data-row]").parentElement.scrollHeight);
+            assert.ok(Math.abs(after - tall) < tall * .2, `${tall} became ${after}`);
+        });
+    }
 });

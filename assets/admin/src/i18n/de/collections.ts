@@ -324,6 +324,7 @@ export default {
     "collections.diagram.empty": "Sobald es Sammlungen gibt, werden sie und ihre Beziehungen hier gezeichnet.",
     "collections.diagram.find": "Sammlung finden",
     "collections.diagram.system": "Die des Systems zeigen",
+    "collections.diagram.alone": "Die ohne Beziehungen zeigen ({count})",
     "collections.diagram.canvas": "Diagramm der Sammlungen. Pfeiltasten verschieben, Plus und Minus zoomen, 0 zeigt alles. Die Liste darunter sagt dasselbe in Worten.",
     "collections.diagram.more": "{count} weiteres | {count} weitere",
     "collections.diagram.in": "Vergrößern",

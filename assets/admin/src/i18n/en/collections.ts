@@ -322,6 +322,7 @@ export default {
     "collections.diagram.empty": "As soon as there are collections, they and their relations are drawn here.",
     "collections.diagram.find": "Find a collection",
     "collections.diagram.system": "Show those of the system",
+    "collections.diagram.alone": "Show those without relations ({count})",
     "collections.diagram.canvas": "Diagram of the collections. Arrow keys move it, plus and minus zoom, 0 shows all. The list below says the same in words.",
     "collections.diagram.more": "{count} more | {count} more",
     "collections.diagram.in": "Zoom in",

@@ -31,6 +31,13 @@ function boxOf(one: Definition, ids: Set<string>, most: number): Box {
     };
 }
 
+/** The ids of those that point at something or are pointed at. */
+export function related(all: Definition[]): Set<string> {
+    const ids = new Set(all.map(({ id }) => id));
+    return new Set(all.flatMap((one) => one.fields.filter(({ type, collectionId }) => type === "relation" && ids.has(String(collectionId)))
+        .flatMap(({ collectionId }) => [one.id, String(collectionId)])));
+}
+
 export function layout(all: Definition[]): Layout {
     const ids = new Set(all.map(({ id }) => id));
     // Many collections: only what connects them.
@@ -99,8 +106,15 @@ function island(boxes: Box[], edges: Edge[], stops: Map<Edge, Box[]>): Island {
     return { boxes: split.flat(), width: split.length * (WIDTH + GAP_X) - GAP_X, height };
 }
 
-/** How many steps away from something that points at nothing; circles are cut where they are met. */
+/** How many steps away from something that points at nothing: the longest way there, or, where circles make that a
+ *  chain through everything, the shortest. */
 function rank(boxes: Box[], edges: Edge[]): Map<string, number> {
+    const longest = longestWays(boxes, edges);
+    return Math.max(0, ...longest.values()) > 4 + 2 * Math.sqrt(boxes.length) ? shortestWays(boxes, edges) : longest;
+}
+
+/** Circles are cut where they are met. */
+function longestWays(boxes: Box[], edges: Edge[]): Map<string, number> {
     const targets = new Map<string, string[]>();
     for (const { from, to } of edges) targets.set(from, [...targets.get(from) ?? [], to]);
     const ranks = new Map<string, number>();
@@ -116,6 +130,29 @@ function rank(boxes: Box[], edges: Edge[]): Map<string, number> {
         return found;
     };
     for (const { id } of boxes) visit(id);
+    return ranks;
+}
+
+/** From what points at nothing outwards; in circles, from what is pointed at most. */
+function shortestWays(boxes: Box[], edges: Edge[]): Map<string, number> {
+    const sources = new Map<string, string[]>(boxes.map(({ id }) => [id, []]));
+    for (const { from, to } of edges) sources.get(to)?.push(from);
+    const pointing = new Set(edges.map(({ from }) => from));
+    const ranks = new Map<string, number>();
+    const spread = (starts: string[]) => {
+        for (const id of starts) ranks.set(id, 0);
+        const next = [...starts];
+        for (const id of next) {
+            for (const from of sources.get(id) ?? []) {
+                if (ranks.has(from)) continue;
+                ranks.set(from, (ranks.get(id) ?? 0) + 1);
+                next.push(from);
+            }
+        }
+    };
+    spread(boxes.filter(({ id }) => !pointing.has(id)).map(({ id }) => id));
+    const wanted = boxes.map(({ id }) => id).sort((one, other) => (sources.get(other)?.length ?? 0) - (sources.get(one)?.length ?? 0));
+    for (const id of wanted) if (!ranks.has(id)) spread([id]);
     return ranks;
 }
 
