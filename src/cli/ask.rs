@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
-use super::{Place, backup, bar, config, control, in_words, storage, types};
+use super::{Place, backup, bar, config, control, in_words, owner, storage, types};
 use crate::{
     app::App,
     auth::Otp,
@@ -78,6 +78,7 @@ impl Ask {
             if let Some(answer) = control::ask(&place.dir, &self).await? {
                 return Ok(answer);
             }
+            owner::refuse_stranger(&place.dir)?;
             if self.needs_data() && !place.dir.join("data.db").exists() {
                 bail!("there is no data in {}: say with --dir where it is", place.dir.display());
             }

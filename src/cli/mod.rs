@@ -14,6 +14,7 @@ mod health;
 mod import;
 mod log;
 mod options;
+mod owner;
 mod restore;
 mod seed;
 mod serve;
@@ -142,16 +143,22 @@ pub fn run() -> ExitCode {
 /// What a person has to know of a failure: for each field what is wrong with it. The cause is told only where the
 /// message does not tell it already.
 fn told(error: &Error) -> String {
-    let fields = serde_json::to_value(&error.issues).unwrap_or_default();
-    let fields = fields.as_object().into_iter().flatten();
     let mut text = error.message.to_string();
-    for (name, issue) in fields {
-        let reason = issue.get("message").and_then(|message| message.as_str()).unwrap_or("not valid");
-        text.push_str(&format!(" {name}: {reason}"));
-    }
+    tell_issues("", &serde_json::to_value(&error.issues).unwrap_or_default(), &mut text);
     match &error.source {
         Some(source) if error.kind == Kind::Internal => format!("{text} ({source:#})"),
         _ => text,
+    }
+}
+
+/// Each by its whole name, such as `smtp.host`.
+fn tell_issues(place: &str, issues: &serde_json::Value, text: &mut String) {
+    for (name, issue) in issues.as_object().into_iter().flatten() {
+        let name = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+        match issue.get("message").and_then(|message| message.as_str()) {
+            Some(reason) => text.push_str(&format!(" {name}: {reason}")),
+            None => tell_issues(&name, issue, text),
+        }
     }
 }
 
@@ -163,9 +170,21 @@ fn in_words(error: Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Issues, Leaf};
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_its_whole_name() {
+        let mut smtp = Issues::default();
+        smtp.insert("host", Leaf::new("validation_required", "Cannot be blank."));
+        let mut issues = Issues::default();
+        issues.insert("key", Leaf::new("validation_invalid_value", "Must be a text."));
+        issues.nest("smtp", smtp);
+        let error = issues.into_result("The settings are not valid.").unwrap_err();
+        assert_eq!(told(&error), "The settings are not valid. key: Must be a text. smtp.host: Cannot be blank.");
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 
-use super::{Place, ask::Ask, bar, control, in_words};
+use super::{Place, ask::Ask, bar, control, in_words, owner};
 use crate::{
     app::{App, Config},
     backups::{
@@ -55,6 +55,7 @@ impl Restore {
         if control::ask(&dir, &ask).await?.is_some() {
             return outcome_of_the_server(&dir, before.as_ref()).await;
         }
+        owner::refuse_stranger(&dir)?;
         bar::with_bar(async |progress| {
             let name = self.archive;
             // What was fetched goes with this.

@@ -22,6 +22,7 @@ use super::{
     deliveries::Delivery,
     intent::Intent,
     plan::{Circumstances, Planned, plan},
+    send, stored,
     when::zone,
     whether::{
         Verdict,
@@ -54,6 +55,8 @@ const MAX_CURSOR: usize = 4_096;
 /// What a dry run tells.
 #[derive(Debug, Serialize)]
 pub struct Explained {
+    /// It was asked for before under the same key: sent again, it would reach nobody.
+    pub duplicate: bool,
     pub totals: Totals,
     pub items: Vec<Item>,
     /// Asks for the next page; none: this is the last.
@@ -121,13 +124,19 @@ impl Notify {
     /// Explains what a send of this body would do; up to `limit` recipients (at most [`MAX_PAGE`]) from `after` on, which a
     /// page before has told.
     pub async fn explain(&self, body: &Map<String, Json>, limit: usize, after: Option<&str>) -> Result<Explained> {
-        let mut body = body.clone();
+        let (mut body, now) = (body.clone(), self.rooms.clock.now());
         // One that recurs is explained as if it ran now.
-        if body.get("when").is_some_and(|when| when.get("cron").is_some()) {
+        if let Some(Json::Object(when)) = body.get("when").filter(|when| when.get("cron").is_some()) {
+            send::check_recurring(&body, when, now)?;
             body.shift_remove("when");
         }
-        let intent = Arc::new(Intent::parse(&body, self.rooms.clock.now())?);
-        self.check(intent.clone()).await?;
+        let intent = Intent::parse(&body, now)?;
+        self.check(Arc::new(intent.clone())).await?;
+        let read = self.rooms.db.read(move |tx| {
+            let duplicate = stored::find(tx, &intent.key)?.is_some();
+            Ok((Arc::new(intent.clone().categorised(tx)?), duplicate))
+        });
+        let (intent, duplicate) = read.await?;
         let mut cursor = after.map(read_cursor).transpose()?.unwrap_or_default();
         let (began, limit) = (Instant::now(), limit.clamp(1, MAX_PAGE));
         let (mut totals, mut items, mut next) = (Totals::default(), Vec::new(), None);
@@ -161,7 +170,7 @@ impl Notify {
             }
         }
         (totals.skipped, totals.why) = (cursor.skipped, cursor.why);
-        Ok(Explained { totals, items, next })
+        Ok(Explained { duplicate, totals, items, next })
     }
 
     async fn part(&self, intent: Arc<Intent>, cursor: Cursor, most: usize, judges: bool) -> Result<Part> {

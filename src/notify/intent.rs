@@ -13,9 +13,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::{
     clock::Timestamp,
-    db::{Row, Value},
+    db::{ReadTx, Row, Value},
     error::Result,
-    notify::{Channel, Priority, when::When},
+    notify::{Channel, Priority, what::category, when::When},
 };
 
 /// Entries of `to`.
@@ -164,6 +164,14 @@ pub struct Unless {
 }
 
 impl Intent {
+    /// With the category of its template, unless it has its own.
+    pub fn categorised(mut self, tx: &ReadTx<'_>) -> Result<Self> {
+        if self.category.is_empty() {
+            self.category = category(tx, &self.template)?;
+        }
+        Ok(self)
+    }
+
     /// The columns of `_notifications` that say what it is.
     pub const COLUMNS: [&str; 20] = parse::COLUMNS;
 

@@ -112,6 +112,11 @@ fn check(tx: &ReadTx<'_>, catalog: &Catalog, intent: &Intent) -> Result<()> {
     issues.into_result("The notification is not valid.")
 }
 
+/// Fails where a send that recurs cannot be one.
+pub(super) fn check_recurring(body: &Map<String, Json>, when: &Map<String, Json>, now: Timestamp) -> Result<()> {
+    Recurring::parse(body, when, now).map(drop)
+}
+
 /// What is wrong with one member; what is wrong with us passes.
 fn leaf(error: Error) -> Result<Leaf> {
     match error.kind {

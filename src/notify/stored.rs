@@ -105,15 +105,18 @@ pub struct Added {
     pub duplicate: bool,
 }
 
+/// The one that was asked for under this key, and where it stands. Under a blank key there is none.
+pub fn find(tx: &ReadTx<'_>, key: &str) -> Result<Option<(String, Stage)>> {
+    let sql = format!("SELECT id, state FROM {NOTIFICATIONS} WHERE `key` = ?1 AND `key` != ''");
+    let known = tx.query_one(&sql, [key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    Ok(known.map(|(id, state)| (id, Stage::parse(&state).unwrap_or(Stage::Done))))
+}
+
 /// Adds an intent, in the caller's transaction: the decision to notify commits with what calls for it. Asked again under
 /// a key that is there already, nothing is added.
 pub fn add(tx: &mut WriteTx<'_>, records: &Records, intent: &Intent) -> Result<Added> {
-    if !intent.key.is_empty() {
-        let sql = format!("SELECT id, state FROM {NOTIFICATIONS} WHERE `key` = ?1 AND `key` != ''");
-        let known = tx.query_one(&sql, [&intent.key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        if let Some((id, state)) = known {
-            return Ok(Added { id, stage: Stage::parse(&state).unwrap_or(Stage::Done), duplicate: true });
-        }
+    if let Some((id, stage)) = find(tx, &intent.key)? {
+        return Ok(Added { id, stage, duplicate: true });
     }
     let mut columns = intent.columns();
     columns.push(("state", Value::Text(Stage::New.as_str().to_owned())));

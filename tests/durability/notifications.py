@@ -11,7 +11,7 @@ import time
 from server import Gone, Server, temporary_directory
 
 # People, notifications that are due, notifications for another day. The long form: 100,000 due, 1,000,000 future.
-SHORT, LONG = (60, 40, 40), (1000, 100, 1000)
+SHORT, LONG = (60, 100, 40), (1000, 100, 1000)
 # What may be claimed at the moment of a crash, and so be sent twice.
 CLAIMED = 512
 
@@ -51,6 +51,10 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def heard(self):
+        """How many different deliveries came."""
+        return len({call[0] for call in list(self.calls)})
+
     def close(self):
         self.server.shutdown()
         self.server.server_close()
@@ -76,9 +80,12 @@ def notifications(rounds, dice):
             asker.start()
         seen = []
         for number in range(kills):
-            time.sleep(dice.uniform(0.2, 1.5))
+            # At different moments of one delivery after the other, and some time before the last.
+            reach(receiver, due * people * (number + 1) // (kills + 2))
+            time.sleep(dice.uniform(0, 0.02))
             server.kill()
-            seen.append(len(receiver.calls))
+            seen.append(receiver.heard())
+            assert seen[-1] < due * people, f"crash {number + 1} came too late: everything had been sent ({seen})"
             server.start()
         for asker in askers:
             asker.join()
@@ -88,6 +95,14 @@ def notifications(rounds, dice):
         print(f"  {kills} kills after {seen} calls; {due * people} due and {future * people} future deliveries; {twice} sent twice, under the same id")
         server.stop()
         receiver.close()
+
+
+def reach(receiver, count):
+    """Until so many have been told."""
+    patience = time.monotonic() + 120
+    while receiver.heard() < count:
+        assert time.monotonic() < patience, f"{receiver.heard()} of {count} are told after two minutes"
+        time.sleep(0.002)
 
 
 def move_in(server, token, people, url):

@@ -1,6 +1,7 @@
 // What a server goes by: options, settings, and where each came from; and the recipe of the container.
 
 import assert from "node:assert/strict";
+import { chownSync, existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -28,6 +29,24 @@ test("without a server, options are those that one would have here, and settings
     assert.deepEqual(named(settings, "smtp.password"), { name: "smtp.password", value: "(secret)", origin: "settings" });
     assert.equal(named(settings, "logs.maxDays").origin, "default");
     assert.doesNotMatch(config(["show"]).stdout, /hush/);
+});
+
+test("root does not work on the files of somebody else's directory, and every fault has its whole name", (t) => {
+    const wrong = config(["set", "smtp.enabled=true", "smtp.host="]);
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /smtp\.host: Cannot be blank/);
+    if (process.getuid() !== 0) return t.diagnostic("only root can own what is another's");
+    chownSync(dir, 65534, 65534);
+    try {
+        for (const args of [["config", "set", "meta.appName=X"], ["superuser", "create", "b@example.com", "a-long-password"], ["backup", "create"], ["backup", "restore", "nothing.zip"]]) {
+            const refused = run(conchBinary, [...args, "--dir", dir], { env, mayFail: true });
+            assert.equal(refused.status, 1, args.join(" "));
+            assert.match(refused.stderr, /belongs to user 65534.*sudo -u '#65534'/, args.join(" "));
+        }
+        assert.ok(!existsSync(join(dir, "backups")), "nothing was made");
+    } finally {
+        chownSync(dir, 0, 0);
+    }
 });
 
 test("a running server tells its own options and takes changes at once, all of them or none", async () => {

@@ -60,7 +60,7 @@ impl Work {
     ) -> Result<Option<Self>> {
         let Some(mut stored) = Stored::load(tx, id)?.filter(|stored| stored.stage.is_open()) else { return Ok(None) };
         let intent = match std::mem::replace(&mut stored.intent, Err(crate::error::Error::not_found())) {
-            Ok(intent) => Arc::new(intent),
+            Ok(intent) => Arc::new(intent.categorised(tx)?),
             Err(error) => {
                 let found = Found::Refused(reason("invalid", &error.to_string()));
                 return Ok(Some(Self { stored, found }));

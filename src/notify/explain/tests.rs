@@ -75,6 +75,35 @@ async fn it_tells_who_would_get_it_when_and_why_not() {
 }
 
 #[tokio::test]
+async fn a_template_says_what_people_opt_out_of() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(1, "ann").await;
+    let (users, opted_out) = (house.users_id(), json!({"promo": {"*": false}}));
+    house
+        .create("_preferences", json!({"recordRef": "ann000000", "collectionRef": users, "channels": opted_out}))
+        .await;
+    for (locale, category) in [("", ""), ("de", "promo")] {
+        house
+            .create("_templates", json!({"key": "sale", "locale": locale, "category": category, "title": "Sale"}))
+            .await;
+    }
+    let verdicts = async |body: Json| house.why(body).await["totals"]["verdicts"].clone();
+    let body =
+        |category: &str| json!({"to": "users/ann000000", "template": "sale", "category": category, "key": "one"});
+    assert_eq!(verdicts(body("")).await, json!({"suppressed": 1}));
+    assert_eq!(verdicts(body("orders")).await, json!({"send": 1}), "its own comes first");
+    // What explain says is what the engine plans by.
+    assert_eq!(house.why(body("")).await["duplicate"], json!(false));
+    house.notify.send(&object(body(""))).await.unwrap();
+    house.expand().await;
+    assert_eq!(house.texts("SELECT category FROM _deliveries").await, ["promo"]);
+    assert_eq!(house.why(body("")).await["duplicate"], json!(true));
+    let cron = json!({"to": "users/ann000000", "title": "x", "when": {"cron": "junk"}});
+    assert!(house.notify.explain(&object(cron), 10, None).await.is_err());
+}
+
+#[tokio::test]
 async fn wall_times_are_those_of_each_recipient() {
     let dir = TempDir::new();
     let house = House::open(&dir);

@@ -16,7 +16,7 @@ pub use self::{
     engine::{Compiled, Rendered, compile},
     locale::{fallbacks, is_locale},
     scene::Scene,
-    templates::{Template, Variants, missing},
+    templates::{Template, Variants, category, missing},
 };
 use crate::{
     error::{Error, Leaf},

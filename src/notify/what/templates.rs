@@ -86,6 +86,14 @@ impl Variants {
     }
 }
 
+/// What people opt out of who do not want what is sent by this template: blank if it does not say, or is not there.
+pub fn category(tx: &ReadTx<'_>, key: &str) -> Result<String> {
+    let sql = format!(
+        "SELECT category FROM `{TEMPLATES}` WHERE `key` = ?1 AND `key` != '' AND category != '' ORDER BY locale LIMIT 1"
+    );
+    Ok(tx.query_one(&sql, [key], |row| row.get(0))?.unwrap_or_default())
+}
+
 /// Why a notification with this template cannot be sent.
 pub fn missing(key: &str) -> Reason {
     Reason::new("template_missing", format!("There is no template {key:?}."))
