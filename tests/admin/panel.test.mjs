@@ -226,7 +226,21 @@ test("formatted text: written, pasted without what runs, and HTML that is not kn
     await page.keyboard.press("Control+s");
     await saved(page);
     assert.equal((await stored(record.id)).body, strange);
+    // The preview shows what can be shown without running or asking anything, and follows what is typed.
     const source = panel.getByRole("textbox", { name: "body" });
+    await panel.getByText("Preview", { exact: true }).click();
+    const preview = panel.getByRole("textbox", { name: "Preview" });
+    await preview.getByText("cell").waitFor();
+    await write(source, `<h2>Seen</h2><p style="position:fixed" onclick="window.bad=1">and <a href="https://example.com/">linked</a><img src="https://example.com/x.png" alt="far"><img src=x onerror="window.bad=1"></p><script>window.bad=1</script><iframe src="https://example.com/"></iframe>`);
+    await preview.getByRole("heading", { name: "Seen" }).waitFor();
+    await preview.getByText("▨ far").waitFor();
+    await preview.getByText("linked").click();
+    assert.equal(await preview.locator("script, iframe, [style], [onclick], [onerror]").count(), 0);
+    assert.equal(await preview.getAttribute("contenteditable"), "false");
+    assert.ok(page.url().startsWith(ui.url));
+    assert.equal(await page.evaluate(() => window.bad), undefined);
+    await accessible(page, ".dialog.side");
+    if (process.env.SHOT) await page.screenshot({ path: `${process.env.SHOT}/preview.png` });
     await write(source, "<p>Hello <b>you</b></p><ul><li>one</li><li>two</li></ul>");
     await panel.getByRole("button", { name: "Visual" }).click();
     const paper = panel.locator(".ProseMirror");

@@ -122,6 +122,8 @@ export default {
     "panel.rich.unknown": "Dieses HTML enthält Teile, die der Editor nicht kennt; deshalb steht es hier so, wie es gespeichert ist.",
     "panel.rich.lossy": "Teile dieses HTML lassen sich hier nicht zeigen. Sie gehen verloren, sobald hier etwas geändert wird; als HTML bleiben sie erhalten.",
     "panel.rich.big": "Dieser Text ist zu lang für den Editor; deshalb steht er hier als HTML.",
+    "panel.rich.preview": "Vorschau",
+    "panel.rich.previewHint": "So, wie es die Ansicht zeigen kann: ohne Stile, Skripte und Bilder von anderswo.",
     "panel.rich.tools": "Formatierung",
     "panel.rich.strong": "Fett",
     "panel.rich.em": "Kursiv",

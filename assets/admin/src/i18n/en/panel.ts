@@ -120,6 +120,8 @@ export default {
     "panel.rich.unknown": "This HTML has parts that the visual editor does not know, so it is shown as it is stored.",
     "panel.rich.lossy": "Parts of this HTML cannot be shown here. They are lost as soon as something is changed here; the HTML view keeps them.",
     "panel.rich.big": "This text is too long for the visual editor, so it is shown as HTML.",
+    "panel.rich.preview": "Preview",
+    "panel.rich.previewHint": "As the visual editor understands it: styles, scripts and pictures from elsewhere are left out.",
     "panel.rich.tools": "Formatting",
     "panel.rich.strong": "Bold",
     "panel.rich.em": "Italic",
