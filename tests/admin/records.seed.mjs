@@ -20,7 +20,7 @@ export async function seed(root, count = 100_000) {
             field("title", "text"), field("n", "number"), field("ok", "bool"), field("mail", "email"), field("link", "url"), field("day", "date"),
             field("tags", "select", { values: ["a", "b", "c"], maxSelect: 3 }), field("data", "json"), field("body", "editor"), field("picture", "file", { maxSelect: 3 }),
             field("secret", "file", { maxSelect: 1, protected: true }), field("author", "relation", { collectionId: authors.id, maxSelect: 1 }),
-            field("authors", "relation", { collectionId: authors.id, maxSelect: 60 }), field("where", "geoPoint"), field("quiet", "text", { hidden: true }), ...stamps] },
+            field("authors", "relation", { collectionId: authors.id, maxSelect: 60 }), field("where", "geoPoint"), field("quiet", "text", { hidden: true }), field("source", "text", { max: 200_000 }), ...stamps] },
         { name: "wide", type: "base", fields: Array.from({ length: 200 }, (_, at) => field(`field_${at}`, "text")) },
         { name: "empty", type: "base", fields: [field("title", "text"), field("n", "number")] },
         { name: "looked", type: "view", viewQuery: "SELECT id, title, n FROM many WHERE n < 50" },
@@ -36,7 +36,7 @@ export async function seed(root, count = 100_000) {
     const every = await root.collection("every").create({
         title: "All of it", n: 12.5, ok: true, mail: "ada@example.com", link: "https://example.com/a?b=c", day: "2026-01-31 12:00:00.000Z", tags: ["a", "c"], data: { deep: [1, 2, { x: null }] },
         body: "<p>Hello <b>bold</b> world</p>", picture: [picture, new File(["plain"], "notes.txt")], secret: new File([pictures["plain.png"]], "secret.png"),
-        author: people[0].id, authors: people.map(({ id }) => id), where: { lon: 13.405, lat: 52.52 }, quiet: "only for superusers",
+        author: people[0].id, authors: people.map(({ id }) => id), where: { lon: 13.405, lat: 52.52 }, quiet: "only for superusers", source: "<b>bold</b> <script>1</script>",
     });
     await root.collection("every").create({
         title: "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">", mail: "", link: "", body: `<p>${"long ".repeat(200_000)}</p>`, data: "{broken",

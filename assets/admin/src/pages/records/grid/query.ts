@@ -10,8 +10,6 @@ import { namingFields } from "../panel/labels";
 export interface Sort { name: string; down: boolean }
 export interface Wanted { filter: string; sort: string; fields: string; expand: string }
 
-/** Texts longer than this come as an excerpt, so that a page of them stays small. */
-const LONG = 5_000;
 const SEARCHED = 16;
 const WORDS = 6;
 
@@ -55,8 +53,17 @@ export function filterOf(collection: CollectionModel, filter: string, search: st
     return parts.join("&&");
 }
 
-const isLong = ({ type, max }: CollectionField) => type === "editor" || (type === "text" && Number(max) > LONG);
-const picked = (field: CollectionField, path = "", length = 200) => `${path}${field.name}${isLong(field) ? `:excerpt(${length},true)` : ""}`;
+/** How many records are asked for at once: fewer where their values may be long. */
+export function pageSize({ fields }: CollectionModel): number {
+    const longest = Math.max(0, ...fields.filter(({ type }) => type === "text").map(({ max }) => Number(max) || 0));
+    if (longest > 100_000) return 25;
+    return longest > 5_000 || fields.some(({ type }) => type === "json") ? 50 : 100;
+}
+
+// An excerpt is text without its tags: right for formatted text, whose tags are not seen either. A plain text is shown
+// to the letter, so it comes whole and is cut where it is drawn.
+const isFormatted = ({ type }: CollectionField) => type === "editor";
+const picked = (field: CollectionField, path = "", length = 200) => `${path}${field.name}${isFormatted(field) ? `:excerpt(${length},true)` : ""}`;
 
 /** The fields of the columns, with the names of the records that their relations point to. */
 export function fieldsOf(collection: CollectionModel, columns: Column[]): { fields: string; expand: string } {
@@ -67,7 +74,7 @@ export function fieldsOf(collection: CollectionModel, columns: Column[]): { fiel
         return [`expand.${name}.id`, ...(target ? namingFields(target).map((field) => picked(field, `expand.${name}.`, 80)) : [])];
     });
     const extra = collection.type === "auth" ? ["verified"] : [];
-    // Many columns would make a long address: then all fields come, the long ones cut.
-    const own = shown.length > 60 ? ["*", ...shown.filter(isLong).map((field) => picked(field))] : shown.map((field) => picked(field));
+    // Many columns would make a long address: then all fields come, formatted text cut.
+    const own = shown.length > 60 ? ["*", ...shown.filter(isFormatted).map((field) => picked(field))] : shown.map((field) => picked(field));
     return { fields: [...new Set(["id", "collectionId", "collectionName", ...extra, ...own, ...names])].join(","), expand: relations.map(({ name }) => name).join(",") };
 }
