@@ -23,6 +23,8 @@ test("every tab, on a desk and on a phone, light and dark", async () => {
         await phone.getByRole("heading", { level: 2 }).first().waitFor();
         await accessible(phone);
         assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth) <= 390, `${tab} is too wide`);
+        const { left, right } = await phone.locator(".tabs [aria-current]").evaluate((one) => one.getBoundingClientRect());
+        assert.ok(left >= 0 && right <= 390, `the tab ${tab} is out of sight`);
         await ended(phone);
     }
 });
