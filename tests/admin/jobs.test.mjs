@@ -116,6 +116,11 @@ test("a cron runs when it is told to", async () => {
     await row.getByText("done").waitFor(shown);
     calm(page);
     await page.context().close();
+    const phone = await ui.open("#/jobs/crons", { width: 390 });
+    const box = await phone.getByRole("button", { name: "Run __pbOTPCleanup__ now" }).boundingBox();
+    assert.ok(box.x + box.width <= 390, "what runs a cron is out of sight");
+    calm(phone);
+    await phone.context().close();
 });
 
 test("the clock is held, set forward, and what is due then is done", async () => {

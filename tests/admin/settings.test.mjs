@@ -29,6 +29,14 @@ test("every tab, on a desk and on a phone, light and dark", async () => {
     }
 });
 
+test("the way around has room for longer words", async () => {
+    const page = await ui.open("#/notifications", { language: "de" });
+    const icon = await page.getByRole("link", { name: "Benachrichtigungen" }).locator("svg").boundingBox();
+    assert.equal(icon.width, 17);
+    assert.ok(await page.getByRole("button", { name: /^Finden oder tun/ }).locator(".cut").evaluate((one) => one.scrollWidth <= one.clientWidth), "words are cut");
+    await ended(page);
+});
+
 test("a setting is saved; what is wrong stands beside it; nothing unsaved is lost by leaving", async () => {
     const page = await ui.open("#/settings/general");
     const name = page.getByLabel("Name", { exact: true }), address = page.getByLabel("Address", { exact: true });
@@ -124,6 +132,9 @@ test("superusers come and go; one's own new password keeps one signed in", async
     await page.getByLabel("Password again").fill("second-password");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("cell", { name: "second@example.com", exact: true }).waitFor();
+    await page.setViewportSize({ width: 390, height: 800 });
+    const box = await page.getByRole("button", { name: "Delete: second@example.com" }).boundingBox();
+    assert.ok(box.x + box.width <= 378, "the buttons of a superuser are cut");
     await page.getByRole("button", { name: "Delete: second@example.com" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByRole("cell", { name: "second@example.com", exact: true }).waitFor({ state: "detached" });
