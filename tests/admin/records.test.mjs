@@ -419,7 +419,9 @@ test("records that cannot be deleted are named, those that can be are gone", asy
     await grid(page).focus();
     await page.keyboard.press("Control+a");
     await page.keyboard.press("Delete");
+    await page.getByRole("dialog").getByText("are emptied (holders.of); an undo does not fill them again").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.locator(".toast").getByText("1 record deleted. An undo does not bring back what pointed here (holders.of).").waitFor();
     await page.getByRole("dialog", { name: "Some records were refused" }).getByText(held.id).waitFor();
     await page.keyboard.press("Escape");
     // It stays selected: something else may be done about it.

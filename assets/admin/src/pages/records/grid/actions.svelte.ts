@@ -6,6 +6,7 @@ import { t } from "../../../lib/i18n.svelte";
 import { done, failed } from "../../../lib/toasts.svelte";
 import { confirm } from "../../../ui/confirm.svelte";
 import { lines, many, undelete, type Outcome, type Work } from "./bulk";
+import { lossesAhead, lossesOfUndo } from "./losses";
 import type { Rows } from "./rows.svelte";
 import type { Selection } from "../../../lib/selection.svelte";
 
@@ -34,7 +35,7 @@ export class Actions {
     async delete() {
         const ids = this.selection.ids, count = ids.length;
         if (!count) return;
-        if (!await confirm({ title: t("records.delete.title", { count }), text: t("records.delete.text"), action: t("delete"), danger: true, word: count > MANY ? String(count) : undefined })) return;
+        if (!await confirm({ title: t("records.delete.title", { count }), text: t("records.delete.text") + lossesAhead(this.collection), action: t("delete"), danger: true, word: count > MANY ? String(count) : undefined })) return;
         const service = pb.collection(this.collection.name);
         const { done: deleted, failed: refused } = await this.#run(t("records.delete.running"), ids, {
             batched: (batch, id) => batch.delete(id),
@@ -42,14 +43,14 @@ export class Actions {
         });
         this.selection.set(deleted, false);
         this.failures = lines(refused);
-        if (deleted.length) done(t("records.deleted", { count: deleted.length }), { label: t("undo"), run: () => this.restore(deleted) });
+        if (deleted.length) done(t("records.deleted", { count: deleted.length }) + lossesOfUndo(this.collection), { label: t("undo"), run: () => this.restore(deleted) });
         this.rows.refresh();
     }
 
     async restore(ids: string[]) {
         try {
             const { done: restored, failed: lost } = await undelete(this.collection, ids);
-            if (restored.length) done(t("records.restored", { count: restored.length }));
+            if (restored.length) done(t("records.restored", { count: restored.length }) + lossesOfUndo(this.collection));
             this.failures = lines(lost);
         } catch (failure) {
             failed(failure);
