@@ -459,6 +459,18 @@ test("the diagram shows relations, is moved by keys and pointer, and opens what 
     });
 });
 
+test("collections that have nothing to do with each other stand in rows beside each other", async () => {
+    const names = Array.from({ length: 9 }, (_, at) => `lone_${at}`);
+    await root.collections.import(names.map((name) => ({ name, fields: Array.from({ length: 6 }, (_, at) => ({ name: `f${at}`, type: "text" })) })));
+    await on("#/diagram", {}, async (page) => {
+        await page.getByRole("link", { name: /^lone_8/ }).waitFor();
+        const places = await page.locator("[data-box] .paper").evaluateAll((all) => all.map((one) => one.getBoundingClientRect()).map(({ left, top }) => [Math.round(left), Math.round(top)]));
+        assert.ok(new Set(places.map(([left]) => left)).size >= 3, JSON.stringify(places));
+        assert.equal(new Set(places.map(String)).size, places.length);
+    });
+    for (const name of names) await root.collections.delete(name);
+});
+
 test("export gives chosen collections; import says what it would do, and does it", async () => {
     await root.collections.create({ name: "guests", type: "auth", oauth2: { enabled: true, providers: [{ name: "github", clientId: "client", clientSecret: "hush" }] } });
     const list = (await root.collections.getFullList()).filter(({ system }) => !system);

@@ -14,6 +14,8 @@ export interface Layout { boxes: Box[]; lines: Line[]; width: number; height: nu
 
 export const WIDTH = 220, HEAD = 34, ROW = 20;
 const GAP_X = 110, GAP_Y = 26, ISLAND = 70;
+/** How much wider than high a screen is. */
+const WIDE = 1.7;
 
 interface Edge { from: string; field: string; to: string; many: boolean; cascade: boolean }
 
@@ -46,13 +48,14 @@ export function layout(all: Definition[]): Layout {
     const edges = all.flatMap((one) => one.fields.filter(({ type, collectionId }) => type === "relation" && ids.has(String(collectionId)))
         .map((field): Edge => ({ from: one.id, field: field.name, to: String(field.collectionId), many: isMultiple(field), cascade: Boolean(field.cascadeDelete) })));
     const stops = new Map<Edge, Box[]>();
-    const islands = components([...ids], edges).map((members) => island(members.map((id) => boxes.get(id) as Box), edges, stops));
-    const size = pack(islands);
+    const { groups, lonely } = components([...ids], edges);
+    const islands = groups.map((members) => island(members.map((id) => boxes.get(id) as Box), edges, stops));
+    const size = pack(lonely.length ? [...islands, grid(lonely.map((id) => boxes.get(id) as Box), islands)] : islands);
     return { boxes: [...boxes.values()], lines: edges.map((edge, at) => line(edge, at, boxes, stops.get(edge) ?? [])), ...size };
 }
 
-/** The collections that are connected, the largest group first; the lonely ones are one group at the end. */
-function components(ids: string[], edges: Edge[]): string[][] {
+/** The collections that are connected, the largest group first, and those that are not. */
+function components(ids: string[], edges: Edge[]): { groups: string[][]; lonely: string[] } {
     const parent = new Map(ids.map((id) => [id, id]));
     const find = (id: string): string => {
         let root = id;
@@ -64,8 +67,7 @@ function components(ids: string[], edges: Edge[]): string[][] {
     const groups = new Map<string, string[]>();
     for (const id of ids) groups.set(find(id), [...groups.get(find(id)) ?? [], id]);
     const found = [...groups.values()].sort((one, other) => other.length - one.length);
-    const lonely = found.filter(({ length }) => length === 1).flat();
-    return [...found.filter(({ length }) => length > 1), ...(lonely.length ? [lonely] : [])];
+    return { groups: found.filter(({ length }) => length > 1), lonely: found.filter(({ length }) => length === 1).flat() };
 }
 
 interface Island { boxes: Box[]; width: number; height: number }
@@ -104,6 +106,22 @@ function island(boxes: Box[], edges: Edge[], stops: Map<Edge, Box[]>): Island {
         }
     });
     return { boxes: split.flat(), width: split.length * (WIDTH + GAP_X) - GAP_X, height };
+}
+
+/** Those that have nothing to do with each other: rows as wide as what stands above them, or as a screen is for all of it. */
+function grid(boxes: Box[], above: Island[]): Island {
+    // Room for the line of a collection that points at itself.
+    const step = WIDTH + ISLAND;
+    const area = above.reduce((sum, { width, height }) => sum + (width + ISLAND) * (height + ISLAND), 0) + boxes.reduce((sum, { height }) => sum + step * (height + GAP_Y), 0);
+    const wide = Math.max(Math.sqrt(area * WIDE), ...above.map(({ width }) => width));
+    const columns = Math.min(boxes.length, Math.max(1, Math.round((wide + ISLAND) / step)));
+    let y = 0;
+    for (let from = 0; from < boxes.length; from += columns) {
+        const row = boxes.slice(from, from + columns);
+        row.forEach((box, at) => { box.x = at * step; box.y = y; });
+        y += Math.max(...row.map(({ height }) => height)) + GAP_Y;
+    }
+    return { boxes, width: columns * step - ISLAND, height: y - GAP_Y };
 }
 
 /** How many steps away from something that points at nothing: the longest way there, or, where circles make that a
@@ -204,7 +222,7 @@ function cut(column: Box[], tall: number): Box[][] {
 /** The islands in rows, about as wide as a screen is for their area. */
 function pack(islands: Island[]): { width: number; height: number } {
     const area = islands.reduce((sum, { width, height }) => sum + (width + ISLAND) * (height + ISLAND), 0);
-    const wide = Math.max(Math.sqrt(area * 1.6), ...islands.map(({ width }) => width));
+    const wide = Math.max(Math.sqrt(area * WIDE), ...islands.map(({ width }) => width));
     let x = 0, y = 0, tall = 0, right = 0;
     for (const { boxes, width, height } of islands) {
         if (x > 0 && x + width > wide) {
