@@ -91,6 +91,8 @@ export default {
     "records.loss.cascade": "Was mitgelöscht wird ({fields}), kommt durch Rückgängigmachen nicht zurück.",
     "records.loss.undo": "Rückgängigmachen bringt nicht zurück, was hierher zeigte ({fields}).",
     "records.loss.more": "und {count} weitere",
+    "records.delete.singly": "Sammelanfragen sind abgeschaltet; die Datensätze werden einzeln gelöscht, was länger dauert.",
+    "records.delete.settings": "Einstellungen",
     "records.delete.running": "Wird gelöscht",
     "records.deleted": "{count} Datensatz gelöscht. | {count} Datensätze gelöscht.",
     "records.restored": "{count} Datensatz wiederhergestellt. | {count} Datensätze wiederhergestellt.",

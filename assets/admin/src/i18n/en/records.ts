@@ -89,6 +89,8 @@ export default {
     "records.loss.cascade": "What is deleted along with it ({fields}) does not come back by an undo.",
     "records.loss.undo": "An undo does not bring back what pointed here ({fields}).",
     "records.loss.more": "and {count} more",
+    "records.delete.singly": "Batch requests are switched off, so records are deleted one by one, which takes longer.",
+    "records.delete.settings": "Settings",
     "records.delete.running": "Deleting",
     "records.deleted": "{count} record deleted. | {count} records deleted.",
     "records.restored": "{count} record restored. | {count} records restored.",

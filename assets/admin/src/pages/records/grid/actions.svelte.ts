@@ -3,15 +3,18 @@
 import type { CollectionModel } from "pocketbase";
 import { pb } from "../../../lib/api";
 import { t } from "../../../lib/i18n.svelte";
+import { href } from "../../../lib/router.svelte";
 import { done, failed } from "../../../lib/toasts.svelte";
 import { confirm } from "../../../ui/confirm.svelte";
-import { lines, many, undelete, type Outcome, type Work } from "./bulk";
+import { batchSize, lines, many, undelete, type Outcome, type Work } from "./bulk";
 import { lossesAhead, lossesOfUndo } from "./losses";
 import type { Rows } from "./rows.svelte";
 import type { Selection } from "../../../lib/selection.svelte";
 
 /** More than this is only deleted by somebody who types the number. */
 const MANY = 100;
+/** As many take a while one by one. */
+const SLOW = 50;
 
 export class Actions {
     running = $state.raw<{ title: string; done: number; total: number; stop: () => void } | undefined>();
@@ -35,7 +38,9 @@ export class Actions {
     async delete() {
         const ids = this.selection.ids, count = ids.length;
         if (!count) return;
-        if (!await confirm({ title: t("records.delete.title", { count }), text: t("records.delete.text") + lossesAhead(this.collection), action: t("delete"), danger: true, word: count > MANY ? String(count) : undefined })) return;
+        const singly = count >= SLOW && await batchSize() < 2;
+        const hint = singly ? { text: t("records.delete.singly"), href: href("settings", "batch"), link: t("records.delete.settings") } : undefined;
+        if (!await confirm({ hint, title: t("records.delete.title", { count }), text: t("records.delete.text") + lossesAhead(this.collection), action: t("delete"), danger: true, word: count > MANY ? String(count) : undefined })) return;
         const service = pb.collection(this.collection.name);
         const { done: deleted, failed: refused } = await this.#run(t("records.delete.running"), ids, {
             batched: (batch, id) => batch.delete(id),

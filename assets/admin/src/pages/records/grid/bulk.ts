@@ -13,7 +13,8 @@ export interface Work {
 
 const AT_ONCE = 3;
 
-async function batchSize(): Promise<number> {
+/** How many writes go in one request; 0 where the settings allow none. */
+export async function batchSize(): Promise<number> {
     const settings = await pb.settings.getAll({ fields: "batch" }).catch(() => ({}) as Record<string, unknown>);
     const batch = settings.batch as { enabled?: boolean; maxRequests?: number } | undefined;
     return batch?.enabled ? Math.min(Math.max(Number(batch.maxRequests) || 0, 0), 100) : 0;
