@@ -14,7 +14,7 @@ const ended = async (page) => {
 };
 
 test("every tab, on a desk and on a phone, light and dark", async () => {
-    for (const [tab, title] of [["general", "Your app"], ["mail", "Mail server"], ["storage", "Where uploaded files are kept"], ["backups", "Schedule"], ["limits", "Rate limits"], ["notify", "Web Push"], ["superusers", "Superusers"]]) {
+    for (const [tab, title] of [["general", "Your app"], ["mail", "Mail server"], ["storage", "Where uploaded files are kept"], ["backups", "Schedule"], ["limits", "Rate limits"], ["notify", "Web Push"], ["superusers", "Superusers"], ["started", "How this server was started"]]) {
         const wide = await ui.open(`#/settings/${tab}`);
         await wide.getByRole("heading", { name: title }).waitFor();
         await accessible(wide);
@@ -34,6 +34,14 @@ test("the way around has room for longer words", async () => {
     const icon = await page.getByRole("link", { name: "Benachrichtigungen" }).locator("svg").boundingBox();
     assert.equal(icon.width, 17);
     assert.ok(await page.getByRole("button", { name: /^Finden oder tun/ }).locator(".cut").evaluate((one) => one.scrollWidth <= one.clientWidth), "words are cut");
+    await ended(page);
+});
+
+test("what the server was started with is told, and where each option comes from", async () => {
+    const page = await ui.open("#/settings/started");
+    await page.getByRole("row", { name: /^http flag --http$/ }).waitFor();
+    await page.getByText(/options at their defaults/).click();
+    await page.getByText("query-timeout", { exact: true }).waitFor();
     await ended(page);
 });
 

@@ -10,6 +10,8 @@ let origins = $state.raw<Record<string, Origin>>({});
 
 export const settings = {
     get stored() { return stored; },
+    /** The options of the process, which are no settings: they stand in the same list. */
+    get options(): Origin[] { return stored ? Object.values(origins).filter(({ key }) => !key.includes(".") && !(key in stored!)) : []; },
     /** Set where the settings cannot change it: by the environment or a flag. */
     fixed(key: string): Origin | undefined {
         const found = origins[key];
