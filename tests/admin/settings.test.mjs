@@ -45,6 +45,39 @@ test("what the server was started with is told, and where each option comes from
     await ended(page);
 });
 
+test("the colour is used where it can be read; what changes collections is hidden", async () => {
+    const accent = (page) => page.evaluate(() => document.documentElement.style.getPropertyValue("--accent"));
+    const page = await ui.open("#/settings/general");
+    await page.getByRole("textbox", { name: "Colour" }).last().fill("#8b1e5c");
+    await page.getByLabel("Hide what changes collections").click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.waitForFunction(() => document.documentElement.style.getPropertyValue("--accent").includes("#8b1e5c"));
+    await page.getByRole("link", { name: "Collections", exact: true }).click();
+    await page.getByRole("link", { name: "Diagram" }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "New collection" }).count(), 0);
+    assert.equal(await page.getByRole("button", { name: /^More/ }).count(), 0);
+    await ended(page);
+    for (const [place, options] of [["#/collections/users/schema", {}], ["#/collections/users/rules", { width: 390, theme: "dark" }], ["#/import", { theme: "dark" }], ["#/collections?new=1", { width: 390 }]]) {
+        const other = await ui.open(place, options);
+        await other.waitForFunction(() => document.documentElement.style.getPropertyValue("--accent").includes("#8b1e5c"));
+        await other.getByRole("heading", { level: 1 }).waitFor();
+        await other.getByRole("button", { name: /^(Add field|Save|New collection|Import)$/ }).first().waitFor({ state: "detached" });
+        if (place.endsWith("schema")) await other.getByText(/changed elsewhere, not here/).waitFor();
+        await accessible(other);
+        await ended(other);
+    }
+    // Yellow on white is not to be read: it is darkened as far as that goes, or left out. What is no colour is nothing.
+    for (const [colour, expected] of [["#ffe600", /^light-dark\(#0f4fb5, #ffe600\)$/], ["red", /^light-dark\(#0f4fb5, #86b4ff\)$/]]) {
+        const saved = await ui.root.settings.update({ meta: { accentColor: colour, hideControls: false } }).then(() => true, () => false);
+        if (!saved) continue;
+        const other = await ui.open("#/settings/superusers");
+        await other.waitForFunction(() => document.documentElement.style.getPropertyValue("--accent"));
+        assert.match(await accent(other), expected);
+        await ended(other);
+    }
+    await ui.root.settings.update({ meta: { accentColor: "#1055c9", hideControls: false } });
+});
+
 test("a setting is saved; what is wrong stands beside it; nothing unsaved is lost by leaving", async () => {
     const page = await ui.open("#/settings/general");
     const name = page.getByLabel("Name", { exact: true }), address = page.getByLabel("Address", { exact: true });

@@ -59,6 +59,7 @@ export default {
     "collections.unknown": "Diese Sammlung gibt es nicht.",
     "collections.unknownHint": "Vielleicht wurde sie umbenannt oder gelöscht.",
     "collections.toAll": "Alle Sammlungen",
+    "collections.fixed": "Die Sammlungen dieses Servers werden anderswo geändert, nicht hier (Einstellungen, „Ausblenden, was Sammlungen ändert“).",
     "collections.basics": "Grundlegendes",
     "collections.fields": "Felder",
     "collections.refused": "Das hat der Server nicht angenommen:",

@@ -49,6 +49,7 @@ export default {
     "rules.copiedTo": "In eine Regel kopiert. Noch nicht gespeichert. | In {count} Regeln kopiert. Noch nicht gespeichert.",
     "rules.unsaved": "Eine Regel ist nicht gespeichert | {count} Regeln sind nicht gespeichert",
     "rules.discard": "Verwerfen",
+    "rules.fixed": "Die Sammlungen dieses Servers werden anderswo geändert: Regeln lassen sich hier ausprobieren, aber nicht speichern (Einstellungen, „Ausblenden, was Sammlungen ändert“).",
     "rules.saved": "Die Regeln sind gespeichert und gelten ab jetzt.",
     "rules.notSaved": "Nichts gespeichert: Eine Regel hat einen Fehler. Er steht neben der Regel.",
     "rules.say.label": "In Worten: wenn gilt:",

@@ -57,6 +57,7 @@ export default {
     "collections.unknown": "There is no such collection.",
     "collections.unknownHint": "It may have been renamed or deleted.",
     "collections.toAll": "All collections",
+    "collections.fixed": "This server's collections are changed elsewhere, not here (Settings, “Hide what changes collections”).",
     "collections.basics": "Basics",
     "collections.fields": "Fields",
     "collections.refused": "The server did not accept this:",

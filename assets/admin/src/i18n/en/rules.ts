@@ -47,6 +47,7 @@ export default {
     "rules.copiedTo": "Copied to one rule. It is not saved yet. | Copied to {count} rules. They are not saved yet.",
     "rules.unsaved": "One rule is not saved | {count} rules are not saved",
     "rules.discard": "Discard",
+    "rules.fixed": "This server's collections are changed elsewhere: rules can be tried here, but not saved (Settings, “Hide what changes collections”).",
     "rules.saved": "The rules are saved and hold from now on.",
     "rules.notSaved": "Nothing was saved: a rule has a fault. It is explained beside the rule.",
     "rules.say.label": "In words: when",

@@ -1,6 +1,7 @@
 // The settings of the server as they were last read, and where each comes from.
 
 import { pb, send } from "../../lib/api";
+import { show } from "../../lib/look.svelte";
 import type { Tree } from "./sections";
 
 export interface Origin { key: string; origin: "environment" | "flag" | "settings" | "default"; name: string | null }
@@ -28,4 +29,5 @@ export async function load() {
 /** Saves what differs; throws a failure whose fields are keys of the tree. */
 export async function save(changes: Tree) {
     stored = await pb.settings.update(changes) as Tree;
+    show(stored.meta as Tree | undefined);
 }
