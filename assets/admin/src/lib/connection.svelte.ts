@@ -24,9 +24,10 @@ export async function doubt() {
     }
 }
 
-// A window that is looked at notices by itself.
+// Whatever fails or loses its stream asks (session, live rows): a window in which nothing happens notices by itself, but
+// seldom, since each question stands in the server's log.
 setInterval(() => {
     if (!document.hidden && !asking) fetch(`${base}/api/health`, { cache: "no-store" }).catch(() => void doubt());
-}, 10_000);
+}, 60_000);
 addEventListener("offline", () => void doubt());
 addEventListener("online", () => void doubt());

@@ -91,6 +91,9 @@ pb.beforeSend = (url, options) => {
     return { url, options: { ...options, fetch: send } };
 };
 
+/** A stream that was cut may mean that the server is gone. One that ended with its last listener means nothing. */
+pb.realtime.onDisconnect = (listeners) => { if (listeners.length) void doubt(); };
+
 /** A fresh token every half hour; where there is none, the session has ended under whatever is being written. */
 async function refresh() {
     if (!pb.authStore.isValid) return;
