@@ -33,7 +33,8 @@ for (const [at, [starter, expected]] of Object.entries(starters).entries()) {
         const dir = temporaryDirectory();
         const fresh = await startConchFresh(dir);
         const browsed = await browse(fresh.url, ui.browser);
-        const page = await browsed.open(await setupLink(fresh), { width: at % 2 ? 390 : 1280, theme: at > 1 ? "dark" : "light" });
+        const link = await setupLink(fresh);
+        const page = await browsed.open(link, { width: at % 2 ? 390 : 1280, theme: at > 1 ? "dark" : "light" });
         await page.getByRole("heading", { name: "Set up Conch" }).waitFor();
         await accessible(page);
         await page.getByLabel("E-mail").fill("no address");
@@ -55,6 +56,16 @@ for (const [at, [starter, expected]] of Object.entries(starters).entries()) {
             return (await answer.json()).items.filter(({ system }) => !system).map(({ name }) => name).sort();
         });
         assert.deepEqual(names, [...expected, "users"].sort());
+        if (starter === "Nothing") {
+            // Whoever opens the link again is told at once, and led on.
+            const again = await browsed.open(link, { signedIn: false });
+            await again.getByText("This link is no longer valid").waitFor();
+            assert.equal(await again.getByLabel("E-mail").count(), 0);
+            await again.getByRole("link", { name: "Sign in" }).click();
+            await again.getByRole("heading", { name: "Sign in" }).waitFor();
+            assert.deepEqual(again.problems, []);
+            await again.context().close();
+        }
         assert.deepEqual(page.problems, []);
         await page.context().close();
         browsed.stop();
