@@ -171,12 +171,19 @@ test("a session ends under a form: by its half-hourly renewal, and where rules m
     await page.context().close();
 });
 
-test("a lost connection is shown, and heals by itself", async () => {
+test("what to look after is listed; a lost connection is shown, and heals by itself", async () => {
     const dir = temporaryDirectory(), http = `127.0.0.1:${await freePort()}`;
     let server = await startConchOn(dir, { http });
     const browsed = await browse(server.url, ui.browser, server);
     const page = await browsed.open("#/");
     await page.getByRole("heading", { level: 1 }).waitFor();
+    // What an owner should look after leads to where it is done, in the language of the UI.
+    const german = await browsed.open("#/", { width: 390, theme: "dark", language: "de" });
+    await german.getByText("Es sind keine Sicherungen geplant.").waitFor();
+    await accessible(german);
+    await german.getByRole("link", { name: "Eine Zeit festlegen" }).click();
+    await german.waitForURL(/#\/settings\/backups$/);
+    await german.context().close();
     await server.stop("SIGKILL");
     await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Collections" }).click();
     await page.getByText("The server cannot be reached. Trying again…").waitFor();
