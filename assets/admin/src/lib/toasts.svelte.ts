@@ -18,13 +18,16 @@ function show(kind: Toast["kind"], text: string, action?: Toast["action"], stays
     shown.push({ id, kind, text, action });
     if (shown.length > 4) shown.shift();
     if (kind !== "failed") setTimeout(() => close(id), action ? 12_000 : stays);
+    return id;
 }
 
-export const done = (text: string, action?: Toast["action"]) => show("done", text, action);
-export const note = (text: string, action?: Toast["action"]) => show("note", text, action);
+export const done = (text: string, action?: Toast["action"]) => void show("done", text, action);
+export const note = (text: string, action?: Toast["action"]) => void show("note", text, action);
 
-/** Tells of a failure; one that was meant (an aborted request) says nothing. */
-export function failed(failure: unknown) {
+/** Tells of a failure; one that was meant (an aborted request) says nothing. Gives what takes it back, once it is mended. */
+export function failed(failure: unknown): () => void {
     const { message } = problem(failure);
-    if (message) show("failed", message);
+    if (!message) return () => {};
+    const id = show("failed", message);
+    return () => close(id);
 }
