@@ -93,9 +93,19 @@ test("a setting is saved; what is wrong stands beside it; nothing unsaved is los
     await address.fill("https://shells.example.com");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("Saved.", { exact: true }).first().waitFor();
+    assert.equal(await page.getByText("The settings cannot be saved.").count(), 0);
     assert.equal((await ui.root.settings.getAll()).meta.appName, "Shell & Co. <b>");
     await page.getByRole("link", { name: "Jobs" }).click();
     await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    await ended(page);
+});
+
+test("what the server refuses is said in German too", async () => {
+    const page = await ui.open("#/settings/general", { language: "de" });
+    await page.getByLabel("Adresse", { exact: true }).fill("nonsense");
+    await page.getByRole("button", { name: "Speichern" }).click();
+    await page.getByText("Das ist keine Adresse im Web (URL).").waitFor();
+    await page.getByText("Die Einstellungen lassen sich so nicht speichern.").waitFor();
     await ended(page);
 });
 

@@ -1,6 +1,7 @@
 // The one way to the server: the official SDK, and what went wrong in words for people.
 
 import PocketBase, { ClientResponseError } from "pocketbase";
+import { besideField, isLeaf, sentence } from "./faults";
 import { t } from "./i18n.svelte";
 
 /** Where the server is: the pages live at <base>_/, the API at <base>api/. */
@@ -23,15 +24,14 @@ export function problem(failure: unknown): Problem {
         const fields: Record<string, string> = {};
         flatten(failure.response?.data, "", fields);
         if (failure.status === 0) return new Problem(failure.isAbort ? "" : t("problem.unreachable"), 0, {});
-        return new Problem(failure.response?.message || t("problem.status", { status: failure.status }), failure.status, fields);
+        return new Problem(sentence(failure.status, failure.response?.message || t("problem.status", { status: failure.status })), failure.status, fields);
     }
     return new Problem(failure instanceof Error ? failure.message : String(failure), -1, {});
 }
 
 function flatten(data: unknown, path: string, into: Record<string, string>) {
     if (typeof data !== "object" || data === null) return;
-    const leaf = data as { code?: unknown; message?: unknown };
-    if (path && typeof leaf.code === "string" && typeof leaf.message === "string") into[path] = leaf.message;
+    if (path && isLeaf(data)) into[path] = besideField(data);
     else for (const [key, value] of Object.entries(data)) flatten(value, path ? `${path}.${key}` : key, into);
 }
 

@@ -5,15 +5,22 @@ import en from "../i18n/en";
 
 export type Catalogue = Record<keyof typeof en, string>;
 export type Key = keyof typeof en;
+/** The server's texts in a language: by the exact text, by the code of a field, by the status. */
+export interface Faults { texts: Record<string, string>; codes: Record<string, string | string[]>; statuses: Record<number, string> }
+interface Words { words: Catalogue; faults: Faults | null }
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
 
-const loaders: Record<Language, () => Promise<Catalogue>> = {
-    en: async () => en,
-    de: async () => (await import("../i18n/de")).default,
+const loaders: Record<Language, () => Promise<Words>> = {
+    // The server speaks English by itself.
+    en: async () => ({ words: en, faults: null }),
+    de: async () => { const de = await import("../i18n/de"); return { words: de.default, faults: de.faults }; },
 };
 
-const state = $state<{ language: Language; words: Catalogue }>({ language: "en", words: en });
+const state = $state<{ language: Language } & Words>({ language: "en", words: en, faults: null });
+
+/** The server's texts in the current language; null where they are as the server says them. */
+export const faults = () => state.faults;
 
 export const language = {
     get current() { return state.language; },
@@ -23,9 +30,10 @@ export const language = {
 
 /** Loads a language and shows it; what was chosen is remembered. */
 export async function choose(next: Language) {
-    const words = await loaders[next]();
+    const loaded = await loaders[next]();
     state.language = next;
-    state.words = words;
+    state.words = loaded.words;
+    state.faults = loaded.faults;
     document.documentElement.lang = next;
     localStorage.setItem("conch.language", next);
 }

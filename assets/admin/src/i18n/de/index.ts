@@ -3,6 +3,7 @@
 import type { Catalogue } from "../../lib/i18n.svelte";
 import collections from "./collections";
 import common from "./common";
+import * as faults from "./faults";
 import home from "./home";
 import links from "./links";
 import logs from "./logs";
@@ -17,3 +18,4 @@ const de: Catalogue = {
     ...common, ...links, ...home, ...collections, ...rules, ...records, ...panel, ...notifications, ...logs, ...settings, ...sql,
 };
 export default de;
+export { faults };

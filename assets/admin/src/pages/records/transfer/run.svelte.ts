@@ -3,6 +3,7 @@
 
 import { ClientResponseError, type CollectionField, type CollectionModel } from "pocketbase";
 import { base, pb, problem } from "../../../lib/api";
+import { besideField, isLeaf, sentence } from "../../../lib/faults";
 import { t } from "../../../lib/i18n.svelte";
 import { csvRow } from "./csv";
 import type { Plan, Row } from "./protocol";
@@ -215,7 +216,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
 
 /** What the server says about one record, in one line. */
 function reasonOf(answer: unknown): string {
-    const { data, message } = (answer ?? {}) as { data?: Record<string, { message?: string }>; message?: string };
-    const fields = Object.entries(data ?? {}).map(([name, leaf]) => `${name}: ${leaf?.message ?? ""}`);
-    return fields.join(" ") || message || t("import.refused");
+    const { data, message, status } = (answer ?? {}) as { data?: Record<string, unknown>; message?: string; status?: number };
+    const fields = Object.entries(data ?? {}).map(([name, leaf]) => `${name}: ${isLeaf(leaf) ? besideField(leaf) : ""}`);
+    return fields.join(" ") || (message ? sentence(status ?? 400, message) : t("import.refused"));
 }
