@@ -66,6 +66,7 @@ export default {
     "page.brokenHint": "Der Server ist nicht erreichbar, oder er wurde aktualisiert, während dieses Fenster offen war.",
     "page.reload": "Neu laden",
     "page.unknown": "Diese Seite gibt es nicht.",
+    "shell.shortcut": "Strg K",
     "page.unknownHint": "Die Adresse ist vielleicht alt. Mit Strg K lässt sich alles finden.",
     "problem.unreachable": "Der Server ist nicht erreichbar.",
     "problem.status": "Der Server hat mit {status} geantwortet.",

@@ -64,6 +64,7 @@ export default {
     "page.brokenHint": "The server cannot be reached, or it was upgraded while this window was open.",
     "page.reload": "Reload",
     "page.unknown": "There is no such page.",
+    "shell.shortcut": "Ctrl K",
     "page.unknownHint": "The address may be old. Everything can be found with Ctrl K.",
     "problem.unreachable": "The server cannot be reached.",
     "problem.status": "The server answered {status}.",
