@@ -86,7 +86,7 @@ test("a record is made from every type of field", async () => {
     await picker.getByRole("searchbox").fill("Tag 4");
     await picker.getByLabel("Tag 42").check();
     await picker.getByLabel("Tag 47").check();
-    await picker.getByRole("button", { name: "Take over" }).click();
+    await picker.getByRole("button", { name: "Choose", exact: true }).click();
     await panel.getByText("Tag 47").waitFor();
     await panel.getByLabel("secret").fill("long-secret-1");
     await accessible(page, ".dialog.side");

@@ -114,7 +114,7 @@ export default {
     "panel.relation.empty": "{name} has no records yet.",
     "panel.relation.new": "New record",
     "panel.relation.count": "{now} of {max}",
-    "panel.relation.take": "Take over",
+    "panel.relation.take": "Choose",
     "panel.rich.source": "HTML",
     "panel.rich.visual": "Visual",
     "panel.rich.unknown": "This HTML has parts that the visual editor does not know, so it is shown as it is stored.",
