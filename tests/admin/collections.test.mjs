@@ -536,7 +536,7 @@ test("500 collections with odd names stay tidy, are found, and are counted only 
         await on("#/collections", options, async (page) => {
             let counted = 0;
             page.on("request", (request) => { if (/\/records\?/.test(request.url())) counted += 1; });
-            await page.getByRole("button", { name: /^Records · blog_/ }).waitFor();
+            await page.getByRole("button", { name: /^Tables · blog_/ }).waitFor();
             await page.getByRole("link", { name: long.slice(0, 99), exact: false }).first().waitFor();
             await fits(page);
             // All are links that can be found and reached; the rest of a line comes when it is nearly in sight.

@@ -120,7 +120,7 @@ export const codes: Record<string, string | string[]> = {
     validation_file_size_limit: "Die Datei ist zu groß.",
     validation_invalid_mime_type: "Dateien dieser Art sind hier nicht erlaubt.",
     validation_invalid_file: "Diese Datei hat der Datensatz nicht.",
-    validation_missing_rel_records: "Einen verknüpften Datensatz gibt es nicht.",
+    validation_missing_rel_records: "Einen Datensatz der Beziehung gibt es nicht.",
     validation_missing_rel_collection: "Die Sammlung der Beziehung gibt es nicht.",
     validation_missing_record: "Das gibt es nicht.",
     validation_invalid_record: "Diesen Datensatz gibt es nicht.",

@@ -42,7 +42,7 @@ export default {
     "home.storage": "Speicher",
     "home.storageHint": "Datenbank {database}, Dateien {files}, {free} frei",
     "home.jobsWaiting": "{count} warten",
-    "home.jobsHint": "{late} verspätet, {dead} gescheitert",
+    "home.jobsHint": "{late} verspätet, {dead} aufgegeben",
     "home.pending": "{count} ausstehend",
     "home.failed": "{count} in 24 Stunden gescheitert",
     "home.backup": "Letzte Sicherung",

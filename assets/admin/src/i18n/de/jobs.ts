@@ -85,7 +85,7 @@ export default {
     "history.outcome": "Ergebnis",
     "history.outcome.done": "erledigt",
     "history.outcome.failed": "gescheitert, wird wiederholt",
-    "history.outcome.dead": "endgültig gescheitert",
+    "history.outcome.dead": "aufgegeben",
     "history.outcome.lost": "verloren",
     "history.outcome.skipped": "ausgelassen",
     "history.started": "Begonnen",

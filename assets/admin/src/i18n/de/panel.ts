@@ -6,7 +6,7 @@ export default {
     "panel.title.new": "Neuer Datensatz in {name}",
     "panel.title.edit": "Datensatz aus {name}",
     "panel.title.view": "Zeile aus {name}",
-    "panel.view": "Zeilen einer Sicht werden aus anderen Sammlungen berechnet und lassen sich hier nicht ändern.",
+    "panel.view": "Zeilen einer Ansicht werden aus anderen Sammlungen berechnet und lassen sich hier nicht ändern.",
     "panel.missing": "Diesen Datensatz gibt es nicht. Vielleicht wurde er gelöscht.",
     "panel.more": "Mehr zu diesem Datensatz",
     "panel.previous": "Voriger Datensatz",
