@@ -33,6 +33,12 @@ export function exact(at: Date, zone?: "UTC"): string {
     return at.toLocaleString(language.tag, { dateStyle: "medium", timeStyle: "medium", timeZone: zone });
 }
 
+/** What a clock on a wall shows, "2026-11-22T23:39" of no zone: "22 Nov 2026, 23:39". What is none stays as it is. */
+export function wall(text: string): string {
+    const at = new Date(`${text}Z`);
+    return Number.isNaN(at.getTime()) ? text.slice(0, 16) : at.toLocaleString(language.tag, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
 
 /** "5 minutes ago", "in 2 days". */
