@@ -1,1 +1,0 @@
-import{Jt as e,K as t,Tt as n,bt as r,it as i,nt as a,y as o,z as s}from"./theme.svelte-DXTxZMah.js";var c=i(`<span><!></span>`);function l(i,l){let u=o(l,`kind`,3,`plain`);var d=c(),f=n(d);t(f,()=>l.children),e(d),r(()=>s(d,1,`badge ${u()??``}`,`svelte-1m0dk8d`)),a(i,d)}export{l as t};

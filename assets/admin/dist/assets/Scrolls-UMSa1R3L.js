@@ -1,1 +1,0 @@
-import{Jt as e,K as t,M as n,Tt as r,bt as i,it as a,nt as o}from"./theme.svelte-DXTxZMah.js";var s=a(`<div class="card scrolls svelte-s5iz40" role="region" tabindex="0"><!></div>`);function c(a,c){var l=s(),u=r(l);t(u,()=>c.children),e(l),i(()=>n(l,`aria-label`,c.label)),o(a,l)}export{c as t};

@@ -1,1 +1,0 @@
-import{b as e,x as t}from"./theme.svelte-DXTxZMah.js";import{t as n}from"./Icon-7nwMJOc9.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=e(a,r),s={name:`rotate-ccw`,size:24,node:[[`path`,{d:`M3 12a9 9 0 1 0 9-9 9.75 9.75 0 0 0-6.74 2.74L3 8`}],[`path`,{d:`M3 3v5h5`}]]};n(i,t(()=>o,{get icon(){return s}}))}export{i as t};
