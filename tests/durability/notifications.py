@@ -21,6 +21,8 @@ class Receiver:
 
     def __init__(self):
         self.calls = []
+        # Ids of the deliveries that came.
+        self.ids = set()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -31,6 +33,7 @@ class Receiver:
                     body = self.rfile.read(int(self.headers["content-length"]))
                     data = json.loads(body)["data"]
                     outer.calls.append((self.headers["webhook-id"], data["notification"], data["recipient"]["record"], data["delivery"]))
+                    outer.ids.add(self.headers["webhook-id"])
                     self.send_response(200)
                     self.send_header("content-length", "0")
                     self.end_headers()
@@ -53,7 +56,7 @@ class Receiver:
 
     def heard(self):
         """How many different deliveries came."""
-        return len({call[0] for call in list(self.calls)})
+        return len(self.ids)
 
     def close(self):
         self.server.shutdown()
@@ -91,7 +94,7 @@ def notifications(rounds, dice):
             asker.join()
         wait(server, due * people, (due + future) * people)
         check(server, receiver, acknowledged, people, due, future, kills)
-        twice = len(receiver.calls) - len({call[0] for call in receiver.calls})
+        twice = len(receiver.calls) - receiver.heard()
         print(f"  {kills} kills after {seen} calls; {due * people} due and {future * people} future deliveries; {twice} sent twice, under the same id")
         server.stop()
         receiver.close()
