@@ -118,9 +118,12 @@ impl Backups {
         self.rooms.db.dir().to_owned()
     }
 
-    /// All archives, by their names.
+    /// All archives, by their names; none that is still being made.
     pub async fn list(&self) -> Result<Vec<Item>> {
-        self.shelf().await?.list().await
+        let mut items = self.shelf().await?.list().await?;
+        // Asked after the look: what ended in between is whole.
+        items.retain(|item| !self.turns.is_making(&item.key));
+        Ok(items)
     }
 
     /// Makes a backup of this moment, of this name or of one with the time in it; returns its name when it is there. Goes
@@ -148,7 +151,7 @@ impl Backups {
         let settings = self.rooms.settings.current();
         let place = self.place().await?;
         // From here on nobody can leave.
-        let turn = self.turns.take(key)?;
+        let turn = self.turns.take_new(key)?;
         let maker = Maker {
             db: self.rooms.db.clone(),
             records: self.rooms.records.clone(),

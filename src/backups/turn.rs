@@ -23,11 +23,19 @@ pub struct Turns {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The name of the archive. Held for a look only.
-    at_work: Mutex<Option<String>>,
+    /// Held for a look only.
+    at_work: Mutex<Option<Work>>,
     is_over: AtomicBool,
     /// The one that works leaves nothing to be cleaned up.
     may_be_left: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Work {
+    /// The name of the archive.
+    key: String,
+    /// It is not there before this work has ended.
+    is_new: bool,
 }
 
 /// As long as there is one, no other backup or restore begins.
@@ -39,13 +47,22 @@ pub struct Turn {
 impl Turns {
     /// Begins to work on this archive. Fails as invalid while somebody works on any.
     pub fn take(&self, key: &str) -> Result<Turn> {
+        self.begin(key, false)
+    }
+
+    /// Begins to make this archive. Fails as invalid while somebody works on any.
+    pub fn take_new(&self, key: &str) -> Result<Turn> {
+        self.begin(key, true)
+    }
+
+    fn begin(&self, key: &str, is_new: bool) -> Result<Turn> {
         let mut at_work = self.inner.at_work.lock();
         if at_work.is_some() {
             return Err(Error::invalid(
                 "A backup, a restore or a move of files is at work. Try again when it has ended.",
             ));
         }
-        *at_work = Some(key.to_owned());
+        *at_work = Some(Work { key: key.to_owned(), is_new });
         Ok(Turn { turns: self.clone() })
     }
 
@@ -55,7 +72,12 @@ impl Turns {
 
     /// Whether this very archive is worked on.
     pub fn is_on(&self, key: &str) -> bool {
-        self.inner.at_work.lock().as_deref() == Some(key)
+        self.inner.at_work.lock().as_ref().is_some_and(|work| work.key == key)
+    }
+
+    /// Whether this very archive is being made: even if it lies in its place already, nobody has been promised it.
+    pub fn is_making(&self, key: &str) -> bool {
+        self.inner.at_work.lock().as_ref().is_some_and(|work| work.is_new && work.key == key)
     }
 
     /// Whoever works should end as soon as possible.
@@ -111,6 +133,12 @@ mod tests {
         assert!(turns.take("b").is_err() && turns.is_taken() && turns.is_on("a") && !turns.is_on("b"));
         drop(turn);
         assert!(!turns.is_taken() && turns.take("b").is_ok());
+        let turn = turns.take_new("c").unwrap();
+        assert!(turns.is_on("c") && turns.is_making("c") && !turns.is_making("a"));
+        drop(turn);
+        let turn = turns.take("c").unwrap();
+        assert!(turns.is_on("c") && !turns.is_making("c"));
+        drop(turn);
         assert!(turns.check().is_ok());
         turns.end();
         assert!(turns.check().is_err());
