@@ -8,6 +8,7 @@
 // speaks only the wire can be held against the reference as well.
 
 import { spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdtempSync, rmSync, existsSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -29,12 +30,24 @@ export function temporaryDirectory(prefix = "conch-test-") {
     return mkdtempSync(join(tmpdir(), prefix));
 }
 
+const handedOut = new Set();
+
+/**
+ * A port on which nobody listens. None of those that the system gives to outgoing connections (from 32768 on), which
+ * might take it before a server does; nor is 10,000 more, where SeaweedFS listens as well.
+ */
 export async function freePort() {
-    const server = createServer();
-    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    for (;;) {
+        const port = randomInt(10_240, 22_768);
+        if (handedOut.has(port)) continue;
+        handedOut.add(port);
+        const server = createServer();
+        const isFree = await new Promise((resolve) => {
+            server.once("error", () => resolve(false));
+            server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+        });
+        if (isFree) return port;
+    }
 }
 
 function start(binary, args, { env = {}, stdout = "pipe" } = {}) {
