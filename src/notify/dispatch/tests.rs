@@ -448,10 +448,12 @@ async fn every_question_has_its_index() {
         (facts::DEVICES, "idx__devices_owner"),
         (facts::SUPPRESSION, "idx__suppressions_address"),
         (facts::SIBLINGS, "idx__deliveries_once"),
-        (facts::PASSED, "idx__deliveries_owner"),
-        (facts::PASSING, "idx__deliveries_owner"),
-        (facts::NEWER_WAITING, "idx__deliveries_owner"),
-        (facts::NEWER_SENT, "idx__deliveries_owner"),
+        (facts::PASSED[0], "idx__deliveries_counted"),
+        (facts::PASSED[1], "idx__deliveries_owner"),
+        (facts::PASSING[0], "idx__deliveries_counted"),
+        (facts::PASSING[1], "idx__deliveries_owner"),
+        (facts::NEWER_WAITING, "idx__deliveries_collapse"),
+        (facts::NEWER_SENT, "idx__deliveries_collapse"),
     ] {
         let explained = house.app.db.read(move |tx| {
             let mut statement = tx.connection().prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;

@@ -133,27 +133,46 @@ pub(in crate::notify) const SIBLINGS: &str = "
     FROM _deliveries d LEFT JOIN _inbox i ON i.delivery = d.id AND i.delivery != ''
     WHERE d.notification = ?1 AND d.collectionRef = ?2 AND d.recordRef = ?3 AND d.address = ?4 AND d.id != ?5";
 
-/// Counts up to a bound.
-pub(in crate::notify) const PASSED: &str = "
-    SELECT count(*) FROM (
-      SELECT 1 FROM _deliveries
-      WHERE recordRef = ?1 AND collectionRef = ?2 AND state = 'sent' AND channel = ?3 AND sentAt > ?4 AND category = ?5
-      LIMIT ?6)";
+/// Those of a category that a recipient got through a channel, and those on their way, which may count soon. Where there
+/// is a category they have an index; without one, all that the recipient gets through the channel is looked through.
+macro_rules! counted {
+    ($what:literal, $state:literal, $rest:literal) => {
+        [
+            concat!(
+                "SELECT ",
+                $what,
+                " FROM _deliveries WHERE recordRef = ?1 AND collectionRef = ?2 AND channel = ?3 ",
+                "AND state IN ('sent', 'sending') AND category != '' AND category = ?4 AND state = '",
+                $state,
+                "' ",
+                $rest
+            ),
+            concat!(
+                "SELECT ",
+                $what,
+                " FROM _deliveries WHERE recordRef = ?1 AND collectionRef = ?2 AND channel = ?3 ",
+                "AND category = ?4 AND state = '",
+                $state,
+                "' ",
+                $rest
+            ),
+        ]
+    };
+}
 
-/// Those on their way: they may count soon.
-pub(in crate::notify) const PASSING: &str = "
-    SELECT id FROM _deliveries
-    WHERE recordRef = ?1 AND collectionRef = ?2 AND state = 'sending' AND channel = ?3 AND category = ?4 LIMIT ?5";
+/// With a category and without.
+pub(in crate::notify) const PASSED: [&str; 2] = counted!("1", "sent", "AND sentAt > ?5 LIMIT ?6");
+pub(in crate::notify) const PASSING: [&str; 2] = counted!("id", "sending", "LIMIT ?5");
 
 /// A newer one that is due as well, or was sent already.
 pub(in crate::notify) const NEWER_WAITING: &str = "
     SELECT 1 FROM _deliveries
-    WHERE recordRef = ?1 AND collectionRef = ?2 AND state IN ('scheduled', 'sending') AND channel = ?3
-      AND collapse = ?4 AND notification != ?5 AND rowid > ?6 AND due <= ?7 LIMIT 1";
+    WHERE recordRef = ?1 AND collectionRef = ?2 AND address = '' AND channel = ?3 AND collapse = ?4 AND collapse != ''
+      AND state IN ('scheduled', 'sending') AND notification != ?5 AND rowid > ?6 AND due <= ?7 LIMIT 1";
 pub(in crate::notify) const NEWER_SENT: &str = "
     SELECT 1 FROM _deliveries
-    WHERE recordRef = ?1 AND collectionRef = ?2 AND state = 'sent' AND channel = ?3 AND sentAt >= ?8
-      AND collapse = ?4 AND notification != ?5 AND rowid > ?6 AND due <= ?7 LIMIT 1";
+    WHERE recordRef = ?1 AND collectionRef = ?2 AND address = '' AND channel = ?3 AND collapse = ?4 AND collapse != ''
+      AND state = 'sent' AND notification != ?5 AND rowid > ?6 AND due <= ?7 AND sentAt >= ?8 LIMIT 1";
 
 /// Reads facts in one snapshot; what several deliveries have in common is read once.
 pub struct Reader<'a, 'c> {
@@ -421,12 +440,13 @@ impl<'a, 'c> Reader<'a, 'c> {
         let window = i64::try_from(cap.window.as_millis()).unwrap_or(i64::MAX);
         let since = Timestamp(self.tx.now().millis().saturating_sub(window)).to_string();
         let (channel, limit) = (delivery.channel.as_str(), i64::from(cap.count));
-        let asked = (&**record, &**collection, channel, since, &delivery.category, limit);
-        let sent: u32 = self.tx.query_one(PASSED, asked, |row| row.get(0))?.unwrap_or(0);
+        let without = usize::from(delivery.category.is_empty());
+        let asked = (&**record, &**collection, channel, &delivery.category, since, limit);
+        let sent = self.tx.query_all(PASSED[without], asked, |_| Ok(()))?.len();
         let asked = (&**record, &**collection, channel, &delivery.category, limit + 1);
-        let sending = self.tx.query_all(PASSING, asked, |row| row.get::<_, String>(0))?;
+        let sending = self.tx.query_all(PASSING[without], asked, |row| row.get::<_, String>(0))?;
         let others = sending.iter().filter(|id| !batch.contains(id.as_str())).count();
-        Ok(sent.saturating_add(u32::try_from(others).unwrap_or(u32::MAX)))
+        Ok(u32::try_from(sent.saturating_add(others)).unwrap_or(u32::MAX))
     }
 
     fn is_superseded(&self, delivery: &Delivery) -> Result<bool> {

@@ -61,7 +61,7 @@ const OPEN: &str = "`state` IN ('', 'new', 'expanding')";
 
 /// Where a directory remembers that it has them, and of which edition their indexes are.
 const MARK: &str = "collections_of_notifications";
-const EDITION: i64 = 2;
+const EDITION: i64 = 3;
 
 /// Indexes of earlier editions.
 const GONE: [&str; 1] = ["idx__inbox_unread"];
@@ -307,17 +307,20 @@ fn deliveries() -> Collection {
     let of = |unique, name, columns| index(unique, name, "_deliveries", columns);
     let some = |unique, name, columns, condition| partial(unique, name, "_deliveries", columns, condition);
     let once = "`notification`, `collectionRef`, `recordRef`, `address`, `channel`, `step`";
-    let same = "`collapse`, `recordRef`, `collectionRef`, `address`, `channel`";
+    let same = "`collapse`, `recordRef`, `collectionRef`, `address`, `channel`, `state`";
+    let counted = "`recordRef`, `collectionRef`, `channel`, `category`, `state`, `sentAt`";
     let batch = "`collectionRef`, `recordRef`, `address`, `channel`, `digest`";
     collection.indexes = vec![
         some("", "idx__deliveries_due", "`channel`, `priority`, `due`", "`state` = 'scheduled'"),
         some("", "idx__deliveries_failed", "`updated`", "`state` = 'failed'"),
         some("", "idx__deliveries_lease", "`lease`", "`state` = 'sending'"),
         of("UNIQUE ", "idx__deliveries_once", once),
-        of("", "idx__deliveries_owner", "`recordRef`, `collectionRef`, `state`, `channel`, `sentAt`"),
+        // Without the state: each move from one to another would write it twice, at a place of its own for each recipient.
+        of("", "idx__deliveries_owner", "`recordRef`, `collectionRef`, `channel`"),
+        some("", "idx__deliveries_counted", counted, "`state` IN ('sent', 'sending') AND `category` != ''"),
         some("", "idx__deliveries_address", "`address`, `state`, `channel`", "`address` != ''"),
         some("", "idx__deliveries_open", "`notification`", "`state` IN ('scheduled', 'batched', 'sending')"),
-        some("", "idx__deliveries_collapse", same, "`collapse` != '' AND `state` IN ('scheduled', 'batched')"),
+        some("", "idx__deliveries_collapse", same, "`collapse` != ''"),
         some("", "idx__deliveries_leader", "`digestOf`", "`digestOf` != ''"),
         some("UNIQUE ", "idx__deliveries_digest", batch, "`state` = 'scheduled' AND `digest` != ''"),
     ];

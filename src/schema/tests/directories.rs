@@ -184,7 +184,7 @@ async fn a_directory_of_an_earlier_edition_gets_todays_indexes_and_keeps_those_o
     assert_eq!(found, expected);
     kept.push(own.to_owned());
     assert_eq!(house.rows(stored), kept);
-    assert_eq!(house.rows("SELECT value FROM __conch_meta WHERE key = 'collections_of_notifications'"), ["2"]);
+    assert_eq!(house.rows("SELECT value FROM __conch_meta WHERE key = 'collections_of_notifications'"), ["3"]);
 }
 
 #[tokio::test]
