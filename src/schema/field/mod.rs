@@ -29,6 +29,8 @@ mod text;
 mod url;
 pub mod value;
 
+use self::value::{list, render, scalar};
+
 pub use self::{
     autodate::Autodate, boolean::Bool, date::Date, editor::Editor, email::Email, file::File, geo_point::GeoPoint,
     json::JsonField, number::Number, password::Password, relation::Relation, select::Select, text::DEFAULT_KEY_PATTERN,
@@ -86,36 +88,63 @@ pub enum Modifier {
 }
 
 /// What a field type does. All methods are pure; what needs the database (relations, primary keys, uploads, indexes)
-/// is checked by `records` and `schema`.
+/// is checked by `records` and `schema`. Most hold a text or a list of texts: that is what those do that do not say
+/// otherwise.
 pub trait FieldType {
     /// The wire's name of the type.
     fn name(&self) -> &'static str;
 
-    /// The column definition after its name, e.g. `TEXT DEFAULT '' NOT NULL`.
-    fn column(&self) -> &'static str;
+    /// Of a type that holds a list of texts, how many; up to 1 is a single one.
+    fn max_select(&self) -> Option<i64> {
+        None
+    }
 
     /// True when the column holds a JSON array.
     fn is_multiple(&self) -> bool {
-        false
+        self.max_select().is_some_and(|most| most > 1)
+    }
+
+    /// The column definition after its name, e.g. `TEXT DEFAULT '' NOT NULL`.
+    fn column(&self) -> &'static str {
+        if self.is_multiple() { list::MULTIPLE_COLUMN } else { list::SINGLE_COLUMN }
     }
 
     /// The value for unset, `null` and unparsable input.
-    fn zero(&self) -> Value;
+    fn zero(&self) -> Value {
+        list::write(self.is_multiple(), Vec::new())
+    }
 
     /// Any JSON input in stored form (`docs/wire/records-collections.md` §4.3). Never fails.
-    fn normalise(&self, input: &Json) -> Value;
+    fn normalise(&self, input: &Json) -> Value {
+        match self.max_select() {
+            Some(_) => list::normalise(self.is_multiple(), input),
+            None => scalar::text_value(input),
+        }
+    }
 
     /// A raw database value, also a legacy one, in stored form.
-    fn normalise_stored(&self, raw: ValueRef<'_>) -> Value;
+    fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
+        match self.max_select() {
+            Some(_) => list::normalise_raw(self.is_multiple(), raw),
+            None => Value::Text(scalar::raw_text(raw).into_owned()),
+        }
+    }
 
     /// The stored (maybe legacy) value as the wire's JSON.
-    fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>);
+    fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
+        match self.max_select() {
+            Some(_) => list::write_json(self.is_multiple(), stored, out),
+            None => render::write_raw_text(stored, out),
+        }
+    }
 
     /// `current` changed by a body key with a modifier; `None` when the type does not know the modifier, and for every
     /// key of a type that bodies cannot set: the key is ignored then.
     fn apply(&self, current: &Value, modifier: Modifier, input: &Json) -> Option<Value> {
-        let _ = current;
-        (modifier == Modifier::Set).then(|| self.normalise(input))
+        match self.max_select() {
+            Some(_) => list::apply(self.is_multiple(), current, modifier, input),
+            None => (modifier == Modifier::Set).then(|| self.normalise(input)),
+        }
     }
 
     /// The checks of `docs/wire/records-collections.md` §4.4 that need nothing but the value; first failure wins.

@@ -1,10 +1,8 @@
 //! `select`: one or some of a fixed list of values.
 
-use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use super::{Field, FieldType, Modifier, settings, value::list};
+use super::{Field, FieldType, settings, value::list};
 use crate::{
     db::Value,
     error::{Issues, Leaf},
@@ -25,32 +23,8 @@ impl FieldType for Select {
         "select"
     }
 
-    fn column(&self) -> &'static str {
-        if self.is_multiple() { list::MULTIPLE_COLUMN } else { list::SINGLE_COLUMN }
-    }
-
-    fn is_multiple(&self) -> bool {
-        self.max_select > 1
-    }
-
-    fn zero(&self) -> Value {
-        list::write(self.is_multiple(), Vec::new())
-    }
-
-    fn normalise(&self, input: &Json) -> Value {
-        list::normalise(self.is_multiple(), input)
-    }
-
-    fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
-        list::normalise_raw(self.is_multiple(), raw)
-    }
-
-    fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
-        list::write_json(self.is_multiple(), stored, out);
-    }
-
-    fn apply(&self, current: &Value, modifier: Modifier, input: &Json) -> Option<Value> {
-        list::apply(self.is_multiple(), current, modifier, input)
+    fn max_select(&self) -> Option<i64> {
+        Some(self.max_select)
     }
 
     fn check(&self, required: bool, value: &Value) -> Result<(), Leaf> {

@@ -1,13 +1,9 @@
 //! `text`: plain text, with length, pattern and generated values; also the primary key.
 
-use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{
-    Field, FieldType, Modifier, settings,
-    value::{render, scalar},
-};
+use super::{Field, FieldType, Modifier, settings, value::scalar};
 use crate::{
     db::Value,
     error::{Error, Issues, Leaf},
@@ -117,22 +113,6 @@ impl FieldType for Text {
         } else {
             "TEXT DEFAULT '' NOT NULL"
         }
-    }
-
-    fn zero(&self) -> Value {
-        Value::Text(String::new())
-    }
-
-    fn normalise(&self, input: &Json) -> Value {
-        scalar::text_value(input)
-    }
-
-    fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
-        Value::Text(scalar::raw_text(raw).into_owned())
-    }
-
-    fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
-        render::write_raw_text(stored, out);
     }
 
     fn apply(&self, _current: &Value, modifier: Modifier, input: &Json) -> Option<Value> {

@@ -1,13 +1,8 @@
 //! `url`: a URL, maybe of certain domains only.
 
-use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use super::{
-    Field, FieldType, settings,
-    value::{render, scalar},
-};
+use super::{Field, FieldType, settings, value::scalar};
 use crate::{
     address,
     db::Value,
@@ -26,26 +21,6 @@ pub struct Url {
 impl FieldType for Url {
     fn name(&self) -> &'static str {
         "url"
-    }
-
-    fn column(&self) -> &'static str {
-        "TEXT DEFAULT '' NOT NULL"
-    }
-
-    fn zero(&self) -> Value {
-        Value::Text(String::new())
-    }
-
-    fn normalise(&self, input: &Json) -> Value {
-        scalar::text_value(input)
-    }
-
-    fn normalise_stored(&self, raw: ValueRef<'_>) -> Value {
-        Value::Text(scalar::raw_text(raw).into_owned())
-    }
-
-    fn write_json(&self, stored: ValueRef<'_>, out: &mut Vec<u8>) {
-        render::write_raw_text(stored, out);
     }
 
     fn check(&self, required: bool, value: &Value) -> Result<(), Leaf> {
