@@ -61,8 +61,9 @@ pub(super) const DUE: &str =
     select!("WHERE state = 'scheduled' AND channel = ?1 AND priority = ?2 AND due <= ?3 ORDER BY due LIMIT ?4");
 
 /// On their way for too long.
-pub(super) const LAPSED: &str =
-    select!("WHERE state = 'sending' AND lease <= ?1 AND channel = ?2 ORDER BY lease LIMIT ?3");
+pub(super) const LAPSED: &str = select!(
+    "INDEXED BY idx__deliveries_lease WHERE state = 'sending' AND lease <= ?1 AND channel = ?2 ORDER BY lease LIMIT ?3"
+);
 
 /// What a digest carries besides its first.
 pub(super) const ITEMS: &str =

@@ -317,6 +317,8 @@ fn deliveries() -> Collection {
         of("UNIQUE ", "idx__deliveries_once", once),
         // Without the state: each move from one to another would write it twice, at a place of its own for each recipient.
         of("", "idx__deliveries_owner", "`recordRef`, `collectionRef`, `channel`"),
+        // Counts all: neighbours in it are those that were made together, which mostly go out together.
+        of("", "idx__deliveries_state", "`channel`, `state`"),
         some("", "idx__deliveries_counted", counted, "`state` IN ('sent', 'sending') AND `category` != ''"),
         some("", "idx__deliveries_address", "`address`, `state`, `channel`", "`address` != ''"),
         some("", "idx__deliveries_open", "`notification`", "`state` IN ('scheduled', 'batched', 'sending')"),
