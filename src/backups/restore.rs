@@ -97,7 +97,8 @@ impl Restorer {
         };
         go_on()?;
         judge(&verify(new, about.as_ref(), Depth::Whole, progress)?, name)?;
-        let triggers = db::remove_triggers(&new.join("data.db"))?;
+        let triggers =
+            db::remove_triggers(&new.join("data.db")).map_err(|error| db::damaged("The database in it", error))?;
         if !triggers.is_empty() {
             tracing::warn!(
                 triggers = triggers.join(", "),
@@ -107,6 +108,7 @@ impl Restorer {
         go_on()?;
         progress.begin("Trying to open it", 0, Unit::Items);
         (self.rehearse)(new).map_err(|error| {
+            let error = db::damaged("the database in it", error);
             let message = format!("{name} cannot be restored, a server could not be opened on it: {}", error.message);
             Error::new(error.kind, message).because(error)
         })?;
@@ -224,7 +226,10 @@ fn judge(report: &Report, name: &str) -> Result<()> {
     if report.problems.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid(format!("{name} is damaged and was not restored: {}", report.problems.join(" "))))
+    Err(Error::invalid(format!(
+        "{name} is damaged and was not restored; nothing was changed. Take another backup. {}",
+        report.problems.join(" ")
+    )))
 }
 
 fn ignore_missing(done: io::Result<()>) -> io::Result<()> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{About, contents};
 use crate::{
     db::{Copy, Depth, Owner},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     progress::{Progress, Unit},
     rules,
     schema::Catalog,
@@ -62,14 +62,26 @@ impl Report {
 /// and every file that a record names. `about`: what its archive said, which has to be true.
 ///
 /// Nothing in `dir` changes, but that write-ahead logs are copied into their databases. Fails as invalid when there is no
-/// database, or one of another program or of a newer Conch. Blocks.
+/// database, one that is damaged so that nothing can be asked of it, or one of another program or of a newer Conch. Blocks.
 pub fn verify(dir: &Path, about: Option<&About>, depth: Depth, progress: &Progress) -> Result<Report> {
     let path = dir.join("data.db");
     if !path.exists() {
         return Err(Error::invalid("There is no data.db in it."));
     }
+    look(dir, &path, about, depth, progress).map_err(|error| match error.sqlite() {
+        // Whoever reads this has to do something, and not about us.
+        Some(_) if error.kind == Kind::Invalid => {
+            let message =
+                format!("The database in it is damaged. Nothing was changed: take another backup. {}", error.message);
+            Error { message: message.into(), ..error }
+        }
+        _ => error,
+    })
+}
+
+fn look(dir: &Path, path: &Path, about: Option<&About>, depth: Depth, progress: &Progress) -> Result<Report> {
     progress.begin("Checking the database", 0, Unit::Items);
-    let copy = Copy::open(&path, &[rules::register])?;
+    let copy = Copy::open(path, &[rules::register])?;
     let owner = copy.owner()?;
     let mut report = Report {
         is_conch: owner == Owner::Conch,
@@ -238,8 +250,26 @@ mod tests {
             let found = look(&place, Some(&about)).and_then(Report::into_result).unwrap_err();
             assert!(found.to_string().contains(told), "{found}");
         }
-        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(look(&place, Some(&about)).and_then(Report::into_result).is_err());
+        let garbage = |from: usize, to: usize| {
+            let mut bytes = whole.clone();
+            bytes[from..to].fill(0x5a);
+            bytes
+        };
+        for damaged in [
+            whole[..whole.len() / 2].to_vec(),
+            whole[..4096].to_vec(),
+            whole[..50].to_vec(),
+            garbage(0, 4096),
+            garbage(100, 4096),
+            garbage(4096, whole.len()),
+            b"no database at all ".repeat(999),
+        ] {
+            fs::write(&path, &damaged).unwrap();
+            let found = look(&place, Some(&about)).and_then(Report::into_result).unwrap_err();
+            assert_eq!(found.kind, Kind::Invalid, "{found}");
+            let told = ["database in it is damaged", "data.db: "].iter().any(|words| found.message.contains(words));
+            assert!(told, "{found}");
+        }
         fs::write(&path, &whole).unwrap();
         fs::write(place.path().join("auxiliary.db"), b"nonsense".repeat(100)).unwrap();
         assert!(look(&place, Some(&about)).unwrap().problems[0].contains("auxiliary.db"));

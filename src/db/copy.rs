@@ -37,32 +37,37 @@ pub enum Depth {
 /// A database file on which nobody works, opened for reading.
 pub struct Copy {
     connection: Connection,
+    /// The file's, for people.
+    name: String,
     now: Timestamp,
 }
 
 impl Copy {
     /// Opens the file. A write-ahead log beside it is copied into it first. `functions` as for [`super::Options`].
-    /// Fails as invalid with a text for people when it is no database.
+    /// Fails as invalid with a text for people when it is no database; whatever is asked of it afterwards does, too, when it
+    /// is damaged.
     pub fn open(path: &Path, register: &[Register]) -> Result<Self> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let refuse = |source: rusqlite::Error| {
-            let message = format!("{} is no database that can be read: {source}.", path.display());
+            let message = format!("{name} is no database that can be read: {source}.");
             Error::new(Kind::Invalid, message).because(source)
         };
         settle(path).map_err(refuse)?;
         let connection = immutable(path).map_err(refuse)?;
         functions::register(&connection)?;
         register.iter().try_for_each(|register| register(&connection))?;
-        Ok(Self { connection, now: Clock::system().now() })
+        Ok(Self { connection, name, now: Clock::system().now() })
     }
 
     /// Whose it is. Fails when the file is no database after all: SQLite looks at it with the first question.
     pub fn owner(&self) -> Result<Owner> {
-        migrate::owner(&self.connection)
+        migrate::owner(&self.connection).map_err(|error| damaged(&self.name, error))
     }
 
     /// The number of the last migration of ours, and the newest that this executable knows.
     pub fn versions(&self) -> Result<(u32, u32)> {
-        Ok((migrate::applied(&self.connection)?, migrate::newest()?))
+        let applied = migrate::applied(&self.connection).map_err(|error| damaged(&self.name, error))?;
+        Ok((applied, migrate::newest()?))
     }
 
     /// The epoch of its log, and the number of the last change.
@@ -72,6 +77,10 @@ impl Copy {
 
     /// What is wrong with it, in SQLite's words; nothing when all is well.
     pub fn problems(&self, depth: Depth) -> Result<Vec<String>> {
+        self.look(depth).map_err(|error| damaged(&self.name, error.into()))
+    }
+
+    fn look(&self, depth: Depth) -> rusqlite::Result<Vec<String>> {
         let pragma = match depth {
             Depth::Quick => "quick_check",
             Depth::Whole => "integrity_check",
@@ -84,8 +93,29 @@ impl Copy {
 
     /// Reads it, for as long as that takes.
     pub fn read<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        f(&ReadTx { connection: &self.connection, now: self.now })
+        f(&ReadTx { connection: &self.connection, now: self.now }).map_err(|error| damaged(&self.name, error))
     }
+}
+
+/// What SQLite says of a database file that somebody else made is about the file: as invalid, with a text for people.
+/// Failures of the disk, of memory, or of whoever asked stay what they are.
+pub fn damaged(name: &str, error: Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    let is_about_it = error.kind == Kind::Internal
+        && error.sqlite().is_some_and(|source| match source.sqlite_error() {
+            Some(failure) => {
+                // Tables and columns that it should have are the unknown; what ends too early is the short read.
+                matches!(failure.code, NotADatabase | DatabaseCorrupt | Unknown)
+                    || failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ
+            }
+            // A value of another type than its column's.
+            None => true,
+        });
+    if !is_about_it {
+        return error;
+    }
+    let why = error.sqlite().map(ToString::to_string).unwrap_or_default();
+    Error::invalid(format!("{name} is damaged: {why}.")).because(error)
 }
 
 /// Takes all triggers out of a database file on which nobody works; their names. None are ours, and what one changes would
@@ -175,10 +205,21 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             let copy = Copy::open(&path, &[])?;
             copy.owner()?;
-            copy.problems(Depth::Whole)
+            let told = copy.problems(Depth::Whole);
+            // It is never our fault.
+            assert!(told.as_ref().err().is_none_or(|error| error.kind == Kind::Invalid), "{told:?}");
+            told
         };
         assert!(tell(&whole).unwrap().is_empty());
-        assert!(tell(b"no database at all, but longer than a hundred bytes".repeat(9).as_slice()).is_err());
+        let refused = tell(b"no database at all, but longer than a hundred bytes".repeat(9).as_slice()).unwrap_err();
+        assert!(refused.message.starts_with("data.db is no database"), "{refused}");
+        // Its first page is whole, and names tables that are not there.
+        let mut hollow = whole.clone();
+        hollow[4096..].fill(0x5a);
+        fs::write(&path, &hollow).unwrap();
+        let asked = Copy::open(&path, &[]).unwrap().head().unwrap_err();
+        assert_eq!(asked.kind, Kind::Invalid);
+        assert!(asked.message.starts_with("data.db is damaged"), "{asked}");
         let mut broken = whole.clone();
         let half = whole.len() / 2;
         broken[half..half + 8192].fill(0x5a);

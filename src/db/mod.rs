@@ -70,7 +70,7 @@ use std::{
 use arc_swap::ArcSwap;
 pub use authorizer::{Access, Verdict, judged};
 pub use connect::{Register, quote_ident};
-pub use copy::{Copy, Depth, Owner, remove_triggers};
+pub use copy::{Copy, Depth, Owner, damaged, remove_triggers};
 pub use lane::Asker;
 pub use lock::DirectoryLock;
 pub use log::{Actor, Change, Commit, Kind, LogEntry, Touched};
