@@ -224,5 +224,6 @@ pub fn verify(archive: &Path, place: &Place, progress: &Progress) -> Result<Repo
     let archive = archive::Archive::open(archive)?;
     let dir = place.path().join("unpacked");
     archive.extract_into(&dir, &archive::Limits::for_room_in(&dir)?, progress)?;
-    super::verify::verify(&dir, archive.about(), db::Depth::Whole, progress)
+    let origin = super::verify::Origin::Archive(archive.about());
+    super::verify::verify(&dir, origin, db::Depth::Whole, progress)
 }

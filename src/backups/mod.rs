@@ -56,7 +56,7 @@ pub use self::{
     restore::Restorer,
     shelf::{Fetched, Item},
     turn::Turn,
-    verify::{Report, verify},
+    verify::{Origin, Report, verify},
 };
 use self::{
     doing::Doings,

@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Archive, Backups, Limits, Report, Turn, on_a_thread, room::Room, swap, verify};
+use super::{Archive, Backups, Limits, Report, Turn, on_a_thread, room::Room, swap, verify, verify::Origin};
 use crate::{
     clock::Clock,
     db::{self, Depth},
@@ -87,16 +87,17 @@ impl Restorer {
         go_on: &dyn Fn() -> Result<()>,
         progress: &Progress,
     ) -> Result<()> {
-        let about = if archive.is_dir() {
+        let opened = if archive.is_dir() {
             copy_folder(archive, new, progress)?;
             None
         } else {
             let opened = Archive::open(archive)?;
             opened.extract_into(new, &Limits::for_room_in(new)?, progress)?;
-            opened.about().cloned()
+            Some(opened)
         };
         go_on()?;
-        judge(&verify(new, about.as_ref(), Depth::Whole, progress)?, name)?;
+        let origin = opened.as_ref().map_or(Origin::Folder, |archive| Origin::Archive(archive.about()));
+        judge(&verify(new, origin, Depth::Whole, progress)?, name)?;
         let triggers =
             db::remove_triggers(&new.join("data.db")).map_err(|error| db::damaged("The database in it", error))?;
         if !triggers.is_empty() {

@@ -11,10 +11,22 @@ use crate::{
     progress::{Progress, Unit},
     rules,
     schema::Catalog,
+    settings,
 };
 
-/// So many problems, and so many missing files, are told one by one.
+/// So many problems are told one by one.
 const MOST: usize = 20;
+/// So many missing files are told by name.
+const MOST_NAMED: usize = 5;
+
+/// Where a content comes from: that says what may be missing in it.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// An archive, with what it says of itself: nothing when another program has made or changed it.
+    Archive(Option<&'a About>),
+    /// A folder that was put aside as it was.
+    Folder,
+}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,16 +71,16 @@ impl Report {
 }
 
 /// Looks at an unpacked backup: the database page by page (at the `depth` that is wanted) and its log, the collections,
-/// and every file that a record names. `about`: what its archive said, which has to be true.
+/// and every file that a record names. What an archive says of itself has to be true.
 ///
 /// Nothing in `dir` changes, but that write-ahead logs are copied into their databases. Fails as invalid when there is no
 /// database, one that is damaged so that nothing can be asked of it, or one of another program or of a newer Conch. Blocks.
-pub fn verify(dir: &Path, about: Option<&About>, depth: Depth, progress: &Progress) -> Result<Report> {
+pub fn verify(dir: &Path, origin: Origin<'_>, depth: Depth, progress: &Progress) -> Result<Report> {
     let path = dir.join("data.db");
     if !path.exists() {
         return Err(Error::invalid("There is no data.db in it."));
     }
-    look(dir, &path, about, depth, progress).map_err(|error| match error.sqlite() {
+    look(dir, &path, origin, depth, progress).map_err(|error| match error.sqlite() {
         // Whoever reads this has to do something, and not about us.
         Some(_) if error.kind == Kind::Invalid => {
             let message =
@@ -79,7 +91,7 @@ pub fn verify(dir: &Path, about: Option<&About>, depth: Depth, progress: &Progre
     })
 }
 
-fn look(dir: &Path, path: &Path, about: Option<&About>, depth: Depth, progress: &Progress) -> Result<Report> {
+fn look(dir: &Path, path: &Path, origin: Origin<'_>, depth: Depth, progress: &Progress) -> Result<Report> {
     progress.begin("Checking the database", 0, Unit::Items);
     let copy = Copy::open(path, &[rules::register])?;
     let owner = copy.owner()?;
@@ -95,7 +107,7 @@ fn look(dir: &Path, path: &Path, about: Option<&About>, depth: Depth, progress: 
         problems: copy.problems(depth)?.into_iter().map(|problem| format!("data.db: {problem}.")).collect(),
     };
     match owner {
-        Owner::Conch => look_inside(dir, &copy, about, &mut report, progress)?,
+        Owner::Conch => look_inside(dir, &copy, origin, &mut report, progress)?,
         Owner::PocketBase => {}
         Owner::Nobody => return Err(Error::invalid("Its database is empty.")),
         Owner::Stranger => return Err(Error::invalid("Its database is of another program, not of Conch.")),
@@ -110,7 +122,7 @@ fn look(dir: &Path, path: &Path, about: Option<&About>, depth: Depth, progress: 
     Ok(report)
 }
 
-fn look_inside(dir: &Path, copy: &Copy, about: Option<&About>, report: &mut Report, progress: &Progress) -> Result<()> {
+fn look_inside(dir: &Path, copy: &Copy, origin: Origin<'_>, report: &mut Report, progress: &Progress) -> Result<()> {
     (report.version, report.newest_version) = copy.versions()?;
     if report.version > report.newest_version {
         return Err(Error::invalid(format!(
@@ -123,6 +135,10 @@ fn look_inside(dir: &Path, copy: &Copy, about: Option<&About>, report: &mut Repo
         return Ok(());
     }
     (report.epoch, report.seq) = copy.head()?;
+    let about = match origin {
+        Origin::Archive(about) => about,
+        Origin::Folder => None,
+    };
     if let Some(about) = about
         && (&about.epoch, about.seq) != (&report.epoch, report.seq)
     {
@@ -139,28 +155,56 @@ fn look_inside(dir: &Path, copy: &Copy, about: Option<&About>, report: &mut Repo
         }
     };
     report.collections = catalog.all().len();
-    // One without `about` may have its files in a bucket: nobody can tell.
-    let is_whole = about.is_some_and(|about| !about.files_elsewhere);
-    let known = about.map_or(0, |about| about.missing);
     progress.begin("Looking for files", about.map_or(0, |about| about.files), Unit::Items);
+    let mut named = Vec::new();
     contents::each_file(copy, &catalog, |key| {
         report.files += 1;
         progress.advance(1);
         if !dir.join("storage").join(key.as_str()).is_file() {
             report.missing += 1;
-            if is_whole && report.missing <= MOST as u64 && known == 0 {
-                report.wrong(format!("storage/{} is missing.", key.as_str()));
+            if named.len() < MOST_NAMED {
+                named.push(format!("storage/{}", key.as_str()));
             }
         }
         Ok(())
     })?;
-    if is_whole && report.missing > known {
-        report.wrong(format!(
-            "{} of {} files that records name are missing; {known} were when it was made.",
-            report.missing, report.files
-        ));
+    let allowed = allowed_to_miss(copy, origin, report)?;
+    if report.missing > allowed {
+        report.wrong(about_missing(report, allowed, &named));
     }
     Ok(())
+}
+
+/// How many files may be missing: those that were when the archive was made, and all where they are kept elsewhere.
+fn allowed_to_miss(copy: &Copy, origin: Origin<'_>, report: &Report) -> Result<u64> {
+    Ok(match origin {
+        // It was served like that.
+        Origin::Folder => u64::MAX,
+        Origin::Archive(Some(about)) if about.files_elsewhere => u64::MAX,
+        Origin::Archive(Some(about)) => about.missing,
+        // Some of them are there, so the others belong there.
+        Origin::Archive(None) if report.missing < report.files => 0,
+        Origin::Archive(None) => match copy.read(settings::stored_in_bucket)? {
+            Some(false) => 0,
+            // Encrypted settings do not tell.
+            Some(true) | None => u64::MAX,
+        },
+    })
+}
+
+fn about_missing(report: &Report, allowed: u64, named: &[String]) -> String {
+    let before = match allowed {
+        0 => String::new(),
+        known => format!(" ({known} were when it was made)"),
+    };
+    let more = report.missing.saturating_sub(named.len() as u64);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "{} of {} files that records name are missing{before}: {}{more}.",
+        report.missing,
+        report.files,
+        named.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -208,7 +252,7 @@ mod tests {
     }
 
     fn look(place: &TempDir, about: Option<&About>) -> Result<Report> {
-        verify(place.path(), about, Depth::Whole, &Progress::default())
+        verify(place.path(), Origin::Archive(about), Depth::Whole, &Progress::default())
     }
 
     #[actix_web::test]
@@ -222,15 +266,47 @@ mod tests {
         assert!(report.problems[0].contains("storage/ccc/r/b.txt"), "{report:?}");
         assert!(report.into_result().unwrap_err().message.contains("b.txt"));
 
-        // It was missing before, is in a bucket, or nobody knows.
+        // It was missing before, is in a bucket, or was like that when it was put aside.
         let missing = About { missing: 1, ..about.clone() };
         let elsewhere = About { files_elsewhere: true, ..about.clone() };
-        for about in [Some(&missing), Some(&elsewhere), None] {
-            assert!(look(&place, about).unwrap().is_sound(), "{about:?}");
+        for origin in [Origin::Archive(Some(&missing)), Origin::Archive(Some(&elsewhere)), Origin::Folder] {
+            let found = verify(place.path(), origin, Depth::Whole, &Progress::default()).unwrap();
+            assert!(found.is_sound() && found.missing == 1, "{origin:?}");
         }
         fs::write(folder.join("b.txt"), "x").unwrap();
         let report = look(&place, Some(&about)).unwrap().into_result().unwrap();
         assert!(report.is_conch && report.missing == 0 && report.collections > 1, "{report:?}");
+    }
+
+    /// Programs that take a file out of an archive take along what it says of itself.
+    #[actix_web::test]
+    async fn files_are_missed_in_an_archive_that_says_nothing() {
+        let (place, about) = unpacked(r#"["1","2","3","4","5","6","7"]"#).await;
+        let missing = |about: Option<&About>| look(&place, about).and_then(Report::into_result);
+        let settings = |value: &str| {
+            let connection = rusqlite::Connection::open(place.path().join("data.db")).unwrap();
+            connection.execute_batch(settings::CREATE_TABLE).unwrap();
+            connection.execute("INSERT OR REPLACE INTO _params (id, value) VALUES ('settings', ?1)", [value]).unwrap();
+        };
+        // There are no settings, those that say where files are, and those that nobody can read.
+        assert!(missing(None).is_ok());
+        for (value, is_refused) in [
+            (r#"{"s3":{"enabled":false}}"#, true),
+            (r#"{"meta":{}}"#, true),
+            (r#"{"s3":{"enabled":true}}"#, false),
+            ("ZW5jcnlwdGVk", false),
+        ] {
+            settings(value);
+            assert_eq!(missing(None).is_err(), is_refused, "{value}");
+        }
+        // One of them is there: so they are here.
+        fs::create_dir_all(place.path().join("storage/ccc/r")).unwrap();
+        fs::write(place.path().join("storage/ccc/r/1"), "x").unwrap();
+        let told = missing(None).unwrap_err().message;
+        assert!(told.contains("6 of 7 files") && told.contains("storage/ccc/r/2") && told.contains("1 more"), "{told}");
+        // More than were missing when it was made.
+        let told = missing(Some(&About { missing: 2, ..about })).unwrap_err().message;
+        assert!(told.contains("6 of 7") && told.contains("(2 were"), "{told}");
     }
 
     #[actix_web::test]

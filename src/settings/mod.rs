@@ -14,7 +14,7 @@ mod words;
 
 pub use cipher::Cipher;
 pub use merge::nest_form;
-pub use store::{CREATE_TABLE, Store};
+pub use store::{CREATE_TABLE, Store, stored_in_bucket};
 pub use tree::{
     Backups, Batch, Fcm, Logs, Meta, Notify, RateLimitRule, RateLimits, Rates, S3, Settings, Smtp, TrustedProxy,
     WebPush,

@@ -14,7 +14,7 @@ use super::{
     validate,
 };
 use crate::{
-    db::{Db, WriteTx},
+    db::{Db, ReadTx, WriteTx},
     error::{Error, Result},
 };
 
@@ -30,6 +30,16 @@ const LOAD: &str = "SELECT CAST(`value` AS TEXT) FROM `_params` WHERE `id` = 'se
 const SAVE: &str = "
     INSERT INTO `_params` (`id`, `value`, `created`, `updated`) VALUES ('settings', ?1, ?2, ?2)
     ON CONFLICT (`id`) DO UPDATE SET `value` = excluded.`value`, `updated` = excluded.`updated`";
+
+/// Whether the settings in a database say that files are in a bucket; `None` where they do not tell, being encrypted.
+pub fn stored_in_bucket(tx: &ReadTx<'_>) -> Result<Option<bool>> {
+    if tx.query_one("SELECT 1 FROM sqlite_schema WHERE `name` = '_params'", [], |_| Ok(()))?.is_none() {
+        return Ok(None);
+    }
+    let text = tx.query_one(LOAD, [], |row| row.get::<_, Option<String>>(0))?.flatten().unwrap_or_default();
+    let stored = serde_json::from_str::<Map<String, Json>>(&text).ok();
+    Ok(stored.map(|settings| settings.get("s3").is_some_and(|s3| s3.get("enabled") == Some(&Json::Bool(true)))))
+}
 
 /// The settings of one data directory. Cheap to clone.
 #[derive(Clone)]
