@@ -79,7 +79,7 @@ impl Ask {
                 return Ok(answer);
             }
             owner::refuse_stranger(&place.dir)?;
-            if self.needs_data() && !place.dir.join("data.db").exists() {
+            if self.needs_data() && !owner::has_data(&place.dir)? {
                 bail!("there is no data in {}: say with --dir where it is", place.dir.display());
             }
             let app = App::open(place.config()).map_err(in_words)?;
