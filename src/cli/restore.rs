@@ -102,7 +102,7 @@ impl Found {
 /// From where the settings say that backups are kept.
 async fn fetch(place: &Place, name: &str, progress: &Progress) -> anyhow::Result<Found> {
     let unknown = || anyhow::anyhow!("there is no backup {name} in {} and no such file", place.dir.display());
-    if !place.dir.join("data.db").exists() {
+    if !owner::has_data(&place.dir)? {
         return Err(unknown());
     }
     let app = App::open(place.clone().config()).map_err(in_words)?;
@@ -137,7 +137,7 @@ fn restore_here(place: Place, file: &Path, name: &str, progress: &Progress) -> a
     staged.map_err(in_words)?;
     // As a server would be started on it: this is the trial.
     let app = App::open(Config { serving: true, ..config }).map_err(in_words)?;
-    let confirmed = swap::confirm(&dir).map_err(in_words);
+    let confirmed = swap::confirm_and_tidy(&dir).map_err(in_words);
     tokio::runtime::Builder::new_current_thread().build()?.block_on(app.db.close());
     confirmed?;
     match swap::last(&dir).map_err(in_words)? {

@@ -173,12 +173,29 @@ pub fn has_way_back(dir: &Path) -> Result<bool> {
 
 /// The new content is good. Returns how the swap ended; `None` if nothing was on trial.
 pub fn confirm(dir: &Path) -> Result<Option<Ended>> {
+    let ended = close(dir)?;
+    if let Some(ended) = &ended {
+        let (dir, kept) = (dir.to_owned(), ended.kept.clone());
+        // Folders of the past may be large, and nobody waits for them.
+        thread::spawn(move || kept::tidy(&dir, &kept));
+    }
+    Ok(ended)
+}
+
+/// [`confirm`] for a process that is about to end, and would take the thread along that removes what is too old: returns
+/// when that is done.
+pub fn confirm_and_tidy(dir: &Path) -> Result<Option<Ended>> {
+    let ended = close(dir)?;
+    if let Some(ended) = &ended {
+        kept::tidy(dir, &ended.kept);
+    }
+    Ok(ended)
+}
+
+fn close(dir: &Path) -> Result<Option<Ended>> {
     let Some(journal) = load(dir)?.filter(|journal| journal.phase == Phase::Trial) else { return Ok(None) };
     let ended = journal.close(dir)?;
     tell(dir, &ended);
-    let (dir, kept) = (dir.to_owned(), ended.kept.clone());
-    // Folders of the past may be large, and nobody waits for them.
-    thread::spawn(move || kept::tidy(&dir, &kept));
     Ok(Some(ended))
 }
 

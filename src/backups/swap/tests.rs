@@ -76,6 +76,23 @@ fn what_was_not_decided_for_never_happened() {
     assert_eq!(fs::read_dir(prepare(dir.path()).unwrap()).unwrap().count(), 0);
 }
 
+/// A process that ends right after it takes its threads along.
+#[test]
+fn whoever_ends_at_once_leaves_as_few_folders_as_whoever_stays() {
+    let dir = decided();
+    for second in 0..4 {
+        fs::create_dir(dir.path().join(format!("{}2023010100000{second}", kept::BEFORE_RESTORE))).unwrap();
+    }
+    settle(dir.path(), true).unwrap().unwrap();
+    let ended = confirm_and_tidy(dir.path()).unwrap().unwrap();
+    let folders = || {
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(kept::BEFORE_RESTORE)).collect::<Vec<_>>()
+    };
+    assert!(folders().len() == 2 && folders().contains(&ended.kept), "{:?}", folders());
+    assert!(confirm_and_tidy(dir.path()).unwrap().is_none());
+}
+
 #[test]
 fn old_content_comes_back_when_the_new_fails() {
     for starts in [1, ATTEMPTS] {
