@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 use crate::progress::{Progress, Step, Unit};
@@ -14,6 +14,10 @@ use crate::progress::{Progress, Step, Unit};
 const BYTES: &str = "{msg} {bar:30} {bytes}/{total_bytes} ({bytes_per_sec}, {eta})";
 const ITEMS: &str = "{msg} {bar:30} {pos}/{len} ({per_sec}, {eta})";
 const UNKNOWN: &str = "{spinner} {msg} {pos}";
+/// Of what is not counted.
+const BARE: &str = "{spinner} {msg}";
+/// A bar moves this often by itself.
+const TICK: Duration = Duration::from_millis(120);
 
 /// Without a terminal there is a line at most this often about one step.
 const PACE: Duration = Duration::from_secs(5);
@@ -22,7 +26,7 @@ const PACE: Duration = Duration::from_secs(5);
 pub struct Bar(How);
 
 enum How {
-    Drawn(ProgressBar),
+    Drawn(RefCell<Drawn>),
     /// Line by line: the step that was last told, and when.
     Told(RefCell<(String, Instant)>),
     Silent,
@@ -44,14 +48,12 @@ impl Bar {
         if !io::stderr().is_terminal() {
             return Self(other);
         }
-        let bar = ProgressBar::no_length();
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self(How::Drawn(bar))
+        Self(How::Drawn(RefCell::new(Drawn::new(ProgressDrawTarget::stderr))))
     }
 
     pub fn show(&self, step: &Step) {
         match &self.0 {
-            How::Drawn(bar) => draw(bar, step),
+            How::Drawn(drawn) => drawn.borrow_mut().show(step),
             How::Told(last) => {
                 let mut last = last.borrow_mut();
                 if let Some(line) = line(step, &last.0, last.1.elapsed()) {
@@ -64,8 +66,36 @@ impl Bar {
     }
 }
 
+/// One bar for each part of the work: a bar that is told of another part draws its name beside the count of the last one,
+/// and reckons with the pace of that.
+struct Drawn {
+    target: fn() -> ProgressDrawTarget,
+    bar: ProgressBar,
+    what: String,
+}
+
+impl Drawn {
+    fn new(target: fn() -> ProgressDrawTarget) -> Self {
+        Self { target, bar: ProgressBar::hidden(), what: String::new() }
+    }
+
+    fn show(&mut self, step: &Step) {
+        if step.what == self.what {
+            draw(&self.bar, step);
+            return;
+        }
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+        draw(&self.bar, step);
+        self.bar.set_draw_target((self.target)());
+        self.bar.enable_steady_tick(TICK);
+        self.what.clone_from(&step.what);
+    }
+}
+
 fn draw(bar: &ProgressBar, step: &Step) {
     let template = match step.unit {
+        _ if step.total == 0 && step.done == 0 => BARE,
         _ if step.total == 0 => UNKNOWN,
         Unit::Bytes => BYTES,
         Unit::Items => ITEMS,
@@ -87,8 +117,8 @@ fn line(step: &Step, last: &str, since: Duration) -> Option<String> {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let How::Drawn(bar) = &self.0 {
-            bar.finish_and_clear();
+        if let How::Drawn(drawn) = &self.0 {
+            drawn.borrow().bar.finish_and_clear();
         }
     }
 }
@@ -125,7 +155,71 @@ pub async fn next(steps: &mut watch::Receiver<Step>) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use indicatif::TermLike;
+
     use super::*;
+
+    /// What was drawn on the terminal of the test.
+    static DRAWN: Mutex<String> = Mutex::new(String::new());
+
+    fn drawn() -> String {
+        std::mem::take(&mut *DRAWN.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[derive(Debug)]
+    struct Terminal;
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            120
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            DRAWN.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write_str("\n")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_part_of_the_work_bears_the_count_of_the_last_one() {
+        let step = |what: &str, done, total| Step { what: what.to_owned(), done, total, unit: Unit::Items };
+        let mut bar = Drawn::new(|| ProgressDrawTarget::term_like(Box::new(Terminal)));
+        let wait = || std::thread::sleep(TICK * 3);
+        bar.show(&step("Unpacking", 4711, 9999));
+        wait();
+        assert!(drawn().contains("4711/9999"));
+        for (next, told) in [(step("Checking", 0, 0), "Checking"), (step("Looking", 3, 0), "Looking 3")] {
+            bar.show(&next);
+            wait();
+            let told_is = drawn();
+            let lines: Vec<_> = told_is.lines().filter(|line| line.contains(&next.what)).collect();
+            assert!(lines.iter().all(|line| line.contains(told) && !line.contains("4711")), "{lines:?}");
+            assert!(!lines.is_empty() && !lines.iter().any(|line| line.contains("Checking 0")), "{lines:?}");
+        }
+        bar.bar.finish_and_clear();
+    }
 
     #[test]
     fn a_line_is_told_for_each_step_and_then_not_too_often() {
