@@ -24,6 +24,8 @@ use crate::{
 
 /// So many orders are under way at once.
 const ORDERS: usize = 4;
+/// From so many failures in a row on, each of which is usual by itself, people are told.
+const TOLD: u32 = 4;
 /// An order that takes longer has failed.
 const ATTEMPT: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked whether a name that nobody asked for leads somewhere by now.
@@ -181,7 +183,7 @@ impl Keeper {
             let life = self.current.as_ref().map(Certificate::life);
             let wait = renewal::wait(failure.cause, failures, life, renewal::any_fraction());
             let next = self.house.clock.now().plus(wait).max(self.house.web.quiet_until());
-            self.complain(&failure, next);
+            self.complain(&failure, failures, next);
             self.house.clock.sleep_until(next).await;
         }
     }
@@ -218,7 +220,7 @@ impl Keeper {
         (self.current, self.obtained, self.foreign) = (Some(certificate), self.house.clock.now(), false);
     }
 
-    fn complain(&self, failure: &Failure, next: Timestamp) {
+    fn complain(&self, failure: &Failure, failures: u32, next: Timestamp) {
         let (name, why, next) = (&self.name, &failure.why, next.to_string());
         let uses = match &self.current {
             Some(current) if current.ends <= self.house.clock.now() => "a certificate that has ended",
@@ -233,12 +235,20 @@ impl Keeper {
             Cause::TooOften => "the authority has been asked too often",
             Cause::Ours => "the cause is on this machine",
         };
-        if self.implicit {
+        if is_usual(failure.cause, failures) {
+            tracing::debug!(name, why, next, "no certificate was obtained yet");
+        } else if self.implicit {
             tracing::info!(name, why, next, "no certificate was obtained for the www. name that comes with a domain");
         } else {
             tracing::warn!(name, why, next, uses, "no certificate was obtained: {hint}");
         }
     }
+}
+
+/// Whether so many failures in a row, the last one for this cause, are nothing that anybody has to look at: authorities
+/// may refuse a nonce at any time, and want to be asked again (RFC 8555 §6.5).
+fn is_usual(cause: Cause, failures: u32) -> bool {
+    cause == Cause::Again && failures < TOLD
 }
 
 impl House {
@@ -265,4 +275,23 @@ fn stored(name: &str, house: &House) -> anyhow::Result<(Option<Certificate>, boo
     anyhow::ensure!(certificate.is_for(name), "it is for another name");
     let foreign = stored.directory.is_some_and(|directory| directory != house.authority.directory);
     Ok((Some(certificate), foreign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_nonce_is_told_when_it_does_not_end() {
+        for (cause, failures, expected) in [
+            (Cause::Again, 1, true),
+            (Cause::Again, 3, true),
+            (Cause::Again, 4, false),
+            (Cause::Away, 1, false),
+            (Cause::Refused, 1, false),
+            (Cause::Ours, 1, false),
+        ] {
+            assert_eq!(is_usual(cause, failures), expected, "{cause:?} {failures}");
+        }
+    }
 }
