@@ -109,7 +109,8 @@ impl Storage {
             return;
         }
         let home = wanted.map_or_else(|| Arc::clone(&self.inner.local), |params| self.bucket(params));
-        tracing::info!(bucket = ?home.bucket, "files are kept {}", if home.bucket.is_some() { "in a bucket" } else { "on this disk" });
+        let bucket = home.bucket.as_ref().map(tracing::field::debug);
+        tracing::info!(bucket, "files are kept {}", if home.bucket.is_some() { "in a bucket" } else { "on this disk" });
         self.inner.home.store(home);
     }
 
@@ -272,6 +273,28 @@ impl Storage {
 mod tests {
     use super::*;
     use crate::db::testing::TempDir;
+
+    /// The log is read by programs, too.
+    #[test]
+    fn the_log_names_the_bucket_and_nothing_around_it() {
+        let place = TempDir::new();
+        let log = place.path().join("log");
+        let file = Arc::new(fs::File::create(&log).unwrap());
+        let subscriber = tracing_subscriber::fmt().json().with_writer(file).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let storage = Storage::open(place.path(), false).unwrap();
+            let mut settings = Settings::fresh();
+            settings.s3.enabled = true;
+            settings.s3.endpoint = "http://127.0.0.1:9".to_owned();
+            settings.s3.bucket = "files".to_owned();
+            storage.settle(&settings);
+            storage.settle(&Settings::fresh());
+        });
+        let told = fs::read_to_string(log).unwrap();
+        let lines: Vec<_> = told.lines().filter(|line| line.contains("files are kept")).collect();
+        assert!(lines.len() == 2 && lines[0].contains(r#""bucket":"http://127.0.0.1:9/files""#), "{lines:?}");
+        assert!(!lines[1].contains("\"bucket\""), "{lines:?}");
+    }
 
     #[tokio::test]
     async fn an_upload_that_is_not_stored_is_removed() {
