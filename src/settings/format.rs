@@ -21,6 +21,11 @@ pub fn is_rate_limit_label(text: &str) -> bool {
     }
 }
 
+/// A token (RFC 9110 §5.6.2), as names of headers are.
+pub fn is_header_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,7 +33,13 @@ mod tests {
     #[test]
     fn formats_are_recognised() {
         type Check = fn(&str) -> bool;
-        let tables: [(&str, Check, &[&str], &[&str]); 2] = [
+        let tables: [(&str, Check, &[&str], &[&str]); 3] = [
+            (
+                "header",
+                is_header_name,
+                &["X-Forwarded-For", "cf-connecting-ip", "X_Real.IP!", "1"],
+                &["", "bad header", "X:Y", "a\nb", "é", "a,b", "(a)"],
+            ),
             ("color", is_hex_color, &["#1055c9", "#ABC"], &["#12345g", "#1234", "", "#"]),
             (
                 "label",

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     cron, format, network,
-    tree::{Backups, Batch, Logs, Meta, Notify, RateLimitRule, RateLimits, S3, Settings, Smtp},
+    tree::{Backups, Batch, Logs, Meta, Notify, RateLimitRule, RateLimits, S3, Settings, Smtp, TrustedProxy},
 };
 use crate::{
     address,
@@ -17,6 +17,7 @@ use crate::{
 pub fn check(next: &Settings) -> Result<()> {
     let mut issues = Issues::default();
     issues.nest("superuserIPs", networks(&next.superuser_ips));
+    issues.nest("trustedProxy", trusted_proxy(&next.trusted_proxy));
     issues.nest("meta", meta(&next.meta));
     issues.nest("logs", logs(&next.logs));
     issues.nest("smtp", smtp(&next.smtp));
@@ -90,6 +91,23 @@ fn networks(list: &[String]) -> Issues {
         checks.field(&index.to_string(), [required(text.is_empty()), network]);
     }
     checks.0
+}
+
+/// What can be no name of a header would never be found, and every client would have the proxy's address.
+fn trusted_proxy(proxy: &TrustedProxy) -> Issues {
+    let mut headers = Checks::default();
+    for (index, name) in proxy.headers.iter().enumerate() {
+        let token = formatted(
+            name,
+            format::is_header_name,
+            "validation_match_invalid",
+            "Has to be the name of a header, such as X-Forwarded-For.",
+        );
+        headers.field(&index.to_string(), [token]);
+    }
+    let mut issues = Issues::default();
+    issues.nest("headers", headers.0);
+    issues
 }
 
 fn meta(meta: &Meta) -> Issues {
@@ -400,6 +418,13 @@ mod tests {
                     "superuserIPs.0 validation_required",
                     "superuserIPs.1 validation_invlaid_ip_or_subnet",
                     "superuserIPs.3 validation_invlaid_ip_or_subnet",
+                ],
+            ),
+            (
+                r#"{"trustedProxy":{"headers":["X-Forwarded-For","bad header","","a:b"]}}"#,
+                vec![
+                    "trustedProxy.headers.1 validation_match_invalid",
+                    "trustedProxy.headers.3 validation_match_invalid",
                 ],
             ),
             (
