@@ -121,6 +121,9 @@ impl App {
             }
             let lock = Db::lock(&dir)?;
             swap::settle(&dir, config.serving)?;
+            if !config.adopt {
+                backups::refuse_remains(&dir)?;
+            }
             match Self::rooms(config.clone(), lock).and_then(Self::proven) {
                 Ok(app) => return Ok(app),
                 Err(error) if error.kind == Kind::Busy => return Err(error),

@@ -16,6 +16,7 @@
 //! | `zip` | the format, and no more of it than is needed |
 //! | `archive` | what an archive holds; unpacking it, whoever made it |
 //! | `contents` | which files belong to a database |
+//! | `lost` | a directory whose database has gone |
 //! | `verify` | whether what was unpacked can be served |
 //! | `swap` | the content of a directory exchanged by renames, under a journal: finished or undone after any crash |
 //! | `restore` | an archive made ready beside the data, tried there, and only then decided for |
@@ -25,6 +26,7 @@ mod archive;
 mod automatic;
 mod contents;
 mod doing;
+mod lost;
 mod make;
 mod name;
 pub mod restore;
@@ -52,6 +54,7 @@ pub use self::{
     archive::{About, Archive, Limits, free_bytes},
     automatic::CRON,
     doing::{Doing, Running},
+    lost::refuse_remains,
     make::Place,
     restore::Restorer,
     shelf::{Fetched, Item},

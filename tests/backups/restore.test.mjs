@@ -2,7 +2,7 @@
 // at any step is proven in tests/durability/restore.py.
 
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { EventSource } from "eventsource";
@@ -103,6 +103,21 @@ test("after restores the server stops as ever, and without one the command resto
     assert.equal(code, 0);
     const done = run(conchBinary, ["backup", "restore", "then.zip", "--dir", dir]);
     assert.match(done.stdout, /^Restored then\.zip\./);
+    conch = await startConchOn(dir);
+    assert.equal((await admin(conch).collection("things").getList()).totalItems, 2);
+});
+
+test("a server does not begin anew where its database is gone, and a restore works there", async () => {
+    await conch.stop();
+    conch = undefined;
+    for (const name of ["data.db", "data.db-wal", "data.db-shm"]) rmSync(join(dir, name), { force: true });
+    const refused = run(conchBinary, ["serve", "--http", "127.0.0.1:0", "--dir", dir], { mayFail: true, timeout: 20_000 });
+    assert.equal(refused.status, 1, refused.stderr);
+    assert.match(refused.stderr, /data\.db is missing.*auxiliary\.db, storage.*conch backup restore/s);
+    assert.ok(!readdirSync(dir).includes("data.db"));
+    run(conchBinary, ["backup", "restore", "then.zip", "--dir", dir]);
+    // As few are kept as by a server.
+    assert.equal(readdirSync(dir).filter((name) => name.startsWith("before_restore_")).length, 2);
     conch = await startConchOn(dir);
     assert.equal((await admin(conch).collection("things").getList()).totalItems, 2);
 });
