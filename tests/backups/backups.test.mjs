@@ -291,6 +291,33 @@ test("conch backup, with a server and without", async () => {
         assert.equal(broken.status, 1);
         assert.match(broken.stderr, /damaged/);
         assert.match(broken.stderr, new RegExp(note.file));
+        // Whoever rewrites an archive drops what it says of itself; what is missing is missed all the same.
+        const changed = (name, script) => run("python3", ["-c", `
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as old, zipfile.ZipFile(sys.argv[2], "w") as new:
+    for entry in old.infolist():
+        data = old.read(entry)
+${script}
+        new.writestr(entry, data)
+`, join(dir, "backups", "one.zip"), join(dir, "backups", name)]);
+        changed("without.zip", "        if entry.filename.startswith('storage/'): continue");
+        changed("cut.zip", "        if entry.filename == 'data.db': data = data[:len(data) // 2]");
+        changed("garbage.zip", "        if entry.filename == 'data.db': data = data[:4096] + b'Z' * (len(data) - 4096)");
+        changed("nothing.zip", "        if entry.filename == 'data.db': data = b'no database at all ' * 999");
+        const without = command("verify", "without.zip");
+        assert.equal(without.status, 1);
+        assert.match(without.stderr, /1 of 1 files/);
+        assert.match(without.stderr, new RegExp(note.file));
+        for (const name of ["cut.zip", "garbage.zip", "nothing.zip"]) {
+            for (const what of ["verify", "restore"]) {
+                const refused = command(what, name);
+                assert.equal(refused.status, 1, name);
+                assert.match(refused.stderr, /data\.db/, `${what} ${name}`);
+                assert.doesNotMatch(refused.stderr, /on our side/, `${what} ${name}`);
+                if (what === "restore") assert.match(refused.stderr, /damaged.*[Tt]ake another backup/, name);
+            }
+        }
+
         const none = command("verify", "none.zip");
         assert.equal(none.status, 1);
         assert.match(none.stderr, /no backup of this name/);
