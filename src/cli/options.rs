@@ -1,11 +1,14 @@
 //! What this process was started with: every option of `conch serve`, its value and where that came from.
 
-use std::sync::OnceLock;
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
-use clap::{ArgMatches, Command, CommandFactory, parser::ValueSource};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, parser::ValueSource};
 use serde::{Deserialize, Serialize};
 
-use super::Cli;
+use super::{Cli, serve::Serve};
 use crate::http::server::Given;
 
 /// One option.
@@ -77,7 +80,7 @@ pub fn given() -> Vec<Given> {
 /// As a server that is started here and now with nothing but the directory.
 fn would_be(matches: &ArgMatches) -> Vec<Chosen> {
     let mut words = vec!["conch".into(), "serve".into()];
-    if let Some(dir) = matches.try_get_one::<std::path::PathBuf>("dir").ok().flatten() {
+    if let Some(dir) = matches.try_get_one::<PathBuf>("dir").ok().flatten() {
         words.extend(["--dir".into(), dir.clone().into_os_string()]);
     }
     let parsed = Cli::command().try_get_matches_from(words);
@@ -87,7 +90,22 @@ fn would_be(matches: &ArgMatches) -> Vec<Chosen> {
 fn of(serve: &ArgMatches) -> Vec<Chosen> {
     let mut command = Cli::command();
     command.build();
-    command.find_subcommand("serve").map(|options| chosen(options, serve)).unwrap_or_default()
+    let mut all = command.find_subcommand("serve").map(|options| chosen(options, serve)).unwrap_or_default();
+    let dir = serve.try_get_one::<PathBuf>("dir").ok().flatten();
+    if let (Ok(parsed), Some(dir)) = (Serve::from_arg_matches(serve), dir) {
+        fill(&mut all, &parsed, dir);
+    }
+    all
+}
+
+/// Defaults that the command line does not know, as they depend on the machine or on other options.
+fn fill(all: &mut [Chosen], parsed: &Serve, dir: &Path) {
+    for (option, value) in parsed.computed(dir) {
+        let blank = |chosen: &&mut Chosen| chosen.option == option && chosen.value.is_empty();
+        if let Some(chosen) = all.iter_mut().find(blank) {
+            chosen.value = value;
+        }
+    }
 }
 
 fn chosen(options: &Command, matches: &ArgMatches) -> Vec<Chosen> {
@@ -127,5 +145,31 @@ mod tests {
         assert_eq!(get("--encryption-key").value, "(secret)");
         assert_eq!((get("--sync").value.as_str(), get("--sync").variable.as_str()), ("full", "CONCH_SYNC"));
         assert!(all.len() > 10 && !format!("{all:?}").contains("hush"));
+    }
+
+    #[test]
+    fn defaults_that_depend_on_something_are_told() {
+        let get = |line: &[&str], name: &str| {
+            let line = ["conch", "--dir", "/x/data", "serve"].iter().chain(line);
+            let matches = Cli::command().try_get_matches_from(line).unwrap();
+            let all = of(matches.subcommand_matches("serve").unwrap());
+            let found = all.into_iter().find(|chosen| chosen.option == name).unwrap();
+            (found.value, found.origin)
+        };
+        let told = |value: &str| (value.to_owned(), Origin::Default);
+        for (line, name, expected) in [
+            (&[][..], "--http", told("127.0.0.1:8090")),
+            (&[], "--https", told("")),
+            (&[], "--public-dir", told("/x/pb_public")),
+            (&["--temp"], "--public-dir", told("")),
+            (&["--temp"], "--http", told("127.0.0.1:0")),
+            (&["a.example"], "--http", told("0.0.0.0:80")),
+            (&["a.example"], "--https", told("0.0.0.0:443")),
+            (&["--https", "127.0.0.1:1"], "--https", ("127.0.0.1:1".to_owned(), Origin::Flag)),
+            (&["--thumb-workers", "3"], "--thumb-workers", ("3".to_owned(), Origin::Flag)),
+        ] {
+            assert_eq!(get(line, name), expected, "{line:?} {name}");
+        }
+        assert!(get(&[], "--thumb-workers").0.parse::<usize>().unwrap() > 0);
     }
 }

@@ -186,6 +186,24 @@ impl Serve {
         }
     }
 
+    /// What options that were not given come to, in a server on `dir`: those whose default depends on something.
+    pub fn computed(&self, dir: &Path) -> Vec<(&'static str, String)> {
+        let (http, https) = self.encryption.addresses(self.http.as_deref(), self.temp);
+        let public = self.public_dir(dir).map(|path| path.display().to_string());
+        let workers = self.thumbs().workers.to_string();
+        let each = [
+            ("--http", Some(http.to_owned())),
+            ("--https", https.map(str::to_owned)),
+            ("--public-dir", public),
+            ("--thumb-workers", Some(workers)),
+        ];
+        each.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
+    }
+
+    fn public_dir(&self, dir: &Path) -> Option<PathBuf> {
+        self.public_dir.clone().or_else(|| (!self.temp).then(|| beside(dir)))
+    }
+
     fn options(&self, dir: &Path, hosts: Vec<String>) -> server::Options {
         server::Options {
             origins: self.origins.clone(),
@@ -193,7 +211,7 @@ impl Serve {
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
             metrics_token: self.metrics_token.clone(),
             metrics_from: self.metrics_from.clone(),
-            public_dir: self.public_dir.clone().or_else(|| (!self.temp).then(|| beside(dir))),
+            public_dir: self.public_dir(dir),
             index_fallback: self.index_fallback,
             given: options::given(),
             ..server::Options::default()

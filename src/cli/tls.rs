@@ -84,20 +84,18 @@ impl Encryption {
 
     /// Binds everything. `http` is the address that was given for it.
     pub fn listen(&self, http: Option<&str>, is_temporary: bool, dir: &Path) -> anyhow::Result<Place> {
-        if !self.is_on() {
-            let given = http.unwrap_or(if is_temporary { TEMPORARY_ADDRESS } else { ADDRESS });
+        let (given, secure) = self.addresses(http, is_temporary);
+        let Some(secure) = secure else {
             let http = listener(given, "--http")?;
             let url = url("http", address(&http)?);
             let hosts = vec![host(given).to_owned()];
             return Ok(Place { listeners: Listeners { http, https: None }, url, redirects: None, hosts });
-        }
+        };
         let domains = Domains::parse(&self.domains())?;
-        let (http_default, https_default) = self.defaults(is_temporary);
-        let given = self.https().unwrap_or(https_default);
-        let http = listener(http.unwrap_or(http_default), "--http")?;
-        let https = listener(given, "--https")?;
+        let http = listener(given, "--http")?;
+        let https = listener(secure, "--https")?;
         let (bound, redirects) = (address(&https)?, Some(url("http", address(&http)?)));
-        let host = host(given).to_owned();
+        let host = host(secure).to_owned();
         let hosts = if domains.is_empty() { vec![host.clone()] } else { domains.given().to_vec() };
         let url = match domains.given().first() {
             Some(domain) if bound.port() == 443 => format!("https://{domain}"),
@@ -106,6 +104,16 @@ impl Encryption {
         };
         let tls = Tls::open(self.origin(domains, host, dir)?)?;
         Ok(Place { listeners: Listeners { http, https: Some((https, tls)) }, url, redirects, hosts })
+    }
+
+    /// Where the server listens, given or not: the plain listener, and that of TLS if there is any. `http` is the address
+    /// that was given for the first.
+    pub fn addresses<'a>(&'a self, http: Option<&'a str>, is_temporary: bool) -> (&'a str, Option<&'a str>) {
+        if !self.is_on() {
+            return (http.unwrap_or(if is_temporary { TEMPORARY_ADDRESS } else { ADDRESS }), None);
+        }
+        let (http_default, https_default) = self.defaults(is_temporary);
+        (http.unwrap_or(http_default), Some(self.https().unwrap_or(https_default)))
     }
 
     /// Where a server with TLS listens when nobody says it: the plain listener, and the other.
