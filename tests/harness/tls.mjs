@@ -38,9 +38,10 @@ export function get(port, path, { name = "localhost", ca, headers, method = "GET
     });
 }
 
-/** A connection that speaks HTTP/2. */
-export async function openHttp2(port, { name = "localhost", ca } = {}) {
-    const session = connectHttp2(`https://127.0.0.1:${port}`, { servername: name, ca });
+/** A connection that speaks HTTP/2. With a `window` of 0 its client makes no room for answers. */
+export async function openHttp2(port, { name = "localhost", ca, window } = {}) {
+    const settings = window === undefined ? undefined : { initialWindowSize: window };
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { servername: name, ca, settings });
     await once(session, "connect");
     return {
         session,

@@ -17,7 +17,7 @@ const dir = temporaryDirectory("conch-tls-");
 const own = makeAuthority(dir);
 const ca = readFileSync(own.root);
 const [cert, key] = [join(dir, "server.pem"), join(dir, "server.key")];
-let conch, port;
+let conch, port, stalled;
 
 function put(pair) {
     copyFileSync(pair.cert, cert);
@@ -31,15 +31,51 @@ before(async () => {
     const made = await api("/api/collections", "POST", { name: "posts", type: "base", listRule: "", viewRule: "", createRule: "",
         fields: [{ name: "t", type: "text", max: 5_000_000 }] });
     assert.equal(made.status, 200, made.text);
+    stalled = await stall();
 });
 after(async () => {
     await conch?.stop();
+    await stalled?.server.stop();
     remove(dir);
 });
 
 const api = (path, method = "GET", body) => get(port, path, {
     ca, method, headers: { "content-type": "application/json", authorization: conch.token }, body: body && JSON.stringify(body),
 });
+
+/**
+ * Clients that ask for large answers and make no room for them, on a server of their own. It bears them for longer than all
+ * other tests take together, so they come first and are looked at last.
+ */
+async function stall() {
+    const server = await startConch({ args: ["--https", "127.0.0.1:0", "--cert", cert, "--key", key] });
+    const at = Number(new URL(server.url).port);
+    const reading = await openHttp2(at, { ca });
+    const post = async (path, body) => {
+        const headers = { "content-type": "application/json", authorization: server.token };
+        const made = await reading.ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+        assert.equal(made.status, 200, made.text);
+        return JSON.parse(made.text);
+    };
+    await post("/api/collections", { name: "posts", type: "base", viewRule: "", fields: [{ name: "t", type: "text", max: 5_000_000 }] });
+    const { id } = await post("/api/collections/posts/records", { t: "x".repeat(4_500_000) });
+    const open = async (answers) => {
+        const { session } = await openHttp2(at, { ca, window: 0 });
+        const [client, from] = [{ session, bytes: 0 }, performance.now()];
+        session.on("error", () => {});
+        session.on("close", () => client.ended = performance.now() - from);
+        await Promise.all(Array.from({ length: answers }, async () => {
+            const stream = session.request({ ":path": `/api/collections/posts/records/${id}` });
+            stream.on("error", () => {});
+            stream.on("data", (piece) => client.bytes += piece.length);
+            const [answered] = await once(stream, "response");
+            assert.equal(answered[":status"], 200);
+        }));
+        return client;
+    };
+    // Together over and under the 64 MiB that one connection may have wait (src/http/middleware/pace.rs).
+    return { server, reading, greedy: await open(20), modest: await open(2) };
+}
 
 test("the official SDK works over HTTPS, realtime included", async () => {
     const here = dirname(fileURLToPath(import.meta.url));
@@ -205,4 +241,16 @@ test("a server with open streams over TLS ends in time", async () => {
     assert.ok(took < 5000, `it took ${took} ms`);
     await stream.closed;
     http2.close();
+});
+
+test("HTTP/2: who makes no room for answers loses the connection when they are much memory, and nobody else does", async () => {
+    const { reading, greedy, modest } = stalled;
+    assert.equal((await reading.ask("/api/health")).status, 200);
+    await eventually("the connection ends", () => greedy.ended, 40_000);
+    assert.ok(greedy.ended > 25_000, `it was ended after ${greedy.ended} ms`);
+    assert.deepEqual([greedy.bytes, modest.bytes], [0, 0], "there was no room");
+    assert.equal(modest.ended, undefined);
+    assert.equal((await reading.ask("/api/health")).status, 200);
+    modest.session.destroy();
+    reading.close();
 });
