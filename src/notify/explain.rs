@@ -2,10 +2,12 @@
 //!
 //! It walks the same audience, makes the same plan and asks the same judge as the engine, each delivery as of the time when
 //! it would be due. What only time tells (whether a step was seen, what else was sent by then) is taken as it is now. A
-//! large audience is judged for its first part, counted for a larger one, and said to be more beyond that.
+//! large audience is judged for its first part, counted for a larger one, and said to be more beyond that; for the first of
+//! all the texts are rendered, too.
 
 #[cfg(test)]
 mod tests;
+mod wording;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -17,6 +19,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use self::wording::Tried;
 use super::{
     Channel, Notify, Recipient, State,
     deliveries::Delivery,
@@ -70,6 +73,8 @@ pub struct Totals {
     pub recipients: u64,
     /// Of these, so many were judged.
     pub judged: u64,
+    /// For so many of those whom something would reach the texts were rendered, as they would be.
+    pub rendered: u64,
     /// False: there are more than were counted.
     pub complete: bool,
     /// Entries and recipients that are passed over, and why: of the first few.
@@ -115,7 +120,8 @@ pub struct Would {
 
 /// What one read found.
 struct Part {
-    items: Vec<(Recipient, Item)>,
+    /// With the facts of the first delivery that would go out, if any would.
+    items: Vec<(Recipient, Item, Option<Facts>)>,
     next: Cursor,
     over: bool,
 }
@@ -130,17 +136,17 @@ impl Notify {
             send::check_recurring(&body, when, now)?;
             body.shift_remove("when");
         }
-        let intent = Intent::parse(&body, now)?;
-        self.check(Arc::new(intent.clone())).await?;
-        let read = self.rooms.db.read(move |tx| {
-            let duplicate = stored::find(tx, &intent.key)?.is_some();
-            Ok((Arc::new(intent.clone().categorised(tx)?), duplicate))
-        });
-        let (intent, duplicate) = read.await?;
+        let intent = Arc::new(Intent::parse(&body, now)?);
+        let asked = intent.clone();
+        let read = move |tx: &ReadTx<'_>| {
+            let duplicate = stored::find(tx, &asked.key)?.is_some();
+            Ok((Arc::new(Intent::clone(&asked).categorised(tx)?), duplicate))
+        };
+        let (intent, duplicate) = self.check(intent, read).await?;
         let mut cursor = after.map(read_cursor).transpose()?.unwrap_or_default();
         let (began, limit) = (Instant::now(), limit.clamp(1, MAX_PAGE));
         let (mut totals, mut items, mut next) = (Totals::default(), Vec::new(), None);
-        let mut known = HashSet::new();
+        let (mut known, mut tried) = (HashSet::new(), Tried::default());
         while !totals.complete && totals.recipients < MAX_COUNTED && began.elapsed() < PATIENCE {
             let judges = items.len() < limit || totals.judged < MAX_JUDGED;
             let most = match (judges, limit - items.len().min(limit)) {
@@ -148,8 +154,10 @@ impl Notify {
                 (true, room) => JUDGED_AT_ONCE.min(room),
                 (false, _) => COUNTED_AT_ONCE,
             };
-            let part = self.part(intent.clone(), cursor, most, judges).await?;
-            for (recipient, item) in part.items {
+            let judged = self.part(intent.clone(), cursor, most, judges).await?;
+            let (part, so_far) = self.word(judged, tried).await?;
+            tried = so_far;
+            for (recipient, item, _) in part.items {
                 if !known.insert(recipient) {
                     continue;
                 }
@@ -170,6 +178,7 @@ impl Notify {
             }
         }
         (totals.skipped, totals.why) = (cursor.skipped, cursor.why);
+        totals.rendered = tried.recipients;
         Ok(Explained { duplicate, totals, items, next })
     }
 
@@ -212,15 +221,16 @@ fn part(
             part.next.skip(&recipient, "an address is reached by e-mail only");
             continue;
         }
-        if judges {
-            explain_one(tx, &mut reader, intent, &recipient, planned, default_zone, &mut item)?;
-        }
-        part.items.push((recipient, item));
+        let goes = match judges {
+            true => explain_one(tx, &mut reader, intent, &recipient, planned, default_zone, &mut item)?,
+            false => None,
+        };
+        part.items.push((recipient, item, goes));
     }
     Ok(part)
 }
 
-/// Fills in what would become of the deliveries of one recipient.
+/// Fills in what would become of the deliveries of one recipient. The facts of the first that would go out.
 fn explain_one(
     tx: &ReadTx<'_>,
     reader: &mut Reader<'_, '_>,
@@ -229,7 +239,7 @@ fn explain_one(
     planned: Vec<Planned>,
     default_zone: &str,
     item: &mut Item,
-) -> Result<()> {
+) -> Result<Option<Facts>> {
     let deliveries = |planned: Vec<Planned>| -> Vec<Arc<Delivery>> {
         planned.into_iter().map(|planned| Arc::new(delivery(intent, recipient, &planned, tx.now()))).collect()
     };
@@ -245,7 +255,8 @@ fn explain_one(
         item.address = address.to_owned();
     }
     item.zone = zone;
-    Ok(())
+    let goes = item.deliveries.iter().position(|would| would.state.is_none());
+    Ok(goes.and_then(|index| facts.into_iter().nth(index)))
 }
 
 /// The delivery that would be made.

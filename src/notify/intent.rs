@@ -15,7 +15,11 @@ use crate::{
     clock::Timestamp,
     db::{ReadTx, Row, Value},
     error::Result,
-    notify::{Channel, Priority, what::category, when::When},
+    notify::{
+        Channel, Priority,
+        what::{Texts, category},
+        when::When,
+    },
 };
 
 /// Entries of `to`.
@@ -164,6 +168,16 @@ pub struct Unless {
 }
 
 impl Intent {
+    /// Its own texts, if it has no template.
+    pub fn texts(&self) -> Option<Texts> {
+        self.template.is_empty().then(|| Texts {
+            title: self.title.clone(),
+            body: self.body.clone(),
+            html: self.html.clone(),
+            link: self.link.clone(),
+        })
+    }
+
     /// With the category of its template, unless it has its own.
     pub fn categorised(mut self, tx: &ReadTx<'_>) -> Result<Self> {
         if self.category.is_empty() {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
+use tokio::task;
 
 use super::{
     Notify,
     collections::{NOTIFICATIONS, SCHEDULES, TEMPLATES},
     intent::Intent,
     stored,
+    what::{Broken, compile},
     who::audience,
 };
 use crate::{
@@ -23,6 +25,8 @@ use crate::{
     schema::Catalog,
 };
 
+/// Bytes of texts that are compiled where they are asked for: that takes a moment only.
+const SHORT: usize = 16 << 10;
 /// Entries of `to` whose failures are told.
 const MAX_TOLD: usize = 20;
 /// How runs that were missed while the server was down are made up for.
@@ -51,7 +55,7 @@ impl Notify {
             return self.recur(body, when, now).await;
         }
         let intent = Arc::new(Intent::parse(body, now)?);
-        self.check(intent.clone()).await?;
+        self.check(intent.clone(), |_| Ok(())).await?;
         let records = self.rooms.records.clone();
         let write = move |tx: &mut WriteTx<'_>| stored::add(tx, &records, &intent);
         let added = self.rooms.db.write(write).await?;
@@ -59,16 +63,28 @@ impl Notify {
         Ok(Sent { id: added.id, collection: NOTIFICATIONS, state, duplicate: added.duplicate })
     }
 
-    /// Fails where the intent names what there is not: a template, a collection, a filter over it. Accounts and topics may
-    /// come and go; those that there are not when it is their turn are passed over.
-    pub(super) async fn check(&self, intent: Arc<Intent>) -> Result<()> {
+    /// Fails where the intent names what there is not (a template, a collection, a filter over it) or has texts that are
+    /// no templates. Accounts and topics may come and go; those that there are not when it is their turn are passed over.
+    /// What else is to be read is read on the same snapshot.
+    pub(super) async fn check<T: Send + 'static>(
+        &self,
+        intent: Arc<Intent>,
+        read: impl Fn(&ReadTx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let broken = broken(&intent).await?;
         let catalog = self.rooms.schema.catalog();
-        self.rooms.db.read(move |tx| check(tx, &catalog, &intent)).await
+        self.rooms
+            .db
+            .read(move |tx| {
+                check(tx, &catalog, &intent, broken.as_ref())?;
+                read(tx)
+            })
+            .await
     }
 
     async fn recur(&self, body: &Map<String, Json>, when: &Map<String, Json>, now: Timestamp) -> Result<Sent> {
         let recurring = Recurring::parse(body, when, now)?;
-        self.check(recurring.intent.clone()).await?;
+        self.check(recurring.intent.clone(), |_| Ok(())).await?;
         let records = self.rooms.records.clone();
         let write = move |tx: &mut WriteTx<'_>| recurring.add(tx, &records);
         let (id, duplicate) = self.rooms.db.write(write).await?;
@@ -76,8 +92,20 @@ impl Notify {
     }
 }
 
-fn check(tx: &ReadTx<'_>, catalog: &Catalog, intent: &Intent) -> Result<()> {
+/// What is wrong with the texts of an intent, as far as it can be told without rendering them.
+async fn broken(intent: &Intent) -> Result<Option<Broken>> {
+    match intent.texts() {
+        None => Ok(None),
+        Some(texts) if texts.bytes() <= SHORT => Ok(compile(&texts).err()),
+        Some(texts) => task::spawn_blocking(move || compile(&texts).err()).await.map_err(Error::internal),
+    }
+}
+
+fn check(tx: &ReadTx<'_>, catalog: &Catalog, intent: &Intent, broken: Option<&Broken>) -> Result<()> {
     let mut issues = Issues::default();
+    if let Some(broken) = broken {
+        issues.insert(broken.field, Leaf::from(broken));
+    }
     if !intent.template.is_empty() {
         let sql = format!("SELECT 1 FROM {TEMPLATES} WHERE `key` = ?1 LIMIT 1");
         if tx.query_one(&sql, [&intent.template], |_| Ok(()))?.is_none() {

@@ -40,7 +40,7 @@ async fn it_tells_who_would_get_it_when_and_why_not() {
     });
     let told = house.why(body).await;
     let totals = json!({
-        "recipients": 4, "judged": 4, "complete": true, "skipped": 1, "why": ["users/nobody: there is no such account"],
+        "recipients": 4, "judged": 4, "rendered": 2, "complete": true, "skipped": 1, "why": ["users/nobody: there is no such account"],
         "verdicts": {"send": 2, "wait": 1, "skipped": 5, "suppressed": 2},
     });
     assert_eq!(told["totals"], totals);
@@ -101,6 +101,44 @@ async fn a_template_says_what_people_opt_out_of() {
     assert_eq!(house.why(body("")).await["duplicate"], json!(true));
     let cron = json!({"to": "users/ann000000", "title": "x", "when": {"cron": "junk"}});
     assert!(house.notify.explain(&object(cron), 10, None).await.is_err());
+}
+
+#[tokio::test]
+async fn what_cannot_be_rendered_would_fail() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(3, "ann").await;
+    let users = house.users_id();
+    for (record, locale) in [("ann000001", "de"), ("ann000002", "fr")] {
+        house.create("_preferences", json!({"recordRef": record, "collectionRef": users, "locale": locale})).await;
+    }
+    for (locale, body) in [
+        ("", "{{ data.number }}"),
+        ("de", "Hallo\n{{ data.number | nummer }}"),
+        ("fr", "{% for a in data.l %}{% for b in data.l %}{% for c in data.l %}x{% endfor %}{% endfor %}{% endfor %}"),
+    ] {
+        house.create("_templates", json!({"key": "sale", "locale": locale, "body": body})).await;
+    }
+    let told = house
+        .why(json!({
+            "to": [{"collection": "users"}], "template": "sale", "channels": ["inbox", "push"], "data": {"l": vec![1; 60]}
+        }))
+        .await;
+    assert_eq!(told["totals"]["verdicts"], json!({"send": 1, "failed": 2, "skipped": 3}));
+    assert_eq!(told["totals"]["rendered"], 3);
+    let would = |index: usize| &told["items"][index]["deliveries"][0];
+    assert_eq!((&would(0)["verdict"], &would(0)["reason"]), (&json!("send"), &json!("")));
+    assert_eq!((&would(1)["verdict"], &would(1)["state"]), (&json!("drop"), &json!("failed")));
+    let reason = |index: usize| would(index)["reason"].as_str().unwrap();
+    assert!(reason(1).starts_with("template: body line 2: ") && reason(1).contains("nummer"), "{}", reason(1));
+    assert!(reason(2).contains("more than 100000 steps"), "{}", reason(2));
+    let other = |index: usize| told["items"][index]["deliveries"][1]["reason"].as_str().unwrap();
+    assert!(other(1).starts_with("no_device"), "{}", other(1));
+    // Of a large audience the first are tried.
+    house.users(300, "eve").await;
+    let told = house.why(json!({"to": [{"collection": "users"}], "title": "{{ user.name | shout }}"})).await;
+    assert_eq!((&told["totals"]["judged"], &told["totals"]["rendered"]), (&json!(303), &json!(200)));
+    assert_eq!(told["totals"]["verdicts"], json!({"failed": 200, "send": 103}));
 }
 
 #[tokio::test]

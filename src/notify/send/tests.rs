@@ -58,6 +58,15 @@ async fn what_names_something_that_is_not_there_is_refused() {
             "unless.filter=validation_invalid_value",
         ),
         (json!({"to": []}), "template=validation_required to=validation_required"),
+        (json!({"to": ["users/a"], "title": "{{ data.a"}), "title=validation_invalid_template"),
+        (
+            json!({"to": ["nowhere/a"], "title": "x", "html": "<p>\n{% if %}"}),
+            "html=validation_invalid_template to.0=validation_invalid_value",
+        ),
+        (
+            json!({"to": ["users/a"], "title": "x", "when": {"cron": "@daily"}, "body": "{% end"}),
+            "body=validation_invalid_template",
+        ),
     ] {
         let told = match house.send(body.clone()).await {
             Ok(_) => String::new(),
@@ -68,6 +77,19 @@ async fn what_names_something_that_is_not_there_is_refused() {
         };
         assert_eq!(told, expected, "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_template_is_refused_by_its_place() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    for text in ["fine\n\n{{ data.number".to_owned(), format!("{}\n\n{{{{ data.number", "x".repeat(50_000))] {
+        let error = house.send(json!({"to": ["users/a"], "body": text})).await.unwrap_err();
+        let told = serde_json::to_value(&error.issues).unwrap();
+        assert_eq!(told["body"]["params"]["line"], 3, "{told}");
+        assert!(told["body"]["message"].as_str().unwrap().starts_with("Line 3: "), "{told}");
+    }
+    assert_eq!(house.texts("SELECT count(*) FROM _notifications").await, ["0"]);
 }
 
 #[tokio::test]

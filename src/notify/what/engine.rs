@@ -334,23 +334,19 @@ impl Cache {
 
 impl Kept {
     fn put(&mut self, hash: u64, texts: Arc<Texts>, compiled: Arc<Compiled>) {
-        let weight = weight(&texts);
+        let weight = texts.bytes();
         match self.by_hash.insert(hash, (texts, compiled)) {
-            Some((before, _)) => self.bytes -= self::weight(&before),
+            Some((before, _)) => self.bytes -= before.bytes(),
             None => self.order.push_back(hash),
         }
         self.bytes += weight;
         while self.order.len() > MAX_CACHED || (self.bytes > MAX_CACHED_BYTES && self.order.len() > 1) {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some((texts, _)) = self.by_hash.remove(&oldest) {
-                self.bytes -= self::weight(&texts);
+                self.bytes -= texts.bytes();
             }
         }
     }
-}
-
-fn weight(texts: &Texts) -> usize {
-    texts.title.len() + texts.body.len() + texts.html.len() + texts.link.len()
 }
 
 #[cfg(test)]

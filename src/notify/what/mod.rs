@@ -34,6 +34,13 @@ pub struct Texts {
     pub link: String,
 }
 
+impl Texts {
+    /// Bytes of all four.
+    pub fn bytes(&self) -> usize {
+        self.title.len() + self.body.len() + self.html.len() + self.link.len()
+    }
+}
+
 /// A template that cannot be compiled or rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
@@ -59,12 +66,18 @@ impl From<&Broken> for Reason {
     }
 }
 
+impl From<&Broken> for Leaf {
+    fn from(broken: &Broken) -> Self {
+        let code = "validation_invalid_template";
+        match broken.line {
+            Some(line) => Leaf::new(code, format!("Line {line}: {}", broken.words)).param("line", line),
+            None => Leaf::new(code, broken.words.clone()),
+        }
+    }
+}
+
 impl From<Broken> for Error {
     fn from(broken: Broken) -> Self {
-        let mut leaf = Leaf::new("validation_invalid_template", broken.words.clone());
-        if let Some(line) = broken.line {
-            leaf = leaf.param("line", line);
-        }
-        Error::field(broken.field, leaf)
+        Error::field(broken.field, Leaf::from(&broken))
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     notify::{
         collections,
         intent::{Intent, To},
+        what::compile,
     },
     rules::{Query, Request},
     schema::{Catalog, Collection, FieldKind, field::value::scalar},
@@ -203,6 +204,9 @@ fn intent(row: &Row, now: Timestamp) -> Result<(Intent, bool), String> {
         _ => return Err("notification: must be an object, the body of a send.".to_owned()),
     };
     let intent = Intent::parse_scheduled(&body, now).map_err(|error| told(&error))?;
+    if let Some(Err(broken)) = intent.texts().map(|texts| compile(&texts)) {
+        return Err(format!("notification.{broken}"));
+    }
     if intent.key.len() > MAX_KEY {
         return Err(format!("notification.key: {MAX_KEY} bytes at most."));
     }

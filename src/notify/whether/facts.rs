@@ -22,7 +22,7 @@ use crate::{
         how::Device,
         intent::{Already, Intent, Unless},
         suppression,
-        what::{Texts, Variants},
+        what::Variants,
         who::Recipient,
     },
     rules::{self, Query, Request},
@@ -472,13 +472,7 @@ impl<'a, 'c> Reader<'a, 'c> {
     }
 
     fn template(&mut self, intent: &Intent) -> Result<Option<Arc<Variants>>> {
-        if intent.template.is_empty() {
-            let texts = Texts {
-                title: intent.title.clone(),
-                body: intent.body.clone(),
-                html: intent.html.clone(),
-                link: intent.link.clone(),
-            };
+        if let Some(texts) = intent.texts() {
             return Ok(Some(Arc::new(Variants::inline(texts))));
         }
         if let Some(known) = self.templates.get(&intent.template) {
