@@ -10,6 +10,7 @@ use super::{
     draft::{Draft, names, plain_text},
     facts::{Ground, Need, PENDING_HASH},
     files::Folder,
+    notify,
     plan::{Plan, RuleKind, text},
     task::Task,
     validate::Candidate,
@@ -21,7 +22,7 @@ use crate::{
     random,
     records::BatchAction,
     rules::{self, Query, Request, Verdict},
-    schema::{Collection, FieldKind, FieldType, Modifier},
+    schema::{Catalog, Collection, FieldKind, FieldType, Modifier},
 };
 
 /// A longer password has no hash on the wire, in bytes. Whom a create rule concerns is told nothing more; a superuser
@@ -121,6 +122,7 @@ impl<'a> Judge<'a> {
     fn create(mut self) -> Result<Judgement> {
         let plan = self.plan.clone();
         let mut draft = Draft::new(&plan, self.task, zeros(&plan));
+        notify::settle(self.ground.catalog, &plan, &mut draft, true);
         self.fill_hashes(&mut draft);
         let manager = self.rule_on_new_row(&draft)?;
         if let Some(unknown) = self.check_form(&draft, None, manager)? {
@@ -139,6 +141,7 @@ impl<'a> Judge<'a> {
         let old = Arc::new(plan.load(self.ground.tx, id)?.ok_or_else(Error::not_found)?);
         let stored = normalised(&plan, &old);
         let mut draft = Draft::new(&plan, self.task, stored.clone());
+        notify::settle(self.ground.catalog, &plan, &mut draft, false);
         self.fill_hashes(&mut draft);
         let request = self.request_with(&draft);
         let request = request.as_ref().unwrap_or(&self.task.request);
@@ -349,12 +352,18 @@ fn check_passwords(draft: &Draft<'_>) -> Result<()> {
 
 /// What the rules of a create or an update see: the request with the normalised body, and the would-be row of a new
 /// record.
-pub(super) fn rehearse(task: &Task, plan: &Plan, stored: Option<&Row>) -> Result<(Request, Option<Row>)> {
+pub(super) fn rehearse(
+    catalog: &Catalog,
+    task: &Task,
+    plan: &Plan,
+    stored: Option<&Row>,
+) -> Result<(Request, Option<Row>)> {
     let values = match stored {
         Some(row) => normalised(plan, row),
         None => zeros(plan),
     };
     let mut draft = Draft::new(plan, task, values);
+    notify::settle(catalog, plan, &mut draft, stored.is_none());
     for (index, plain) in &draft.passwords {
         if !plain.is_empty() {
             draft.values[*index] = Value::Text(PENDING_HASH.to_owned());

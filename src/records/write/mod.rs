@@ -16,6 +16,7 @@ mod files;
 mod house;
 mod image;
 mod judge;
+mod notify;
 mod plan;
 mod side_effects;
 mod system;

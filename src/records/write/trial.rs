@@ -223,7 +223,7 @@ impl Attempt<'_> {
             }
         };
         let task = Task::of_house(0, action, &trial.collection, request, trial.body.clone(), false);
-        rehearse(&task, plan, stored)
+        rehearse(self.catalog, &task, plan, stored)
     }
 }
 

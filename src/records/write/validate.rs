@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::{
     draft::{Draft, names},
     facts::Ground,
+    notify,
     plan::{Plan, text},
     system,
     task::{Staged, Task},
@@ -39,6 +40,8 @@ impl Candidate<'_, '_> {
                 issues.insert(&field.name, leaf);
             }
         }
+        let (catalog, now) = (ground.catalog, ground.tx.now());
+        issues.merge(notify::check(catalog, self.plan, &self.draft.values, self.stored, now));
         issues.into_result("The record is not valid.")?;
         system::check(ground, self.plan, &self.draft.values, reads)?;
         if self.stored.is_none() && self.plan.auth.is_some() {

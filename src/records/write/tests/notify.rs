@@ -1,8 +1,12 @@
 //! Who may do what with the collections of notifications, as they are made.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use crate::{
+    db::{Value, WriteTx},
+    error::{Error, Result},
     identity::Caller,
     records::{
         ListParams, Shape,
@@ -94,7 +98,7 @@ async fn owners_see_their_own_and_others_nothing() {
         ("_subscriptions", app.anns(json!({"topic": open})), app.anns(json!({"topic": news})), ["lvcd", "", "", ""]),
         ("_preferences", app.anns(nothing()), app.anns(nothing()), ["lv", "", "", ""]),
         ("_schedules", json!({"name": "a", "kind": "cron"}), json!({"name": "b", "kind": "cron"}), ["", "", "", ""]),
-        ("_notifications", json!({"key": "a", "state": "done"}), json!({"title": "b"}), ["", "", "", ""]),
+        ("_notifications", json!({"key": "a"}), json!({"title": "b"}), ["", "", "", ""]),
         ("_deliveries", delivery(0), delivery(1), ["", "", "", ""]),
         ("_inbox", app.anns(json!({"title": "a"})), app.anns(json!({"title": "b"})), ["lvud", "", "", ""]),
         ("_suppressions", json!({"address": "a@b.c"}), json!({"address": "d@e.f"}), ["", "", "", ""]),
@@ -180,6 +184,114 @@ async fn everybody_subscribes_themselves_to_open_topics() {
     app.house.delete(&superuser(), "members", &app.ann_id).await.unwrap();
     for collection in ["_devices", "_preferences", "_inbox"] {
         assert_eq!(app.house.count(collection).await, 0, "{collection}");
+    }
+}
+
+/// The failed fields with their codes, or nothing.
+fn failed<T>(done: Result<T>) -> String {
+    let leaves = |error: Error| {
+        error.issues.leaves().into_iter().map(|(name, code)| format!("{name}={code}")).collect::<Vec<_>>().join(" ")
+    };
+    done.err().map_or_else(String::new, leaves)
+}
+
+#[tokio::test]
+async fn how_far_a_notification_is_only_the_engine_says() {
+    let app = App::new().await;
+    let said = json!({"to": ["members/x"], "title": "t", "when": {"after": "2h"}});
+    let with = |change: Json| {
+        let mut values = said.clone();
+        values.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        values
+    };
+    for (change, expected) in [
+        (json!({}), ""),
+        (json!({"state": "new", "reason": "", "recipients": 0, "cursor": null}), ""),
+        (json!({"state": "done"}), "state=validation_not_allowed"),
+        (
+            json!({"state": "expanding", "cursor": {"entry": 3}}),
+            "cursor=validation_not_allowed state=validation_not_allowed",
+        ),
+        (
+            json!({"reason": "why not", "recipients": 7}),
+            "reason=validation_not_allowed recipients=validation_not_allowed",
+        ),
+    ] {
+        let made = app.house.create(&superuser(), "_notifications", with(change.clone())).await;
+        if let Ok(made) = &made {
+            assert_eq!(made["state"], "new", "{change}");
+        }
+        assert_eq!(failed(made), expected, "{change}");
+    }
+    let id = app.made("_notifications", said.clone()).await;
+    let update = async |change: Json| failed(app.house.update(&superuser(), "_notifications", &id, change).await);
+    // Nobody has looked at it: all but how far it is can be changed.
+    assert_eq!(update(json!({"when": {"after": "3h"}, "to": ["members/y"], "priority": "low"})).await, "");
+    assert_eq!(update(json!({"state": "cancelled"})).await, "state=validation_not_allowed");
+    let (engine, row) = (app.house.records.clone(), id.clone());
+    let work = move |tx: &mut WriteTx<'_>| {
+        engine.bulk(tx).update("_notifications", &row, &[("state", Value::Text("active".into()))])
+    };
+    app.house.db.write(work).await.unwrap();
+    for (change, expected) in [
+        (json!({"when": {"after": "4h"}}), "when=validation_decided"),
+        (json!({"to": ["members/z"], "channels": ["email"]}), "channels=validation_decided to=validation_decided"),
+        (json!({"category": "x", "priority": "critical"}), "category=validation_decided priority=validation_decided"),
+        (json!({"state": "new"}), "state=validation_not_allowed"),
+        // What is asked for again when a delivery is due, and what is sent back as it was.
+        (json!({"title": "better", "expires": "2h"}), ""),
+        (app.house.view("_notifications", &id).await, ""),
+    ] {
+        assert_eq!(update(change.clone()).await, expected, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_is_put_off_for_a_year_at_most() {
+    let app = App::new().await;
+    let item = app.made("_inbox", app.anns(json!({"title": "t"}))).await;
+    let day = |days: i64| app.house.db.clock().now().plus(Duration::from_secs(86_400) * u32::try_from(days).unwrap());
+    for (until, expected) in [
+        (day(365).to_string(), ""),
+        (day(400).to_string(), "snoozed=validation_invalid_value"),
+        ("9999-01-01 00:00:00.000Z".to_owned(), "snoozed=validation_invalid_value"),
+        (String::new(), ""),
+    ] {
+        for who in [&app.ann, &superuser()] {
+            let done = app.house.update(who, "_inbox", &item, json!({"snoozed": until})).await;
+            assert_eq!(failed(done), expected, "{until}");
+        }
+    }
+    let long = app.anns(json!({"title": "t", "snoozed": day(400).to_string()}));
+    assert_eq!(failed(app.house.create(&superuser(), "_inbox", long).await), "snoozed=validation_invalid_value");
+}
+
+#[tokio::test]
+async fn addresses_and_owners_are_written_as_people_write_them() {
+    let app = App::new().await;
+    let made =
+        app.house.create(&superuser(), "_suppressions", json!({"address": "  Ann@Example.COM\n"})).await.unwrap();
+    assert_eq!(made["address"], "ann@example.com");
+    let again = json!({"address": "ANN@example.com"});
+    assert_eq!(failed(app.house.create(&superuser(), "_suppressions", again).await), "address=validation_not_unique");
+    let id = id(&made).to_owned();
+    let changed = app.house.update(&superuser(), "_suppressions", &id, json!({"address": "Bob@example.com"})).await;
+    assert_eq!(changed.unwrap()["address"], "bob@example.com");
+    for address in ["a b@example.com", " "] {
+        let made = app.house.create(&superuser(), "_suppressions", json!({"address": address})).await;
+        assert!(failed(made).starts_with("address="), "{address:?}");
+    }
+    // The name of the collection is as good as its id, and passes the rules as that.
+    let topic = app.made("_topics", json!({"key": "open", "open": true})).await;
+    let named = |collection: &str| json!({"topic": topic, "collectionRef": collection, "recordRef": app.ann_id});
+    let own = app.house.create(&app.ann, "_subscriptions", named("members")).await.unwrap();
+    assert_eq!(own["collectionRef"], json!(app.members));
+    assert!(app.house.create(&app.bob, "_subscriptions", named("members")).await.is_err());
+    for (collection, code) in [
+        ("nowhere", "collectionRef=validation_invalid_collection_id"),
+        ("_topics", "collectionRef=validation_invalid_collection_type"),
+    ] {
+        assert_eq!(failed(app.house.create(&superuser(), "_subscriptions", named(collection)).await), code);
     }
 }
 
