@@ -12,16 +12,15 @@ use super::{
     intent::Intent,
     stored,
     what::{Broken, compile},
+    when::zone::find as find_zone,
     who::audience,
 };
 use crate::{
     clock::Timestamp,
     db::{ReadTx, Value, WriteTx},
     error::{Error, Issue, Issues, Leaf, Result},
-    identity::Caller,
     jobs::cron::Cron,
     records::Records,
-    rules::{Query, Request},
     schema::Catalog,
 };
 
@@ -114,8 +113,8 @@ fn check(tx: &ReadTx<'_>, catalog: &Catalog, intent: &Intent, broken: Option<&Br
     }
     let mut entries = Issues::default();
     for (index, entry) in intent.to.iter().enumerate() {
-        if let Err(error) = audience::check(catalog, entry, tx.now()) {
-            entries.insert(&index.to_string(), leaf(error)?);
+        if let Some(leaf) = audience::check(catalog, entry, tx.now())? {
+            entries.insert(&index.to_string(), leaf);
         }
         if entries.leaves().len() == MAX_TOLD {
             break;
@@ -123,13 +122,11 @@ fn check(tx: &ReadTx<'_>, catalog: &Catalog, intent: &Intent, broken: Option<&Br
     }
     issues.nest("to", entries);
     if let Some(unless) = &intent.unless {
-        let request = Request { caller: Caller::system(), now: tx.now(), ..Request::default() };
         let issue = match catalog.find(&unless.collection) {
             None => Some(("collection", invalid("There is no such collection."))),
-            Some(found) => match Query::new(catalog, found, &request).and_filter(&unless.filter) {
-                Ok(()) => None,
-                Err(error) => Some(("filter", leaf(error)?)),
-            },
+            Some(found) => {
+                audience::check_filter(catalog, found, &unless.filter, tx.now())?.map(|leaf| ("filter", leaf))
+            }
         };
         if let Some((member, leaf)) = issue {
             let mut group = Issues::default();
@@ -143,14 +140,6 @@ fn check(tx: &ReadTx<'_>, catalog: &Catalog, intent: &Intent, broken: Option<&Br
 /// Fails where a send that recurs cannot be one.
 pub(super) fn check_recurring(body: &Map<String, Json>, when: &Map<String, Json>, now: Timestamp) -> Result<()> {
     Recurring::parse(body, when, now).map(drop)
-}
-
-/// What is wrong with one member; what is wrong with us passes.
-fn leaf(error: Error) -> Result<Leaf> {
-    match error.kind {
-        crate::error::Kind::Invalid => Ok(Leaf::new("validation_invalid_value", error.message)),
-        _ => Err(error),
-    }
 }
 
 fn invalid(message: &'static str) -> Leaf {
@@ -189,6 +178,12 @@ impl Recurring {
         let policy = MISSED.into_iter().find(|policy| *policy == missed || missed.is_empty() && *policy == "once");
         if policy.is_none() {
             members.insert("missed", invalid("Must be skip, once or all."));
+        }
+        if !zone.is_empty()
+            && !members.contains("zone")
+            && let Err(leaf) = find_zone(zone)
+        {
+            members.insert("zone", leaf);
         }
         if !members.contains("cron")
             && !members.contains("zone")

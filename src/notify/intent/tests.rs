@@ -101,7 +101,7 @@ fn failures_are_told_by_member() {
         (json!({"when": {"after": "400d"}}), "when.after=validation_invalid_value"),
         (json!({"when": {"local": "09:00", "date": "2020-01-01"}}), "when.date=validation_in_the_past"),
         (json!({"when": {"local": "09:00", "zone": "Mars/Olympus"}}), "when.zone=validation_unknown_zone"),
-        (json!({"when": {"cron": "* * * * *"}}), "when=validation_invalid_value"),
+        (json!({"when": {"cron": "* * * * *"}}), "when.cron=validation_invalid_value"),
         (json!({"expires": "some day"}), "expires=validation_invalid_value"),
         (json!({"expires": "9999d"}), "expires=validation_invalid_value"),
         (json!({"digest": {"key": "a"}}), "digest.window=validation_required"),

@@ -105,14 +105,34 @@ async fn one_that_recurs_is_a_schedule() {
     let expected = r#"weekly|1|cron|0 9 * * 1|Europe/Berlin|once|{"to":["users/a"],"title":"x"}"#;
     assert_eq!(house.texts(sql).await, [expected]);
     assert_eq!(house.texts("SELECT count(*) FROM _notifications").await, ["0"]);
-    for when in [
-        json!({"cron": "not a cron"}),
-        json!({"cron": 5}),
-        json!({"cron": "0 9 * * 1", "zone": "Mars/Olympus"}),
-        json!({"cron": "0 9 * * 1", "at": "2027-02-01T00:00:00Z"}),
-        json!({"cron": "0 9 * * 1", "missed": "maybe"}),
+    for (when, member) in [
+        (json!({"cron": "not a cron"}), "when.cron"),
+        (json!({"cron": 5}), "when.cron"),
+        (json!({"cron": "0 9 * * 1", "zone": "Mars/Olympus"}), "when.zone"),
+        (json!({"cron": "not a cron", "zone": "+02:00"}), "when.zone"),
+        (json!({"cron": "0 9 * * 1", "at": "2027-02-01T00:00:00Z"}), "when.at"),
+        (json!({"cron": "0 9 * * 1", "missed": "maybe"}), "when.missed"),
     ] {
         let error = house.send(weekly(when.clone())).await.expect_err(&when.to_string());
-        assert!(error.issues.leaves()[0].0.starts_with("when."), "{when} {error}");
+        assert_eq!(error.issues.leaves()[0].0, member, "{when} {error}");
     }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_filter_is_told_with_its_place() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    let told = async |body: Json, path: &str| {
+        let error = house.send(body).await.unwrap_err();
+        serde_json::to_value(&error.issues).unwrap().pointer(path).cloned().unwrap()
+    };
+    let entry = |filter: &str| to(json!(["a@b.co", {"collection": "users", "filter": filter}]));
+    let fault = told(entry("verified = true && plan = 'pro'"), "/to/1").await;
+    assert_eq!(fault["params"], json!({"from": 19, "to": 23}), "{fault}");
+    let message = fault["message"].as_str().unwrap();
+    assert!(message.contains("character 20") && message.contains("plan"), "{message}");
+    assert_eq!(told(entry("verified ="), "/to/1").await["params"]["from"], 10);
+    let unless = json!({"collection": "users", "record": "r", "filter": "paid = true"});
+    let fault = told(json!({"to": "a@b.co", "title": "x", "unless": unless}), "/unless/filter").await;
+    assert_eq!(fault["params"], json!({"from": 0, "to": 4}), "{fault}");
 }

@@ -77,7 +77,7 @@ impl When {
             Json::Null => return Ok(Self::Now),
             Json::Object(members) if members.is_empty() => return Ok(Self::Now),
             Json::Object(members) => members,
-            _ => return Err(invalid("Must be an object with \"at\", \"after\" or \"local\".").into()),
+            _ => return Err(invalid("Must be an object with \"at\", \"after\", \"local\" or \"cron\".").into()),
         };
         let mut issues = Issues::default();
         let local = members.contains_key("local");
@@ -86,10 +86,16 @@ impl When {
                 issues.insert(name, invalid("Unknown here."));
             }
         }
+        if members.contains_key("cron") {
+            // A send reads it before it comes to this.
+            let message = "What recurs is a row of _schedules, or a send with nothing else in its when.";
+            issues.insert("cron", invalid(message));
+            return Err(issues.into());
+        }
         let ways = ["at", "after", "local"].into_iter().filter(|&name| members.contains_key(name));
         let way = match ways.collect::<Vec<_>>()[..] {
             [way] => way,
-            _ => return Err(invalid("Needs exactly one of \"at\", \"after\" and \"local\".").into()),
+            _ => return Err(invalid("Needs exactly one of \"at\", \"after\", \"local\" and \"cron\".").into()),
         };
         let text = |name: &str| match members.get(name) {
             None | Some(Json::Null) => Ok(None),

@@ -11,10 +11,10 @@ use super::Recipient;
 use crate::{
     clock::Timestamp,
     db::{ReadTx, quote_ident},
-    error::{Error, Kind, Result},
+    error::{Kind, Leaf, Result},
     identity::Caller,
     notify::{collections, intent::To},
-    rules::{Query, Request},
+    rules::{Located, Purpose, Query, Request, locate},
     schema::{Catalog, Collection},
 };
 
@@ -158,7 +158,11 @@ impl Audience<'_> {
         for (collection, id) in &found {
             match self.catalog.by_id(collection).filter(|collection| collection.is_auth()) {
                 Some(known) if self.is_there(known, id)? => batch.recipients.push(account(known, id)),
-                _ => next.skip(&format_args!("subscriber {id}"), "the account is gone"),
+                Some(_) => next.skip(&format_args!("subscriber {id}"), "the account is gone"),
+                None => {
+                    let why = format!("{collection} is no id of a collection with accounts");
+                    next.skip(&format_args!("subscriber {id}"), &why);
+                }
             }
         }
         let full = found.len() == room;
@@ -186,7 +190,9 @@ impl Audience<'_> {
             if error.kind != Kind::Invalid {
                 return Err(error);
             }
-            batch.next.skip(entry, "the filter is not valid");
+            let fault = locate(self.catalog, collection, filter, Purpose::Filter).map(|fault| fault.message);
+            let why = fault.unwrap_or_else(|| "it cannot be read".to_owned());
+            batch.next.skip(entry, &format!("the filter is not valid: {why}"));
             batch.next.next_entry();
             return Ok(());
         }
@@ -202,19 +208,32 @@ impl Audience<'_> {
     }
 }
 
-/// What is wrong with an entry, as far as it can be told before anybody is looked for.
-pub fn check(catalog: &Catalog, to: &To, now: Timestamp) -> Result<()> {
-    let invalid = |message: &'static str| Err(Error::invalid(message));
+/// What is wrong with an entry, as far as it can be told before anybody is looked for; what is wrong with us fails.
+pub fn check(catalog: &Catalog, to: &To, now: Timestamp) -> Result<Option<Leaf>> {
+    let invalid = |message: &'static str| Ok(Some(Leaf::new("validation_invalid_value", message)));
     match to {
-        To::Address(_) | To::Topic(_) | To::Field(_) => Ok(()),
+        To::Address(_) | To::Topic(_) | To::Field(_) => Ok(None),
         To::Account { collection, .. } | To::Filter { collection, .. } => match catalog.find(collection) {
             None => invalid("There is no such collection."),
             Some(found) if !found.is_auth() => invalid("The collection has no accounts."),
             Some(found) => match to {
-                To::Filter { filter, .. } => Query::new(catalog, found, &house(now)).and_filter(filter),
-                _ => Ok(()),
+                To::Filter { filter, .. } => check_filter(catalog, found, filter, now),
+                _ => Ok(None),
             },
         },
+    }
+}
+
+/// What is wrong with a filter over a collection, and where: `from` and `to` count as JavaScript does.
+pub fn check_filter(catalog: &Catalog, collection: &Collection, filter: &str, now: Timestamp) -> Result<Option<Leaf>> {
+    let code = "validation_invalid_value";
+    if let Some(Located { message, place }) = locate(catalog, collection, filter, Purpose::Filter) {
+        let words = format!("The filter is not valid at character {}: {message}.", place.start + 1);
+        return Ok(Some(Leaf::new(code, words).param("from", place.start).param("to", place.end)));
+    }
+    match Query::new(catalog, collection, &house(now)).and_filter(filter) {
+        Err(error) if error.kind == Kind::Invalid => Ok(Some(Leaf::new(code, error.message))),
+        compiled => compiled.map(|()| None),
     }
 }
 
