@@ -8,7 +8,7 @@ use super::span;
 use crate::{
     clock::Timestamp,
     db::{Kind, Row, Value},
-    error::Error,
+    error::{Error, Leaf},
     identity::Caller,
     jobs::cron::{Cron, Missed},
     notify::{
@@ -205,7 +205,7 @@ fn intent(row: &Row, now: Timestamp) -> Result<(Intent, bool), String> {
     };
     let intent = Intent::parse_scheduled(&body, now).map_err(|error| told(&error))?;
     if let Some(Err(broken)) = intent.texts().map(|texts| compile(&texts)) {
-        return Err(format!("notification.{broken}"));
+        return Err(format!("notification.{}: {}", broken.field, Leaf::from(&broken).message));
     }
     if intent.key.len() > MAX_KEY {
         return Err(format!("notification.key: {MAX_KEY} bytes at most."));

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    db::{Change, Db, Kind, ReadTx, Row, WriteTx},
+    db::{Change, Db, Kind, ReadTx, Row, Value, WriteTx},
     error::{Error, Kind as ErrorKind, Result},
     jobs::Alarm,
     notify::{
@@ -29,7 +29,10 @@ use crate::{
     },
     records::{Bulk, Records, State, Story},
     rules::{Request, Verdict},
-    schema::{Catalog, Collection, field::value::moment},
+    schema::{
+        Catalog, Collection,
+        field::value::{moment, scalar},
+    },
 };
 
 /// Changes that are read at once.
@@ -70,8 +73,15 @@ struct Decisions {
 
 #[derive(Clone)]
 enum Step {
-    Notify(Vec<Column>),
-    Withdraw { notification: String, reason: Reason },
+    /// Of a schedule (id).
+    Notify {
+        schedule: String,
+        columns: Vec<Column>,
+    },
+    Withdraw {
+        notification: String,
+        reason: Reason,
+    },
     Mark(Mark),
 }
 
@@ -210,7 +220,7 @@ impl Follower {
                     tracing::warn!(seq, "a record has changed too often since: this change notifies nobody");
                 }
             }
-            if !self.decisions.steps.is_empty() || stretch.untellable || !stretch.story.changes.is_empty() {
+            if !self.decisions.steps.is_empty() || stretch.untellable || self.has_decided(&stretch) {
                 self.commit().await?;
             }
             // Otherwise the writer was told too late what counts for what has come meanwhile.
@@ -218,6 +228,13 @@ impl Follower {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the stretch has changes about which anybody wants to know once only. Schedules are read again at no cost,
+    /// and most changes of their rows are its own.
+    fn has_decided(&self, stretch: &Stretch) -> bool {
+        let schedules = stretch.catalog.by_name(SCHEDULES).map(|collection| &collection.id);
+        stretch.story.changes.iter().any(|(_, change)| Some(&change.collection) != schedules)
     }
 
     fn is_outdated(&self) -> bool {
@@ -272,7 +289,7 @@ impl Follower {
             }
             let decided = self.decide_one(&catalog, collection, change, *at).await;
             if self.careful {
-                passed_over(decided)?
+                passed_over(decided)?.unwrap_or_default()
             } else {
                 decided?
             }
@@ -345,7 +362,7 @@ impl Follower {
         if let Some(columns) = subject.notification(&self.rooms.records, definition, follow) {
             let id = subject.row.text("id").unwrap_or_default().to_owned();
             self.decisions.about.insert((subject.collection.id.clone(), id));
-            self.decisions.add(Step::Notify(columns), 1);
+            self.decisions.add(Step::Notify { schedule: definition.id.clone(), columns }, 1);
         }
     }
 
@@ -412,14 +429,19 @@ impl Follower {
                 return Err(Error::internal(anyhow::anyhow!("somebody else has moved the position in the log")));
             }
             store(tx, position)?;
+            let mut runs = Runs::default();
             if careful {
-                return decisions.steps.iter().try_for_each(|step| {
+                for step in &decisions.steps {
                     let write = |tx: &mut WriteTx<'_>| step.write(&mut rooms.records.bulk(tx), &rooms.records);
-                    passed_over(tx.savepoint(write))
-                });
+                    runs.extend(passed_over(tx.savepoint(write))?.flatten());
+                }
+                return passed_over(tx.savepoint(|tx| runs.write(&mut rooms.records.bulk(tx)))).map(drop);
             }
             let mut bulk = rooms.records.bulk(tx);
-            decisions.steps.iter().try_for_each(|step| step.write(&mut bulk, &rooms.records))
+            for step in &decisions.steps {
+                runs.extend(step.write(&mut bulk, &rooms.records)?);
+            }
+            runs.write(&mut bulk)
         };
         self.rooms.db.write(work).await?;
         self.saved = self.position;
@@ -448,24 +470,53 @@ impl Decisions {
 }
 
 impl Step {
-    fn write(&self, bulk: &mut Bulk<'_, '_>, records: &Records) -> Result<()> {
+    /// Returns the schedule that has run.
+    fn write(&self, bulk: &mut Bulk<'_, '_>, records: &Records) -> Result<Option<&str>> {
         match self {
             // Under a key that was used before it is the same notification.
-            Self::Notify(columns) => bulk.insert_new(NOTIFICATIONS, columns).map(drop),
-            Self::Withdraw { notification, reason } => withdraw(bulk, records, notification, reason),
-            Self::Mark(mark) => mark.write(bulk),
+            Self::Notify { schedule, columns } => {
+                Ok(bulk.insert_new(NOTIFICATIONS, columns)?.map(|_| schedule.as_str()))
+            }
+            Self::Withdraw { notification, reason } => withdraw(bulk, records, notification, reason).map(|()| None),
+            Self::Mark(mark) => mark.write(bulk).map(|()| None),
         }
     }
 }
 
+/// How often each schedule (id) has run in one transaction.
+#[derive(Default)]
+struct Runs<'a>(BTreeMap<&'a str, u32>);
+
+impl<'a> Extend<&'a str> for Runs<'a> {
+    fn extend<I: IntoIterator<Item = &'a str>>(&mut self, schedules: I) {
+        for schedule in schedules {
+            *self.0.entry(schedule).or_default() += 1;
+        }
+    }
+}
+
+impl Runs<'_> {
+    /// One update of each row, however often it was.
+    fn write(&self, bulk: &mut Bulk<'_, '_>) -> Result<()> {
+        let now = bulk.tx().now().to_string();
+        for (schedule, times) in &self.0 {
+            let Some(row) = bulk.load(SCHEDULES, schedule)? else { continue };
+            let runs = row.get("runs").map_or(0.0, scalar::stored_float) + f64::from(*times);
+            let values = [("last", Value::Text(now.clone())), ("runs", scalar::float_value(runs))];
+            bulk.update(SCHEDULES, schedule, &values)?;
+        }
+        Ok(())
+    }
+}
+
 /// What fails again and again is told and left out: nobody waits behind it for ever. What passes by itself is waited for.
-fn passed_over(outcome: Result<()>) -> Result<()> {
+fn passed_over<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Err(error) if !matches!(error.kind, ErrorKind::Busy | ErrorKind::StorageFull) => {
             tracing::error!(%error, "what a schedule decided about a change cannot be done, and is left out");
-            Ok(())
+            Ok(None)
         }
-        outcome => outcome,
+        outcome => outcome.map(Some),
     }
 }
 

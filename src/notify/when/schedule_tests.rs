@@ -174,6 +174,33 @@ async fn changes_notify_whom_their_record_names() {
 }
 
 #[tokio::test]
+async fn a_schedule_counts_what_it_has_set_off() {
+    let house = House::new().await;
+    let body = json!({"to": {"field": "mail"}, "title": "t", "key": "order"});
+    let schedule = house.schedule(json!({"condition": "total > 10", "notification": body})).await;
+    let idle = house.schedule(json!({"action": "delete"})).await;
+    house.app.notify.schedules.start();
+    let mut last = String::new();
+    for (total, runs) in [(5, 0), (50, 1), (11, 2)] {
+        house.pass(Duration::from_secs(60)).await;
+        let order = house.create("orders", json!({"total": total, "mail": "a@example.com"})).await;
+        // What is not followed sets nothing off.
+        house.update("orders", &order, json!({"total": total + 1})).await;
+        assert_eq!(house.sent().await.len(), runs);
+        if runs > 0 {
+            last = house.clock.now().to_string();
+        }
+        let row = house.view("_schedules", &schedule).await;
+        assert_eq!((&row["runs"], &row["last"]), (&json!(runs), &json!(last)), "{total}");
+    }
+    assert_eq!(house.view("_schedules", &idle).await["runs"], 0);
+    // Its own counting sets nothing off and is written once for each transaction, not for each change.
+    let written = house.app.db.read(|tx| tx.seq()).await.unwrap();
+    house.settle().await;
+    assert_eq!(house.app.db.read(|tx| tx.seq()).await.unwrap(), written);
+}
+
+#[tokio::test]
 async fn updates_and_deletes_are_judged_as_they_were() {
     let house = House::new().await;
     house.app.notify.schedules.start();
@@ -395,6 +422,7 @@ async fn a_schedule_that_makes_no_sense_says_why_and_is_in_nobodys_way() {
         (json!({"notification": body(json!({"field": "nothing"}))}), "notification.to"),
         (json!({"notification": body(json!([]))}), "notification.to"),
         (json!({"notification": [1]}), "notification"),
+        (json!({"notification": {"to": "a@b.co", "title": "t", "html": "{% if %}"}}), "notification.html"),
         (json!({"kind": "cron", "cron": "61 * * * *", "notification": body(json!("a@example.com"))}), "cron"),
         (json!({"kind": "cron", "cron": "@daily", "zone": "Mars/X", "notification": body(json!("a@b.co"))}), "zone"),
         (json!({"kind": "cron", "cron": "@daily"}), "notification.to"),
