@@ -49,6 +49,17 @@ test("crons are listed and run through the SDK", async () => {
     await assert.rejects(new PocketBase(conch.url).crons.getFullList(), { status: 401 });
 });
 
+test("lists are cut down to the fields of their items", async () => {
+    const { items: jobs } = await get("/api/jobs", { limit: 2, fields: "id,kind" });
+    assert.deepEqual(jobs.map((job) => Object.keys(job).sort()), [["id", "kind"], ["id", "kind"]]);
+    await eventually("something has run", async () => (await history("")).length > 0);
+    const { items: runs } = await get("/api/jobs/history", { limit: 1, fields: "outcome" });
+    assert.deepEqual(runs.map((run) => Object.keys(run)), [["outcome"]]);
+    await post("/api/notify/send", { to: ["zoe@example.com"], title: "Picked" });
+    const { items: mails, total } = await get("/api/mailbox", { to: "zoe@example.com", wait: 10, fields: "subject,to" });
+    assert.deepEqual({ mails, total }, { mails: [{ to: "zoe@example.com", subject: "Picked" }], total: 1 });
+});
+
 test("the queue of jobs is for superusers and refuses what makes no sense", async () => {
     const { items } = await get("/api/jobs", { state: "waiting", limit: 2 });
     assert.equal(items.length, 2);

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde::Serialize;
 
-use super::{named, number, picked_value};
+use super::{named, number, picked_items, picked_value};
 use crate::{
     error::{Error, Result},
     http::{
@@ -53,8 +53,8 @@ pub async fn dispatch(call: Call, method: &Method, path: &[&str]) -> Result<Repl
             }
             let search = search(&params)?;
             match path {
-                [] => picked_value(&Page { items: jobs.list(search).await? }, &params),
-                _ => picked_value(&Page { items: jobs.history(search).await? }, &params),
+                [] => picked_items(&Page { items: jobs.list(search).await? }, &params),
+                _ => picked_items(&Page { items: jobs.history(search).await? }, &params),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{named, number, picked_value};
+use super::{named, number, picked_items, picked_value};
 use crate::{
     error::{Error, Result},
     http::{extract::Call, reply::Reply},
@@ -38,7 +38,7 @@ pub async fn list(call: Call) -> Result<Reply> {
     };
     let mailbox = call.app().mail.mailbox();
     let (items, total) = mailbox.wait(&search, limit, Duration::from_secs(wait)).await;
-    picked_value(&Page { items, total }, &params)
+    picked_items(&Page { items, total }, &params)
 }
 
 /// `GET /api/mailbox/{id}`

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     error::{Error, Leaf, Result},
-    records::pick,
+    records::{pick, pick_items},
 };
 
 /// 200 with rendered JSON, cut down to what `fields` asks for (`docs/wire/services.md` §1.5).
@@ -43,6 +43,15 @@ fn picked(body: Vec<u8>, params: &Params) -> Result<Reply> {
 /// The same for a value.
 fn picked_value(value: &impl serde::Serialize, params: &Params) -> Result<Reply> {
     picked(serde_json::to_vec(value).map_err(Error::internal)?, params)
+}
+
+/// The same for `{"items": […], …}`: `fields` are those of the items, as in lists of records.
+fn picked_items(page: &impl serde::Serialize, params: &Params) -> Result<Reply> {
+    let page = serde_json::to_vec(page).map_err(Error::internal)?;
+    Ok(Reply::json(match params.get("fields") {
+        Some(fields) => pick_items(&page, fields)?,
+        None => page,
+    }))
 }
 
 /// The member of a body that a handler looks for; letter case does not matter (`docs/wire/auth.md` §0.2).
