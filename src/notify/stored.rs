@@ -62,7 +62,8 @@ pub struct Stored {
     pub stage: Stage,
     pub reason: String,
     pub created: Timestamp,
-    /// As it is stored.
+    /// As they are stored.
+    pub updated: String,
     pub cursor: String,
     pub recipients: i64,
     pub intent: Result<Intent>,
@@ -74,7 +75,8 @@ impl Stored {
         let texts: Arc<[Arc<str>]> = Intent::COLUMNS.iter().map(|&name| Arc::from(name)).collect();
         let names: Vec<String> = texts.iter().map(|name| format!("`{name}`")).collect();
         let sql = format!(
-            "SELECT {}, rowid, state, reason, created, cursor, CAST(recipients AS INTEGER) FROM {NOTIFICATIONS} WHERE id = ?1",
+            "SELECT {}, rowid, state, reason, created, cursor, CAST(recipients AS INTEGER), updated FROM {NOTIFICATIONS} \
+             WHERE id = ?1",
             names.join(", ")
         );
         tx.query_one(&sql, [id], |row| {
@@ -88,6 +90,7 @@ impl Stored {
                 stage: Stage::parse(&text(1)?).unwrap_or(Stage::Done),
                 reason: text(2)?,
                 created,
+                updated: text(6)?,
                 cursor: text(4)?,
                 recipients: row.get(at(5))?,
                 intent: Intent::from_row(&Row::read(&texts, row)?, created),

@@ -83,12 +83,17 @@ impl Work {
 
     /// Writes it, unless somebody has touched the intent meanwhile: then the next round looks again. May run again.
     pub fn write(&self, tx: &mut WriteTx<'_>, records: &Records, bells: &Arc<Bells>) -> Result<()> {
-        let sql = format!("SELECT state, cursor FROM {NOTIFICATIONS} WHERE id = ?1");
+        let sql = format!("SELECT state, cursor, updated FROM {NOTIFICATIONS} WHERE id = ?1");
         let standing = tx.query_one(&sql, [&self.stored.id], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()))
+            let text = |index| row.get::<_, Option<String>>(index).map(Option::unwrap_or_default);
+            Ok((text(0)?, text(1)?, text(2)?))
         })?;
-        let Some((state, cursor)) = standing else { return Ok(()) };
+        let Some((state, cursor, updated)) = standing else { return Ok(()) };
         if Stage::parse(&state) != Some(self.stored.stage) || cursor != self.stored.cursor {
+            return Ok(());
+        }
+        // Until now whoever has asked for it may have changed what is asked for; from now on nobody may.
+        if self.stored.stage == Stage::New && updated != self.stored.updated {
             return Ok(());
         }
         match &self.found {

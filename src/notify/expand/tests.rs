@@ -3,7 +3,10 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::{
     db::testing::TempDir,
+    identity::Caller,
     notify::expand::house::{House, START, object, to},
+    records::{Body, Shape},
+    rules::Request,
 };
 
 fn with(mut body: Json, change: Json) -> Json {
@@ -213,6 +216,26 @@ async fn what_makes_no_sense_fails_with_a_reason_through_any_door() {
         house.expand().await;
         assert_eq!(house.standing(&id).await, expected, "{row}");
     }
+}
+
+#[tokio::test]
+async fn what_is_changed_at_the_last_moment_is_heeded() {
+    let dir = TempDir::new();
+    let house = House::open(&dir);
+    house.users(2, "ann").await;
+    let id = house.create("_notifications", to(json!(["users/ann000000"]))).await;
+    let (catalog, read) = (house.notify.rooms.schema.catalog(), id.clone());
+    let work = house.db.read(move |tx| batch::Work::read(tx, &catalog, "UTC", &read, 200)).await.unwrap().unwrap();
+    house.clock.set(START.plus(Duration::from_millis(1)));
+    let request = Request { method: "PATCH".into(), caller: Caller::system(), ..Request::default() };
+    let body = Body { values: object(json!({"to": ["users/ann000001"]})), ..Body::default() };
+    let records = house.notify.rooms.records.clone();
+    records.update(request, "_notifications", &id, body, Shape::default()).await.unwrap();
+    let bells = house.notify.bells.clone();
+    house.db.write(move |tx| work.write(tx, &records, &bells)).await.unwrap();
+    assert_eq!(house.count("1").await, 0);
+    house.expand().await;
+    assert_eq!(house.texts("SELECT recordRef FROM _deliveries").await, ["ann000001"]);
 }
 
 #[tokio::test]
