@@ -24,11 +24,12 @@ export class Actions {
 
     async #run(title: string, ids: string[], work: Work): Promise<Outcome> {
         const abort = new AbortController();
-        const show = (done: number) => { this.running = { title, done, total: ids.length, stop: () => abort.abort() }; };
+        let so = 0;
+        const show = () => { this.running = { title, done: so, total: ids.length, stop: () => abort.abort() }; };
         // What is over in a moment needs no window.
-        const late = setTimeout(() => show(0), 400);
+        const late = setTimeout(show, 400);
         try {
-            return await many(this.collection, ids, work, abort.signal, (done) => { if (this.running) show(done); });
+            return await many(this.collection, ids, work, abort.signal, (done) => { so = done; if (this.running) show(); });
         } finally {
             clearTimeout(late);
             this.running = undefined;
@@ -44,7 +45,7 @@ export class Actions {
         const service = pb.collection(this.collection.name);
         const { done: deleted, failed: refused } = await this.#run(t("records.delete.running"), ids, {
             batched: (batch, id) => batch.delete(id),
-            single: (id, signal) => service.delete(id, { signal, requestKey: null }),
+            single: (id) => service.delete(id, { requestKey: null }),
         });
         this.selection.set(deleted, false);
         this.failures = lines(refused);
@@ -67,7 +68,7 @@ export class Actions {
         const service = pb.collection(this.collection.name), body = { [field]: value };
         const { done: changed, failed: refused } = await this.#run(t("records.set.running"), this.selection.ids, {
             batched: (batch, id) => batch.update(id, body),
-            single: (id, signal) => service.update(id, body, { signal, requestKey: null, fields: "id" }),
+            single: (id) => service.update(id, body, { requestKey: null, fields: "id" }),
         });
         if (changed.length) done(t("records.set.done", { count: changed.length }));
         this.failures = lines(refused);

@@ -1,5 +1,8 @@
 // The same thing done to many records: as batches where the server takes them, one by one where it does not, and one by
 // one again for a batch that was refused, so that each failure has its record.
+//
+// Breaking off begins nothing more; what is under way is heard to its end. A write that was sent is done whether or not
+// anybody waits for it, and what was done must be told, or it could not be taken back.
 
 import type { BatchService, CollectionModel } from "pocketbase";
 import { pb, problem, send } from "../../../lib/api";
@@ -8,10 +11,13 @@ import { t } from "../../../lib/i18n.svelte";
 export interface Outcome { done: string[]; failed: { id: string; message: string }[] }
 export interface Work {
     batched: (batch: ReturnType<BatchService["collection"]>, id: string) => void;
-    single: (id: string, signal: AbortSignal) => Promise<unknown>;
+    single: (id: string) => Promise<unknown>;
 }
 
+/** Requests under way at a time. */
 const AT_ONCE = 3;
+/** As many ids as the server brings back at once. */
+const UNDELETED = 1_000;
 
 /** How many writes go in one request; 0 where the settings allow none. */
 export async function batchSize(): Promise<number> {
@@ -28,6 +34,7 @@ async function patiently(signal: AbortSignal, step: () => Promise<unknown>) {
         } catch (failure) {
             if (problem(failure).status !== 429 || round > 30 || signal.aborted) throw failure;
             await new Promise((go) => setTimeout(go, 1_000));
+            if (signal.aborted) throw failure;
         }
     }
 }
@@ -39,10 +46,11 @@ export async function many(collection: CollectionModel, ids: string[], work: Wor
     const one = async (id: string) => {
         if (signal.aborted) return;
         try {
-            await patiently(signal, () => work.single(id, signal));
+            await patiently(signal, () => work.single(id));
             outcome.done.push(id);
         } catch (failure) {
-            if (!signal.aborted) outcome.failed.push({ id, message: sentence(failure) });
+            // Put off by the server, then broken off: neither done nor failed.
+            if (!(signal.aborted && problem(failure).status === 429)) outcome.failed.push({ id, message: sentence(failure) });
         }
         told();
     };
@@ -51,7 +59,7 @@ export async function many(collection: CollectionModel, ids: string[], work: Wor
             await patiently(signal, () => {
                 const batch = pb.createBatch();
                 for (const id of some) work.batched(batch.collection(collection.name), id);
-                return batch.send({ signal, requestKey: null });
+                return batch.send({ requestKey: null });
             });
             outcome.done.push(...some);
             told();
@@ -82,8 +90,8 @@ function sentence(failure: unknown) {
 /** Brings deleted records back; tells which could not be. */
 export async function undelete(collection: CollectionModel, ids: string[]): Promise<Outcome> {
     const outcome: Outcome = { done: [], failed: [] };
-    for (let from = 0; from < ids.length; from += 100) {
-        const answer = await send<{ restored: string[]; failed: { id: string; message: string }[] }>(`/api/collections/${collection.id}/records/undelete`, { method: "POST", body: { ids: ids.slice(from, from + 100) } });
+    for (let from = 0; from < ids.length; from += UNDELETED) {
+        const answer = await send<{ restored: string[]; failed: { id: string; message: string }[] }>(`/api/collections/${collection.id}/records/undelete`, { method: "POST", body: { ids: ids.slice(from, from + UNDELETED) } });
         outcome.done.push(...answer.restored);
         outcome.failed.push(...answer.failed);
     }
