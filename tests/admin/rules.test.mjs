@@ -317,6 +317,37 @@ test("an auth collection shows the ways to sign in that are switched on", async 
     await page.context().close();
 });
 
+for (const [language, label, records, vain, none] of [
+    ["en", "Record", "Try a rule", "Nothing is found for “zzz”.", "There is nothing to choose from."],
+    ["de", "Datensatz", "Regel ausprobieren", "Zu „zzz“ ist nichts zu finden.", "Es gibt nichts zur Auswahl."],
+]) {
+    test(`whoever looks for what is not there is told, seen and read out, in ${language}`, async () => {
+        const page = await ui.open("#/collections/posts/rules", { language, width: language === "de" ? 390 : 1280, theme: language === "de" ? "dark" : "light" });
+        const box = card(page, records).getByRole("combobox", { name: label, exact: true });
+        await box.fill("zzz");
+        const told = card(page, records).getByRole("status").filter({ hasText: vain });
+        await told.waitFor({ state: "attached" });
+        await card(page, records).locator("p", { hasText: vain }).waitFor();
+        assert.equal(await box.getAttribute("aria-expanded"), "false");
+        await fits(page);
+        await accessible(page);
+        if (process.env.SHOT) await page.screenshot({ path: `${process.env.SHOT}/nothing-${language}.png` });
+        // It is gone with the words, and with the place.
+        await box.fill("Hel");
+        await card(page, records).getByRole("option", { name: /Hello/ }).waitFor();
+        assert.equal(await told.count(), 0);
+        await box.fill("zzz");
+        await told.waitFor({ state: "attached" });
+        await page.keyboard.press("Escape");
+        await told.waitFor({ state: "detached" });
+        await page.goto(`${ui.url}#/collections/comments/rules`);
+        await card(page, records).getByRole("combobox", { name: label, exact: true }).click();
+        await card(page, records).locator("p", { hasText: none }).waitFor();
+        calm(page);
+        await page.context().close();
+    });
+}
+
 test("nothing hostile runs", async () => {
     const page = await ui.open("#/collections/posts/rules");
     await card(page, "Try a rule").getByRole("combobox", { name: "Record" }).fill("evil");

@@ -51,6 +51,8 @@ export default {
     "palette.open": "Finden oder tun",
     "palette.placeholder": "Wohin, oder was tun?",
     "palette.nothing": "So heißt hier nichts.",
+    "choose.nothing": "Zu „{words}“ ist nichts zu finden.",
+    "choose.none": "Es gibt nichts zur Auswahl.",
     "palette.places": "Gehe zu",
     "palette.commands": "Tun",
     "palette.records": "Datensätze",

@@ -49,6 +49,8 @@ export default {
     "palette.open": "Find or do",
     "palette.placeholder": "Where to, or what to do?",
     "palette.nothing": "Nothing is called that.",
+    "choose.nothing": "Nothing is found for “{words}”.",
+    "choose.none": "There is nothing to choose from.",
     "palette.places": "Go to",
     "palette.commands": "Do",
     "palette.records": "Records",
