@@ -4,7 +4,7 @@ import { ClientResponseError, type CollectionField, type CollectionModel, type R
 import { pb, problem } from "../../../lib/api";
 import { t } from "../../../lib/i18n.svelte";
 import { type Draft, type Drafts, type FileDraft, isBlank, isFixed, isMultiple, same, toDrafts, toDraft, toWire, wrong } from "./drafts";
-import { uploading } from "./upload";
+import { uploading } from "../../../lib/upload";
 
 /** A field that both sides changed. */
 export interface Clash { field: CollectionField; theirs: Draft }
