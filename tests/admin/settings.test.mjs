@@ -172,6 +172,92 @@ test("a backup is made, given out, uploaded, restored and deleted", async () => 
     await page.context().close();
 });
 
+test("a session that ends before an upload leads to the sign-in, and the upload goes on from there", async () => {
+    const account = { email: "third@example.com", password: "third-password", passwordConfirm: "third-password" };
+    const third = await ui.root.collection("_superusers").create(account);
+    const page = await ui.open("#/settings/backups", { signedIn: false });
+    const signIn = async (password) => {
+        await page.getByLabel("E-mail").fill(account.email);
+        await page.getByLabel("Password").fill(password);
+        await page.getByRole("button", { name: "Sign in" }).click();
+    };
+    await signIn(account.password);
+    await page.getByRole("button", { name: "New backup" }).waitFor();
+    await ui.root.backups.create("kept.zip");
+    const buffer = Buffer.from(await (await fetch(ui.root.backups.getDownloadURL(await ui.root.files.getToken(), "kept.zip"))).arrayBuffer());
+    // What the page asks by itself every few seconds would find it out, too: it is not to come first.
+    await page.route("**/api/backups/progress", (route) => route.fulfill({ json: { running: null } }));
+    await ui.root.collection("_superusers").update(third.id, { password: "another-password", passwordConfirm: "another-password" });
+    await page.locator("input[type=file]").setInputFiles({ name: "later.zip", mimeType: "application/zip", buffer });
+    await page.getByText("Your session has ended.").waitFor();
+    await signIn("another-password");
+    await page.locator(".toast").getByText("later.zip").waitFor();
+    await page.getByRole("cell", { name: "later.zip", exact: true }).waitFor();
+    // What is no archive is still refused in words.
+    await page.locator("input[type=file]").setInputFiles({ name: "no.zip", mimeType: "application/zip", buffer: Buffer.from("no archive") });
+    await page.locator(".toast.failed").waitFor();
+    assert.doesNotMatch(await page.locator(".toast.failed").textContent(), /cannot be reached/);
+    await ui.root.collection("_superusers").delete(third.id);
+    for (const key of ["kept.zip", "later.zip"]) await ui.root.backups.delete(key);
+    await ended(page);
+});
+
+test("the schedule of backups: usual choices, read back in words with their next times, by the clock of UTC", async () => {
+    const page = await ui.open("#/settings/backups", { width: 390, theme: "dark" });
+    const expression = page.getByLabel("Expression"), usual = page.getByLabel("How often"), next = page.getByRole("group", { name: "Next" });
+    const times = () => next.locator("li > time").evaluateAll((all) => all.map((one) => one.getAttribute("datetime")));
+    const described = () => expression.evaluate((input) => document.getElementById(input.getAttribute("aria-describedby")).textContent);
+    await page.getByText("backups are made by hand only").waitFor();
+    await usual.selectOption({ label: "every day at 03:00 UTC" });
+    assert.equal(await expression.inputValue(), "0 3 * * *");
+    assert.equal(await described(), "every day at 03:00, UTC");
+    const [first, second, third] = (await times()).map(Date.parse);
+    assert.ok(first > Date.now() && first - Date.now() <= 86_400_000);
+    assert.deepEqual([new Date(first).getUTCHours(), second - first, third - second], [3, 86_400_000, 86_400_000]);
+    await accessible(page);
+    if (process.env.SHOT) await page.screenshot({ path: `${process.env.SHOT}/schedule.png`, fullPage: true });
+    // What the page reckons, for expressions of every kind.
+    for (const [text, said, check] of [
+        ["@weekly", "Sunday at 00:00, UTC", (at) => at.getUTCDay() === 0 && at.getUTCHours() === 0 && at.getUTCMinutes() === 0],
+        ["30 1-5/2 * * 1,6", "By the clock of UTC.", (at) => [1, 3, 5].includes(at.getUTCHours()) && at.getUTCMinutes() === 30 && [1, 6].includes(at.getUTCDay())],
+        ["0 0 29 2 1", "By the clock of UTC.", (at) => at.getUTCMonth() === 1 && at.getUTCDate() === 29 && at.getUTCDay() === 1],
+    ]) {
+        await expression.fill(text);
+        assert.equal(await described(), said);
+        const told = await times();
+        assert.ok(told.length > 0 && told.every((one) => check(new Date(one))), `${text}: ${told}`);
+        assert.equal(await usual.evaluate((one) => one.selectedOptions[0].textContent), "another expression");
+    }
+    await expression.fill("0 0 31 2 *");
+    await next.getByText("This day never comes.").waitFor();
+    for (const text of ["nonsense", "5/10 * * * *", "60 * * * *", "0 0 * * 7", "0 9 * * MON"]) {
+        await expression.fill(text);
+        await page.getByText("such as 0 3 * * * for three at night").waitFor();
+        assert.equal(await next.count(), 0, text);
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.locator("[aria-invalid=true]").waitFor();
+        await page.getByRole("button", { name: "Discard" }).press("Enter");
+    }
+    await usual.selectOption({ label: "Sunday at 03:00 UTC" });
+    const planned = (await times())[0];
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved.", { exact: true }).first().waitFor();
+    assert.equal((await ui.root.settings.getAll()).backups.cron, "0 3 * * 0");
+    const { backup } = await ui.root.send("/api/overview");
+    assert.equal(Date.parse(backup.next), Date.parse(planned), "the server means the same time");
+    await usual.selectOption({ label: "only by hand" });
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.waitForFunction(() => document.querySelector("form button[type=submit]").disabled);
+    assert.equal((await ui.root.settings.getAll()).backups.cron, "");
+    await ended(page);
+    const german = await ui.open("#/settings/backups", { language: "de" });
+    await german.getByLabel("Wie oft").selectOption({ index: 2 });
+    await german.getByRole("group", { name: "Nächste Male" }).waitFor();
+    await accessible(german);
+    if (process.env.SHOT) await german.screenshot({ path: `${process.env.SHOT}/schedule-de.png`, fullPage: true });
+    await ended(german);
+});
+
 test("superusers come and go; one's own new password keeps one signed in", async () => {
     const page = await ui.open("#/settings/superusers");
     await page.getByRole("button", { name: "New superuser" }).click();

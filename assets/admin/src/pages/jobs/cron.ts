@@ -2,7 +2,8 @@
 
 import { language, t } from "../../lib/i18n.svelte";
 
-const MACROS: Record<string, string> = {
+/** What the macros stand for. */
+export const MACROS: Record<string, string> = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 };
 const DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];

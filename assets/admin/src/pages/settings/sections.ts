@@ -1,7 +1,7 @@
 // The settings as the pages show them: which belong together, and how each is entered. Labels stand in the catalogue
 // under "settings.<key>", hints under "settings.<key>.hint".
 
-export type FieldKind = "text" | "email" | "url" | "number" | "switch" | "secret" | "colour" | "lines" | "choice" | "bytes";
+export type FieldKind = "text" | "email" | "url" | "number" | "switch" | "secret" | "colour" | "lines" | "choice" | "bytes" | "cron";
 
 export interface SettingField {
     key: string;
@@ -67,7 +67,7 @@ export const SECTIONS = {
         { id: "fcm", fields: [{ key: "notify.fcm.serviceAccount", kind: "secret" }, { key: "notify.fcm.baseURL", kind: "url" }, { key: "notify.fcm.tokenURL", kind: "url" }] },
     ],
     backups: [
-        { id: "schedule", fields: [{ key: "backups.cron", kind: "text", placeholder: "0 3 * * *" }, { key: "backups.cronMaxKeep", kind: "number", min: 1 }] },
+        { id: "schedule", fields: [{ key: "backups.cron", kind: "cron", placeholder: "0 3 * * *" }, { key: "backups.cronMaxKeep", kind: "number", min: 1 }] },
         { id: "bucket", fields: bucket("backups.s3") },
     ],
 } satisfies Record<string, Section[]>;
