@@ -397,6 +397,41 @@ test("200 fields, a megabyte of script and writing from right to left open at on
     }
 });
 
+test("the keyboard begins where there is something to do: never at the cross", async () => {
+    const focused = (page, what) => page.waitForFunction(what);
+    await root.collections.create({ name: "notes", type: "base", fields: [{ name: "made", type: "autodate", onCreate: true }, { name: "data", type: "json" }] });
+    for (let n = 0; n < 3; n += 1) await root.collection("notes").create({ id: `note${String(n).padStart(11, "0")}`, data: n });
+    const record = await create({ title: "looked at" });
+    const { page, panel } = await opened("everything", record.id);
+    await panel.getByRole("button", { name: "Save", exact: true }).waitFor();
+    await focused(page, () => document.activeElement?.matches(".dialog-title"));
+    assert.equal(await panel.evaluate((one) => document.getElementById(one.getAttribute("aria-labelledby")) === document.activeElement), true, "the title names the dialog");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Close");
+    await page.keyboard.press("Escape");
+    await focused(page, () => document.activeElement?.getAttribute("role") === "grid");
+    await page.goto(`${ui.url}#/collections/everything/records/new`);
+    await focused(page, () => document.activeElement?.closest("[data-name]")?.dataset.name === "title");
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "hidden" });
+    await focused(page, () => document.activeElement?.getAttribute("role") === "grid");
+    // An editor takes the keyboard over from the plain field that stood for it.
+    await page.goto(`${ui.url}#/collections/notes/records/new`);
+    await focused(page, () => document.activeElement?.closest("[data-name]")?.dataset.name === "data" && document.activeElement.shadowRoot?.activeElement?.matches(".cm-content"));
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "hidden" });
+    // Through the records: the button that is pressed stays under the finger.
+    await page.goto(`${ui.url}#/collections/notes?sort=id`);
+    await page.getByText("3 records", { exact: true }).waitFor();
+    await page.getByRole("grid").getByText("note00000000000").dblclick();
+    for (const id of ["note00000000001", "note00000000002"]) {
+        await panel.getByRole("button", { name: "Next record" }).press("Enter");
+        await page.waitForFunction((id) => location.hash.includes(id) && document.querySelector(".dialog.side [data-name=id] input")?.value === id, id);
+        if (id.endsWith("1")) await focused(page, () => document.activeElement?.dataset.step === "next");
+    }
+    await finished(page);
+});
+
 test("everything by keyboard, on a phone, in German", async () => {
     const { page, panel } = await opened("everything", "new", { width: 390, height: 800, language: "de", theme: "dark" });
     await panel.getByRole("textbox", { name: "title" }).focus();
