@@ -308,8 +308,27 @@ describe("logs", () => {
         await page.keyboard.type(" nonsense");
         await page.keyboard.press("Escape");
         await page.keyboard.press("Enter");
-        await page.getByRole("alert").filter({ hasText: "Filter: " }).waitFor();
+        // Beside the box, at its place; what was found before stays.
+        const alert = page.getByRole("alert").filter({ hasText: "Expected && or || between comparisons." });
+        await alert.waitFor();
+        assert.equal(await page.locator(".cm-lintRange-error").textContent(), "nonsense");
+        assert.equal(await page.getByRole("group", { name: "Filter" }).evaluate((group) => document.getElementById(group.getAttribute("aria-describedby")).textContent), await alert.textContent());
+        await page.getByText("1 log", { exact: true }).waitFor();
+        assert.match(page.url(), /filter=data\.status\+%3D\+404(&|$)/);
+        for (const filter of ["id != ''", "data.url ~ 'things' && level >= 0 && created > @yesterday && message != '' && data.details.deep:length != 5"]) {
+            await page.goto(`${ui.url}#/logs?filter=${encodeURIComponent(filter)}`);
+            await line(page).first().waitFor();
+            await page.locator(".cm-content").click();
+            await page.keyboard.press("Control+End");
+            const [answer] = await Promise.all([page.waitForResponse(/api\/rules\/check/), page.keyboard.press("Enter")]);
+            assert.deepEqual(await answer.json(), { ok: true });
+        }
+        // One that stands in the address is told with its place, too.
+        await page.goto(`${ui.url}#/logs?filter=${encodeURIComponent("datta.status = 404")}`);
+        await page.getByRole("alert").filter({ hasText: "datta" }).waitFor();
+        assert.equal(await page.locator(".cm-lintRange-error").textContent(), "datta.status");
         await page.getByRole("heading", { name: "The logs could not be read" }).waitFor();
+        if (process.env.SHOT) await page.screenshot({ path: `${process.env.SHOT}/logs-wrong.png` });
         await page.getByRole("button", { name: "Show all" }).click();
         await line(page).first().waitFor();
         calm(page);

@@ -1,4 +1,4 @@
-// The fields of the log as a collection, for the completion of rules.
+// The fields of the log as a collection: for the completion of filters, and for the check that says where one is wrong.
 
 import type { CollectionField, CollectionModel } from "pocketbase";
 
@@ -13,3 +13,10 @@ export const logs = collection("logs", [
     field("message", "text"), field("level", "number"), field("created", "date"), field("data", "relation", { collectionId: "data", maxSelect: 1 }), field("id", "text"),
 ]);
 export const logCollections = [data];
+/**
+ * What the server checks a filter of the log against. The log is no collection: this is a definition of one with the
+ * columns that it has, and no id to find one by.
+ */
+export const checked = { name: "logs", type: "base", fields: [
+    { name: "created", type: "date" }, { name: "level", type: "number" }, { name: "message", type: "text" }, { name: "data", type: "json" },
+] } as unknown as CollectionModel;
