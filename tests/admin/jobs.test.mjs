@@ -74,6 +74,41 @@ for (const [width, theme, language] of [[1280, "light", "en"], [390, "dark", "de
     });
 }
 
+test("the timeline of a single run, and of none; both filters stand in the address", async () => {
+    const page = await ui.open("#/jobs/timeline?kind=files.tidy", { width: 390 });
+    const bar = page.getByRole("img", { name: /files\.tidy: 1/ }).locator("rect");
+    await bar.waitFor(shown);
+    const x = Number(await bar.getAttribute("x"));
+    assert.ok(x > 40 && x < 60, `in the middle: ${x}`);
+    const ticks = await page.locator(".ticks span").allTextContents();
+    assert.equal(new Set(ticks).size, ticks.length, `each says something else: ${ticks}`);
+    const boxes = (await page.locator(".ticks span").evaluateAll((all) => all.map((one) => one.getBoundingClientRect()).map(({ left, right }) => [left, right]))).filter(([left, right]) => right > left);
+    for (const [at, [left]] of boxes.entries()) assert.ok(!at || left > boxes[at - 1][1], "they do not run into each other");
+    if (process.env.SHOT) await page.screenshot({ path: `${process.env.SHOT}/single-run.png` });
+    await page.getByRole("switch", { name: "Only failures" }).click();
+    await page.getByRole("heading", { name: "No run fits the filter" }).waitFor(shown);
+    assert.match(page.url(), /timeline\?kind=files\.tidy&failures=1$/);
+    await page.reload();
+    await page.getByRole("heading", { name: "No run fits the filter" }).waitFor(shown);
+    assert.equal(await page.getByRole("switch", { name: "Only failures" }).isChecked(), true);
+    await page.goto(`${ui.url}#/jobs/timeline?kind=there.is.none`);
+    await page.reload();
+    await page.getByRole("heading", { name: "No run fits the filter" }).waitFor(shown);
+    assert.equal(await page.locator(".lanes, .card:empty").count(), 0);
+    await accessible(page);
+    await page.getByRole("combobox").selectOption("");
+    await page.getByRole("img", { name: /account-mail: 1/ }).waitFor(shown);
+    assert.match(page.url(), /timeline$/);
+    await page.goto(`${ui.url}#/jobs?state=waiting`);
+    await page.getByRole("combobox", { name: "Kind" }).selectOption("files.tidy");
+    assert.match(page.url(), /state=waiting&kind=files\.tidy$/);
+    await page.reload();
+    await page.getByRole("cell", { name: /files\.tidy/ }).first().waitFor(shown);
+    assert.equal(await page.getByRole("combobox", { name: "State" }).inputValue(), "waiting");
+    calm(page);
+    await page.context().close();
+});
+
 test("dead letters are told with their error, filtered, and started anew together", async () => {
     // Put there as a handler that gave up would leave them; files.tidy does what it is asked to when it starts anew.
     write(`INSERT INTO __conch_jobs (kind, payload, state, due, created, ended, attempts, error)

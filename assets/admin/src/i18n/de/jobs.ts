@@ -94,6 +94,7 @@ export default {
     "history.onlyFailures": "Nur Fehlschläge",
     "history.summary": "{count} Lauf, {failed} gescheitert | {count} Läufe, {failed} gescheitert",
     "history.empty": "Noch ist nichts gelaufen",
+    "history.emptyFilter": "Kein Lauf passt zum Filter",
     "history.emptyText": "Sobald eine Aufgabe endet, steht ihr Lauf hier: wann, wie lange und was daraus wurde.",
     "history.since": "seit {time}",
     "clock.title": "Uhr dieses vorübergehenden Servers",

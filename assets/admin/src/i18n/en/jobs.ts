@@ -92,6 +92,7 @@ export default {
     "history.onlyFailures": "Only failures",
     "history.summary": "{count} run, {failed} failed | {count} runs, {failed} failed",
     "history.empty": "Nothing has run yet",
+    "history.emptyFilter": "No run fits the filter",
     "history.emptyText": "As soon as a job ends, its run is here: when, how long, and what came of it.",
     "history.since": "since {time}",
     "clock.title": "Clock of this temporary server",
