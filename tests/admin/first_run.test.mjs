@@ -195,6 +195,23 @@ test("what to look after is listed; a lost connection is shown, and heals by its
     remove(dir);
 });
 
+test("the tiles of the first page leave no gap at any width, and no word of theirs is cut", async () => {
+    for (const [width, language] of [[1280, "en"], [900, "de"], [390, "de"]]) {
+        const page = await ui.open("#/", { width, language, theme: width === 390 ? "dark" : "light" });
+        await page.locator(".tile").nth(8).waitFor();
+        const { gaps, cut } = await page.locator(".tiles").evaluate((tiles) => {
+            const boxes = [...tiles.children].map((one) => one.getBoundingClientRect()), { right } = tiles.getBoundingClientRect();
+            const lines = Map.groupBy(boxes, ({ top }) => Math.round(top));
+            return { gaps: [...lines.values()].filter((line) => Math.abs(Math.max(...line.map((box) => box.right)) - right) > 1).length, cut: [...tiles.querySelectorAll("*")].filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0).length };
+        });
+        assert.deepEqual({ gaps, cut }, { gaps: 0, cut: 0 }, `${width} px`);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+        await accessible(page);
+        assert.deepEqual(page.problems, []);
+        await page.context().close();
+    }
+});
+
 test("the palette goes everywhere by keyboard alone", async () => {
     const page = await ui.open("#/");
     await page.getByRole("heading", { level: 1 }).waitFor();
