@@ -1,8 +1,9 @@
-// What the server says of a failure, in the language of the UI. English keeps the server's own text; so does what has no
-// words here, for the server's text is always more than nothing.
+// What the server says, in the language of the UI: failures, faults of rules, reasons. English keeps the server's own
+// text; so does what has no words here, for the server's text is always more than nothing.
 
 import { exact } from "./format";
 import { faults, language } from "./i18n.svelte";
+import { translated } from "./sentences";
 
 /** What an answer says of one field. */
 export interface Leaf { code: string; message: string; params?: Record<string, unknown> }
@@ -12,21 +13,26 @@ export function isLeaf(data: unknown): data is Leaf {
     return typeof leaf === "object" && leaf !== null && typeof leaf.code === "string" && typeof leaf.message === "string";
 }
 
+/** A sentence of the server, or a part of one. */
+export const said = (message: string): string => known(message) ?? message;
+
 /** The sentence of a whole answer. */
-export function sentence(status: number, message: string): string {
-    const words = faults();
-    return words?.texts[message] ?? words?.statuses[status] ?? message;
-}
+export const sentence = (status: number, message: string): string => known(message) ?? faults()?.statuses[status] ?? message;
 
 /** The sentence beside a field. */
 export function besideField({ code, message, params }: Leaf): string {
-    const words = faults(), text = words?.texts[message];
-    if (text) return text;
-    for (const form of [words?.codes[code] ?? []].flat()) {
+    const text = known(message);
+    if (text !== null) return text;
+    for (const form of [faults()?.codes[code] ?? []].flat()) {
         const filled = fill(form, params ?? {});
         if (filled !== null) return filled;
     }
     return message;
+}
+
+function known(message: string): string | null {
+    const sentences = faults()?.sentences;
+    return sentences ? translated(sentences, message, show) : null;
 }
 
 /** The text with its {names} filled; null when the server gave no value for one. */
@@ -34,9 +40,14 @@ function fill(text: string, params: Record<string, unknown>): string | null {
     let whole = true;
     const filled = text.replace(/\{(\w+)\}/g, (_, name: string) => {
         const value = params[name];
-        if (typeof value === "number") return value.toLocaleString(language.tag);
-        if (typeof value !== "string") { whole = false; return ""; }
-        return /^\d{4}-\d\d-\d\d[T ]/.test(value) ? exact(new Date(value)) : value;
+        if (typeof value !== "number" && typeof value !== "string") { whole = false; return ""; }
+        return show(String(value));
     });
     return whole ? filled : null;
+}
+
+/** Numbers and times as the language writes them. */
+function show(value: string): string {
+    if (/^-?\d{1,15}(\.\d{1,15})?$/.test(value)) return Number(value).toLocaleString(language.tag, { maximumFractionDigits: 15 });
+    return /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.Z]*$/.test(value) ? exact(new Date(value.replace(" ", "T"))) : value;
 }

@@ -2,11 +2,12 @@
 // "one | many" forms that {count} chooses between.
 
 import en from "../i18n/en";
+import { ready, type Sentences } from "./sentences";
 
 export type Catalogue = Record<keyof typeof en, string>;
 export type Key = keyof typeof en;
-/** The server's texts in a language: by the exact text, by the code of a field, by the status. */
-export interface Faults { texts: Record<string, string>; codes: Record<string, string | string[]>; statuses: Record<number, string> }
+/** The server's texts in a language: by what it says, by the code of a field, by the status. */
+export interface Faults { sentences: Sentences; codes: Record<string, string | string[]>; statuses: Record<number, string> }
 interface Words { words: Catalogue; faults: Faults | null }
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -14,7 +15,10 @@ export type Language = keyof typeof LANGUAGES;
 const loaders: Record<Language, () => Promise<Words>> = {
     // The server speaks English by itself.
     en: async () => ({ words: en, faults: null }),
-    de: async () => { const de = await import("../i18n/de"); return { words: de.default, faults: de.faults }; },
+    de: async () => {
+        const [de, server] = await Promise.all([import("../i18n/de"), import("../i18n/de/server")]);
+        return { words: de.default, faults: { ...de.faults, sentences: ready(server.default) } };
+    },
 };
 
 const state = $state<{ language: Language } & Words>({ language: "en", words: en, faults: null });

@@ -1,0 +1,73 @@
+// The server's English sentences in another language. A catalogue has them as they stand in the server's source, with
+// holes for what is filled in when they are said: "Must be no less than {min}." A translation names the holes by their
+// place: {0} is the first, as it was said; {=0} is the first where the server put another of its sentences or words.
+//
+// What is said may hold foreign text of any kind and size: sentences are compared from both ends, without patterns that
+// could take long, each hole is taken once, and the outcome is text.
+
+export interface Sentences { whole: Map<string, string>; forms: Form[] }
+interface Form { pieces: string[]; quoted: boolean[]; letters: number; text: string }
+
+/** More is no sentence but somebody's text. */
+const MOST = 4_000;
+/** Sentences within sentences. */
+const DEPTH = 4;
+/** A hole as Rust's format! has it, "{}", "{name}" or "{name:?}", which puts quotes around the text. */
+const HOLE = /\{(?:\w*)(:\?)?\}/;
+
+/** Makes a catalogue ready for being asked. */
+export function ready(catalogue: Record<string, string>): Sentences {
+    const whole = new Map<string, string>(), forms: Form[] = [];
+    for (const [said, text] of Object.entries(catalogue)) {
+        const [first = "", ...rest] = said.split(HOLE);
+        if (!rest.length) { whole.set(said, text); continue; }
+        // split() puts what the pattern's group held between the pieces.
+        const pieces = [first, ...rest.filter((_, at) => at % 2 === 1)];
+        forms.push({ pieces, quoted: rest.filter((_, at) => at % 2 === 0).map(Boolean), letters: pieces.join("").length, text });
+    }
+    // The one that says more itself knows better what it is about.
+    return { whole, forms: forms.sort((a, b) => b.letters - a.letters) };
+}
+
+/** The sentence in the catalogue's language; null when it is not known. `show` is how a number or a time is written. */
+export function translated(known: Sentences, said: string, show: (value: string) => string = (value) => value, depth = DEPTH): string | null {
+    const text = known.whole.get(said);
+    if (text !== undefined) return text;
+    if (said.length > MOST) return null;
+    for (const form of known.forms) {
+        const values = fillings(form, said);
+        if (!values) continue;
+        return form.text.replace(/\{(=?)(\d)\}/g, (_, inner: string, number: string) => {
+            const at = Number(number), value = values[at] ?? "";
+            if (inner && depth) return translated(known, value, show, depth - 1) ?? eachTranslated(known, value, show, depth - 1);
+            if (form.quoted[at] && value.length > 1 && value.startsWith('"') && value.endsWith('"')) return `„${value.slice(1, -1)}“`;
+            return show(value);
+        });
+    }
+    return null;
+}
+
+/** Several, each with what it is about: "users/ann: the account is gone; …". */
+const eachTranslated = (known: Sentences, values: string, show: (value: string) => string, depth: number): string =>
+    values.split("; ", 50).length > 49 ? values : values.split("; ").map((value) => {
+        const at = value.indexOf(": ") + 2;
+        return value.slice(0, at) + (at > 1 ? translated(known, value.slice(at), show, depth) ?? value.slice(at) : translated(known, value, show, depth) ?? value);
+    }).join("; ");
+
+/** What stands in the holes, if all the rest is as it should be. */
+function fillings({ pieces, quoted, letters }: Form, said: string): string[] | null {
+    const first = pieces[0] ?? "", last = pieces[pieces.length - 1] ?? "";
+    if (said.length < letters || !said.startsWith(first) || !said.endsWith(last)) return null;
+    const values: string[] = [], end = said.length - last.length;
+    let at = first.length;
+    for (const piece of pieces.slice(1, -1)) {
+        const next = said.indexOf(piece, at);
+        if (next < 0 || next + piece.length > end) return null;
+        values.push(said.slice(at, next));
+        at = next + piece.length;
+    }
+    if (at > end) return null;
+    values.push(said.slice(at, end));
+    // {:?} writes texts in quotes, and numbers and durations as they are.
+    return values.every((value, hole) => !quoted[hole] || /^["'\d]/.test(value)) ? values : null;
+}

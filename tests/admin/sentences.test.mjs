@@ -1,0 +1,98 @@
+// What the server says is said in German as well: the catalogue has every sentence of the server's source that an owner
+// can meet in the admin UI, and none that the server does not say any more.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { sentences } from "../harness/sentences.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const folder = join(root, "assets/admin/src/i18n/de/server");
+const catalogue = readdirSync(folder).filter((name) => name.endsWith(".json")).map((name) => [name, Object.entries(JSON.parse(readFileSync(join(folder, name), "utf8")))]);
+const known = new Map(catalogue.flatMap(([, entries]) => entries));
+
+/** Rooms whose errors are told with their reasons, which are sentences without a period. */
+const PARTLY = ["rules/", "schema/view/", "console/guard.rs", "backups/zip/", "backups/restore.rs", "mail/", "notify/when/definition.rs", "notify/who/", "notify/what/filters.rs", "notify/how/", "outgoing/guard", "outgoing/client.rs"];
+/** What says nothing to somebody who uses the admin UI. */
+const ELSEWHERE = [
+    [/^cli\//, "the command line"],
+    [/^http\/tls\//, "the start, and the log"],
+    [/^(?:db\/|backups\/(?:swap|upgrade|archive)|schema\/bootstrap\/|settings\/cipher|logs\/table|identity\/hashes)/, "the start of the server"],
+    [/^http\/openapi\//, "the description of the API"],
+    [/^http\/health\/(?:metrics|process|mod)/, "monitoring"],
+    [/^http\/health\/(?:warnings|ready)/, "said in the UI's own words, by its code"],
+    [/^settings\/words/, "the command line"],
+    [/^snapshots\//, "tests of applications"],
+    [/^http\/api\/notify\/links/, "pages of recipients"],
+    [/^mail\/(?:template|text|extract|layout)/, "mails"],
+];
+/** The same, one by one. */
+const EXEMPT = {
+    "the SQL triggers of {name} are left out: what they change would reach neither log, nor caches, nor live clients": "the log",
+    "what is left of a failed restore goes at the next start": "the log",
+    "kept a message, see GET /api/mailbox": "the log",
+    "The API is healthy.": "monitoring",
+    "Notifications reach this device.": "the body of a test",
+    "SELECT `{}` FROM {DELIVERIES} WHERE notification = ?": "SQL",
+    "{name} = ?": "SQL",
+    "{kind}: {}.": "the template engine's own words",
+    "an array": "what broken JSON is told from within",
+    "an object": "what broken JSON is told from within",
+};
+
+const { told, all } = sentences(join(root, "src"), PARTLY);
+
+test("each sentence of the server has a German one", () => {
+    const missing = [...told].filter(([text, files]) => !known.has(text) && !EXEMPT[text] && !files.every((file) => ELSEWHERE.some(([room]) => room.test(file))));
+    assert.deepEqual(missing.map(([text, files]) => `${files[0]}: ${text}`), []);
+    console.log(`ℹ ${known.size} sentences and parts of them, of ${told.size} in the source`);
+});
+
+test("the catalogue has nothing that the server does not say", () => {
+    // Words that stand in a sentence by themselves are enough of a literal.
+    assert.deepEqual([...known.keys()].filter((text) => !all.has(text)), []);
+    assert.deepEqual(Object.keys(EXEMPT).filter((text) => !told.has(text) || known.has(text)), [], "not needed any more");
+    const lines = catalogue.map(([name]) => readFileSync(join(folder, name), "utf8").match(/^    "/gm).length);
+    assert.equal(known.size, lines.reduce((sum, count) => sum + count), "a sentence stands there twice");
+});
+
+// The part of the UI that finds a sentence's German one, without the types.
+const { ready, translated } = await (async () => {
+    const admin = createRequire(join(root, "assets/admin/package.json"));
+    const { outputText } = admin("typescript").transpileModule(readFileSync(join(root, "assets/admin/src/lib/sentences.ts"), "utf8"), { compilerOptions: { module: "ESNext", target: "ES2022" } });
+    return import(`data:text/javascript,${encodeURIComponent(outputText)}`);
+})();
+const german = ready(Object.fromEntries(known));
+
+test("what is filled in stays as it was said, and sentences within sentences are German", () => {
+    for (const [said, expected] of [
+        ["Cannot be blank.", "Darf nicht leer sein."],
+        ["Must be no less than -3.", "Muss mindestens -3 sein."],
+        ["The collection \"a \"b\" {0} $& \" is not valid: fields.0.name: x.", "Die Sammlung „a \"b\" {0} $& “ ist nicht gültig: fields.0.name: x."],
+        ["Invalid rule: filter: \"tilte\" means nothing.", "Die Regel ist nicht gültig: filter: „tilte“ bedeutet nichts."],
+        ["Invalid rule: the text ends where an operand is expected.", "Die Regel ist nicht gültig: am Ende fehlt ein Wert."],
+        ["Not here: PRAGMA x would change how the server runs.", "Das geht hier nicht: PRAGMA x würde ändern, wie der Server läuft."],
+        ["2 passed over. users/ann: there is no such account; topic:x: there is no such topic", "2 übergangen. users/ann: dieses Konto gibt es nicht; topic:x: dieses Thema gibt es nicht"],
+        ["\"61\" is no minute: that is from 0 to 59.", "„61“ passt hier nicht: Minute geht von 0 bis 59."],
+        ["Nobody said this ever.", null], ["", null], ["constructor", null], ["__proto__", null],
+        // Foreign text is not said by the server.
+        ["The name \"Cannot be blank.\" is taken.", "Der Name „Cannot be blank.“ ist schon vergeben."],
+    ]) assert.equal(translated(german, said), expected, said);
+});
+
+test("every German sentence has its holes filled, and foreign text cannot make it slow", () => {
+    for (const [said, text] of known) {
+        const holes = said.match(/\{\w*(?::\?)?\}/g)?.length ?? 0, used = [...text.matchAll(/\{=?(\d)\}/g)].map(([, number]) => Number(number));
+        assert.ok(used.every((number) => number < holes), text);
+        assert.ok(!/\{(?!=?\d\})/.test(text.replaceAll("{8,}", "")), `${text}: a hole is named by its place`);
+        // With nothing of its own around the holes it would fit everything.
+        assert.ok(!holes || said.replace(/\{[^}]*\}/g, "").replace(/\W/g, "").length >= 4, said);
+    }
+    const began = performance.now();
+    for (const foreign of ["a".repeat(1_000_000), "\"".repeat(3_999), "{} ".repeat(1_300), `Invalid rule: ${"Invalid rule: ".repeat(280)}.`, `${"; ".repeat(1_900)}.`, `1 passed over. ${"x: ".repeat(1_300)}`])
+        for (let turn = 0; turn < 100; turn++) translated(german, foreign);
+    assert.ok(performance.now() - began < 2_000, `${Math.round(performance.now() - began)} ms`);
+});
