@@ -47,7 +47,7 @@ for (const [width, theme, language] of [[1280, "light", "en"], [390, "dark", "de
 
         test("the timeline shows each kind in a lane, and what came of each run", async () => {
             const page = await ui.open("#/jobs/timeline", { width, theme, language });
-            await page.getByRole("img", { name: /files\.tidy: 1/ }).waitFor(shown);
+            await page.getByRole("img", { name: language === "de" ? /^Entfernt, was abgebrochene Uploads.*: 1/ : /^Removes what cut-off uploads.*: 1/ }).waitFor(shown);
             await page.getByRole("cell", { name: "account-mail" }).first().waitFor(shown);
             await accessible(page);
             await page.getByRole("combobox").selectOption("files.tidy");

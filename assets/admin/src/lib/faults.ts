@@ -13,8 +13,13 @@ export function isLeaf(data: unknown): data is Leaf {
     return typeof leaf === "object" && leaf !== null && typeof leaf.code === "string" && typeof leaf.message === "string";
 }
 
-/** A sentence of the server, or a part of one. */
-export const said = (message: string): string => known(message) ?? message;
+/** A sentence of the server, or a part of one; also with its cause behind it: "It failed. (no answer)". */
+export function said(message: string): string {
+    const text = known(message), at = message.indexOf(" (");
+    if (text !== null || at < 0 || !message.endsWith(")")) return text ?? message;
+    const what = message.slice(0, at), why = message.slice(at + 2, -1);
+    return `${known(what) ?? what} (${known(why) ?? why})`;
+}
 
 /** The sentence of a whole answer. */
 export const sentence = (status: number, message: string): string => known(message) ?? faults()?.statuses[status] ?? message;

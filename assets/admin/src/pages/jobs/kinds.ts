@@ -6,6 +6,7 @@ const WORDS: Record<string, Key> = {
     "files.tidy": "crons.is.files.tidy", __pbDBOptimize__: "crons.is.optimize", __pbRateLimitersCleanup__: "crons.is.rateLimits",
     __pbMFACleanup__: "crons.is.mfa", __pbOTPCleanup__: "crons.is.otp", __pbLogsCleanup__: "crons.is.logs",
     __pbAutoBackup__: "crons.is.backup", __conchNotificationsCleanup__: "crons.is.notifications",
+    "files.remove": "jobs.is.filesRemove", "account-mail": "jobs.is.accountMail", "notify-preferences": "jobs.is.preferences", "notify.cancel": "jobs.is.cancel",
 };
 
 /** The sentence for a kind of job; empty for one that goes by its name only. */

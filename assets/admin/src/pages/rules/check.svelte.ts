@@ -2,6 +2,7 @@
 
 import type { CollectionModel } from "pocketbase";
 import { send } from "../../lib/api";
+import { said } from "../../lib/faults";
 import type { Mark } from "../../ui/Editor.svelte";
 
 interface Checked { ok: boolean; error?: { message: string; from: number; to: number } }
@@ -40,7 +41,7 @@ export class Check {
         try {
             // By name once it is saved: the server knows it, and need not read the definition again.
             const { ok, error } = await send<Checked>("/api/rules/check", { method: "POST", body: { collection: collection.id || collection, rule, kind } });
-            if (turn === this.#asked) this.error = ok ? undefined : error;
+            if (turn === this.#asked) this.error = ok || !error ? undefined : { ...error, message: said(error.message) };
             return ok;
         } catch {
             // Whoever runs or saves it will be told.

@@ -6,6 +6,7 @@
 
 import type { BatchService, CollectionModel } from "pocketbase";
 import { pb, problem, send } from "../../../lib/api";
+import { said } from "../../../lib/faults";
 import { t } from "../../../lib/i18n.svelte";
 
 export interface Outcome { done: string[]; failed: { id: string; message: string }[] }
@@ -93,7 +94,7 @@ export async function undelete(collection: CollectionModel, ids: string[]): Prom
     for (let from = 0; from < ids.length; from += UNDELETED) {
         const answer = await send<{ restored: string[]; failed: { id: string; message: string }[] }>(`/api/collections/${collection.id}/records/undelete`, { method: "POST", body: { ids: ids.slice(from, from + UNDELETED) } });
         outcome.done.push(...answer.restored);
-        outcome.failed.push(...answer.failed);
+        outcome.failed.push(...answer.failed.map(({ id, message }) => ({ id, message: said(message) })));
     }
     return outcome;
 }
