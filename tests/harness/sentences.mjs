@@ -26,9 +26,9 @@ function unescape(text) {
 }
 
 /** A word or more that begin like a sentence and end like one, or with the reason: "Cannot be blank.", "It failed: {why}". */
-const SENTENCE = /^(?:[A-Z{`"'“][^]*\s[^]*|[A-Z]\w+)(?:[.!?…]|: \{\w*\})$/;
+const SENTENCE = /^(?:[A-Z{`"'“][^]*\s[^]*|[A-Z]\w+)(?:[.!?…]|: \{\w*\})$|^[a-z][^]*\s[^]*\w\.$/;
 /** Parts of sentences: two words or more outside of holes, and no SQL or HTML. */
-const PART = /^[a-z{]/, WORDS = /[A-Za-z]{2,}[^]*\s[^]*[A-Za-z]{2,}|[a-z]+: \{/, SQL = /\b(?:SELECT|WHERE|INSERT|UPDATE|DELETE|FROM|CASE|JOIN|CAST|VALUES|ORDER|DESC|COUNT|IS NOT|ON)\b|json_|coalesce|\{\d\}|<|---/;
+const PART = /^[a-z{][^]*[^\s\d]$/, WORDS = /[A-Za-z]{2,}[^]*\s[^]*[A-Za-z]{2,}|[a-z]+: \{/, SQL = /\b(?:SELECT|WHERE|INSERT|UPDATE|DELETE|FROM|CASE|JOIN|CAST|VALUES|ORDER|DESC|COUNT|IS NOT|ON)\b|json_|coalesce|\{\d\}|<|---/;
 /** Said to the log, to whoever starts the server, or to nobody. */
 const UNSAID = /(?:\b(?:expect|panic|unreachable|assert(?:_eq|_ne)?|debug_assert(?:_eq)?|anyhow|bail|context|because|debug|info|warn|error|trace|println|eprintln)!?\s*\((?:[^"();]*,)?\s*(?:format!\(\s*)?|#\[error\(|\bdoc\s*=\s*)$/;
 /** "code: A sentence." is a reason; its code has words of its own. */

@@ -31,16 +31,25 @@ export function ready(catalogue: Record<string, string>): Sentences {
 
 /** The sentence in the catalogue's language; null when it is not known. `show` is how a number or a time is written. */
 export function translated(known: Sentences, said: string, show: (value: string) => string = (value) => value, depth = DEPTH): string | null {
+    if (said.length > MOST) return known.whole.get(said) ?? null;
+    const text = found(known, said, show, depth);
+    if (text !== null || !said.endsWith(".")) return text;
+    // A part that is told by itself was made a sentence: a capital letter, and a period.
+    const part = said.slice(0, -1), small = part.slice(0, 1).toLowerCase() + part.slice(1);
+    const told = found(known, part, show, depth) ?? found(known, small, show, depth) ?? found(known, `${small}.`, show, depth);
+    return told === null ? null : `${told.slice(0, 1).toUpperCase()}${told.slice(1).replace(/\.$/, "")}.`;
+}
+
+function found(known: Sentences, said: string, show: (value: string) => string, depth: number): string | null {
     const text = known.whole.get(said);
     if (text !== undefined) return text;
-    if (said.length > MOST) return null;
     for (const form of known.forms) {
         const values = fillings(form, said);
         if (!values) continue;
         return form.text.replace(/\{(=?)(\d)\}/g, (_, inner: string, number: string) => {
             const at = Number(number), value = values[at] ?? "";
             if (inner && depth) return translated(known, value, show, depth - 1) ?? eachTranslated(known, value, show, depth - 1);
-            if (form.quoted[at] && value.length > 1 && value.startsWith('"') && value.endsWith('"')) return `„${value.slice(1, -1)}“`;
+            if (form.quoted[at] && value.length > 1 && value.startsWith('"')) return `„${value.slice(1, -1)}“`;
             return show(value);
         });
     }
@@ -69,5 +78,5 @@ function fillings({ pieces, quoted, letters }: Form, said: string): string[] | n
     if (at > end) return null;
     values.push(said.slice(at, end));
     // {:?} writes texts in quotes, and numbers and durations as they are.
-    return values.every((value, hole) => !quoted[hole] || /^["'\d]/.test(value)) ? values : null;
+    return values.every((value, hole) => !quoted[hole] || /^(?:"[^]*"|'[^]*'|\d[\w.]*)$/.test(value)) ? values : null;
 }

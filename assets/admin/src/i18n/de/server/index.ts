@@ -1,6 +1,6 @@
 // What the server says, in German, by its English sentences as they stand in its source (src/**/*.rs). How a translation
 // names their holes is told in lib/sentences.ts. tests/admin/sentences.test.mjs keeps these files whole and without what
-// the server does not say any more.
+// the server does not say any more; sqlite.json has what SQLite says of statements.
 
 import auth from "./auth.json";
 import backups from "./backups.json";
@@ -11,5 +11,6 @@ import requests from "./requests.json";
 import rules from "./rules.json";
 import schema from "./schema.json";
 import settings from "./settings.json";
+import sqlite from "./sqlite.json";
 
-export default { ...requests, ...records, ...rules, ...schema, ...auth, ...notify, ...jobs, ...backups, ...settings } as Record<string, string>;
+export default { ...requests, ...records, ...rules, ...schema, ...auth, ...notify, ...jobs, ...backups, ...settings, ...sqlite } as Record<string, string>;
