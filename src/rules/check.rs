@@ -11,6 +11,8 @@ impl CheckRule for Checker {
     fn check(&self, catalog: &Catalog, base: &Collection, rule: &str) -> Result<(), String> {
         let request = Request::default();
         let mut query = Query::new(catalog, base, &request).forgetful();
-        query.and_rule(rule).map_err(|error| error.source.map_or_else(String::new, |source| source.to_string()))
+        // Of what kind the text is, which the cause begins with, is known to whoever asks.
+        let reason = |source: anyhow::Error| source.to_string().trim_start_matches("rule: ").to_owned();
+        query.and_rule(rule).map_err(|error| error.source.map_or_else(String::new, reason))
     }
 }

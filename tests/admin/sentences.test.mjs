@@ -34,6 +34,7 @@ const EXEMPT = {
     "the SQL triggers of {name} are left out: what they change would reach neither log, nor caches, nor live clients": "the log",
     "what is left of a failed restore goes at the next start": "the log",
     "kept a message, see GET /api/mailbox": "the log",
+    "keys that were just made are not there": "never met",
     "The API is healthy.": "monitoring",
     "Notifications reach this device.": "the body of a test",
     "SELECT `{}` FROM {DELIVERIES} WHERE notification = ?": "SQL",

@@ -30,7 +30,9 @@ const SENTENCE = /^(?:[A-Z{`"'“][^]*\s[^]*|[A-Z]\w+)(?:[.!?…]|: \{\w*\})$|^[
 /** Parts of sentences: two words or more outside of holes, and no SQL or HTML. */
 const PART = /^[a-z{][^]*[^\s\d]$/, WORDS = /[A-Za-z]{2,}[^]*\s[^]*[A-Za-z]{2,}|[a-z]+: \{/, SQL = /\b(?:SELECT|WHERE|INSERT|UPDATE|DELETE|FROM|CASE|JOIN|CAST|VALUES|ORDER|DESC|COUNT|IS NOT|ON)\b|json_|coalesce|\{\d\}|<|---/;
 /** Said to the log, to whoever starts the server, or to nobody. */
-const UNSAID = /(?:\b(?:expect|panic|unreachable|assert(?:_eq|_ne)?|debug_assert(?:_eq)?|anyhow|bail|context|because|debug|info|warn|error|trace|println|eprintln)!?\s*\((?:[^"();]*,)?\s*(?:format!\(\s*)?|#\[error\(|\bdoc\s*=\s*)$/;
+const UNSAID = /(?:\b(?:expect|panic|unreachable|assert(?:_eq|_ne)?|debug_assert(?:_eq)?|context|because|debug|info|warn|error|trace|println|eprintln)!?\s*\((?:[^"();]*,)?\s*(?:format!\(\s*)?|#\[error\(|\bdoc\s*=\s*)$/;
+/** The cause behind an error: for the log, but where it is told. */
+const CAUSE = /\b(?:anyhow|bail|ensure)!\s*\((?:[^"();]*,)?\s*$/;
 /** "code: A sentence." is a reason; its code has words of its own. */
 const CODE = /^[a-z_]+: (?=[A-Z])/;
 
@@ -44,7 +46,7 @@ export function sentences(root, partly) {
             const plain = text.replace(CODE, "");
             all.add(text).add(plain);
             // The parser expects things, and says so: .expect("a comma")
-            const unsaid = UNSAID.test(before) && !/self\s*\.expect\(\s*$/.test(before);
+            const unsaid = (UNSAID.test(before) && !/self\s*\.expect\(\s*$/.test(before)) || (!parts && CAUSE.test(before));
             if (unsaid || !(SENTENCE.test(plain) || (parts && PART.test(text) && WORDS.test(text.replace(/\{[^}]*\}/g, "{")) && !SQL.test(text)))) continue;
             told.set(plain, [...told.get(plain) ?? [], name]);
         }
