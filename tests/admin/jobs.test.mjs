@@ -134,7 +134,7 @@ test("dead letters are told with their error, filtered, and started anew togethe
 test("a job that waits is forgotten after a question", async () => {
     write("INSERT INTO __conch_jobs (kind, payload, due, created) VALUES ('account-mail', '{}', 4000000000000, 1700000000000)");
     const page = await ui.open("#/jobs?state=waiting&kind=account-mail");
-    await page.getByRole("button", { name: "account-mail" }).click();
+    await page.getByRole("button", { name: /Sends a mail to an account/ }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Forget" }).click();
     await page.getByRole("dialog").filter({ hasText: "Forget this job?" }).getByRole("button", { name: "Forget" }).click();
     await page.getByText("The job is forgotten.").waitFor(shown);

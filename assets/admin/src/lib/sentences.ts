@@ -6,12 +6,14 @@
 // could take long, each hole is taken once, and the outcome is text.
 
 export interface Sentences { whole: Map<string, string>; forms: Form[] }
+/** How a number or a time is written. */
+type Show = (value: string) => string;
 interface Form { pieces: string[]; quoted: boolean[]; letters: number; text: string }
 
 /** More is no sentence but somebody's text. */
 const MOST = 4_000;
-/** Sentences within sentences. */
-const DEPTH = 4;
+/** Sentences within sentences, and beside each other in one. */
+const DEPTH = 4, MANY = 50;
 /** A hole as Rust's format! has it, "{}", "{name}" or "{name:?}", which puts quotes around the text. */
 const HOLE = /\{(?:\w*)(:\?)?\}/;
 
@@ -29,39 +31,47 @@ export function ready(catalogue: Record<string, string>): Sentences {
     return { whole, forms: forms.sort((a, b) => b.letters - a.letters) };
 }
 
-/** The sentence in the catalogue's language; null when it is not known. `show` is how a number or a time is written. */
-export function translated(known: Sentences, said: string, show: (value: string) => string = (value) => value, depth = DEPTH): string | null {
+/** The sentence in the catalogue's language; null when it is not known. */
+export function translated(known: Sentences, said: string, show: Show = (value) => value, depth = DEPTH): string | null {
     if (said.length > MOST) return known.whole.get(said) ?? null;
     const text = found(known, said, show, depth);
-    if (text !== null || !said.endsWith(".")) return text;
+    if (text !== null) return text;
+    // What stands in a hole at the end of another sentence has left its period to it.
+    if (!said.endsWith(".")) return found(known, `${said}.`, show, depth)?.replace(/\.$/, "") ?? null;
     // A part that is told by itself was made a sentence: a capital letter, and a period.
     const part = said.slice(0, -1), small = part.slice(0, 1).toLowerCase() + part.slice(1);
     const told = found(known, part, show, depth) ?? found(known, small, show, depth) ?? found(known, `${small}.`, show, depth);
     return told === null ? null : `${told.slice(0, 1).toUpperCase()}${told.slice(1).replace(/\.$/, "")}.`;
 }
 
-function found(known: Sentences, said: string, show: (value: string) => string, depth: number): string | null {
+function found(known: Sentences, said: string, show: Show, depth: number): string | null {
     const text = known.whole.get(said);
     if (text !== undefined) return text;
     for (const form of known.forms) {
-        const values = fillings(form, said);
-        if (!values) continue;
-        return form.text.replace(/\{(=?)(\d)\}/g, (_, inner: string, number: string) => {
-            const at = Number(number), value = values[at] ?? "";
-            if (inner && depth) return translated(known, value, show, depth - 1) ?? eachTranslated(known, value, show, depth - 1);
-            if (form.quoted[at] && value.length > 1 && value.startsWith('"')) return `„${value.slice(1, -1)}“`;
-            return show(value);
-        });
+        // A hole at the end does not take the period in.
+        const period = form.pieces[form.pieces.length - 1] === "" && said.endsWith(".") ? "." : "";
+        const values = fillings(form, period ? said.slice(0, -1) : said);
+        if (values) return filled(known, form, values, show, depth) + period;
     }
     return null;
 }
 
+const filled = (known: Sentences, { text, quoted }: Form, values: string[], show: Show, depth: number) => text.replace(/\{(=?)(\d)\}/g, (_, inner: string, number: string) => {
+    const at = Number(number), value = values[at] ?? "";
+    if (inner && depth) return translated(known, value, show, depth - 1) ?? eachTranslated(known, value, show, depth - 1);
+    if (quoted[at] && value.length > 1 && value.startsWith('"')) return `„${value.slice(1, -1)}“`;
+    return show(value);
+});
+
 /** Several, each with what it is about: "users/ann: the account is gone; …". */
-const eachTranslated = (known: Sentences, values: string, show: (value: string) => string, depth: number): string =>
-    values.split("; ", 50).length > 49 ? values : values.split("; ").map((value) => {
-        const at = value.indexOf(": ") + 2;
-        return value.slice(0, at) + (at > 1 ? translated(known, value.slice(at), show, depth) ?? value.slice(at) : translated(known, value, show, depth) ?? value);
+function eachTranslated(known: Sentences, values: string, show: Show, depth: number): string {
+    const all = values.split("; ", MANY + 1);
+    if (all.length > MANY) return values;
+    return all.map((value) => {
+        const at = value.includes(": ") ? value.indexOf(": ") + 2 : 0, rest = value.slice(at);
+        return value.slice(0, at) + (translated(known, rest, show, depth) ?? rest);
     }).join("; ");
+}
 
 /** What stands in the holes, if all the rest is as it should be. */
 function fillings({ pieces, quoted, letters }: Form, said: string): string[] | null {
