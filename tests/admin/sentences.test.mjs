@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { startAdmin } from "../harness/admin.mjs";
 import { sentences } from "../harness/sentences.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -105,4 +106,32 @@ test("every German sentence has its holes filled, and foreign text cannot make i
     for (const foreign of ["a".repeat(1_000_000), "\"".repeat(3_999), "{} ".repeat(1_300), `Invalid rule: ${"Invalid rule: ".repeat(280)}.`, `${"; ".repeat(1_900)}.`, `1 passed over. ${"x: ".repeat(1_300)}`])
         for (let turn = 0; turn < 100; turn++) translated(german, foreign);
     assert.ok(performance.now() - began < 2_000, `${Math.round(performance.now() - began)} ms`);
+});
+
+test("who reads German meets German faults, who reads English the server's own", async () => {
+    const ui = await startAdmin();
+    await ui.root.collections.create({ name: "posts", type: "base", listRule: "", fields: [{ name: "title", type: "text" }] });
+    const hostile = `<img src=x onerror=alert(1)> {0} $& "`;
+    for (const [language, run, table, rule, name] of [
+        ["de", "Ausführen", "Die Tabelle nope gibt es nicht.", "Am Ende fehlt ein Wert.", `Der Name „${hostile}“ ist schon vergeben.`],
+        ["en", "Run", "No such table: nope.", "The text ends where an operand is expected.", `The name "${hostile}" is taken.`],
+    ]) {
+        const page = await ui.open(`#/sql?query=${encodeURIComponent("select * from nope")}`, { language });
+        await page.getByRole("button", { name: run }).first().click();
+        await page.getByText(table).waitFor();
+        await page.goto(`${ui.url}#/collections/posts/rules`);
+        await page.getByRole("radio", { name: language === "de" ? "Nach Regel" : "By a rule" }).first().check({ force: true });
+        await page.locator(".cm-content").first().click();
+        await page.keyboard.type("title = ");
+        await page.getByText(rule).waitFor();
+        assert.deepEqual(page.problems, []);
+        await page.context().close();
+        const other = await ui.open(`#/sql?query=${encodeURIComponent("select 1")}`, { language });
+        await other.route("**/api/sql", (route) => route.fulfill({ status: 400, json: { status: 400, message: `The name "${hostile}" is taken.`, data: {} } }));
+        await other.getByRole("button", { name: run }).first().click();
+        await other.getByText(name).waitFor();
+        assert.deepEqual(other.problems, []);
+        await other.context().close();
+    }
+    await ui.stop();
 });
