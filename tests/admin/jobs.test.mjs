@@ -76,7 +76,7 @@ for (const [width, theme, language] of [[1280, "light", "en"], [390, "dark", "de
 
 test("the timeline of a single run, and of none; both filters stand in the address", async () => {
     const page = await ui.open("#/jobs/timeline?kind=files.tidy", { width: 390 });
-    const bar = page.getByRole("img", { name: /files\.tidy: 1/ }).locator("rect");
+    const bar = page.getByRole("img", { name: /^Removes what cut-off uploads.*: 1/ }).locator("rect");
     await bar.waitFor(shown);
     const x = Number(await bar.getAttribute("x"));
     assert.ok(x > 40 && x < 60, `in the middle: ${x}`);
@@ -97,7 +97,7 @@ test("the timeline of a single run, and of none; both filters stand in the addre
     assert.equal(await page.locator(".lanes, .card:empty").count(), 0);
     await accessible(page);
     await page.getByRole("combobox").selectOption("");
-    await page.getByRole("img", { name: /account-mail: 1/ }).waitFor(shown);
+    await page.getByRole("img", { name: /^Sends a mail to an account: 1/ }).waitFor(shown);
     assert.match(page.url(), /timeline$/);
     await page.goto(`${ui.url}#/jobs?state=waiting`);
     await page.getByRole("combobox", { name: "Kind" }).selectOption("files.tidy");
