@@ -14,12 +14,13 @@ use super::{
     definition::{Definition, request},
     ear::{Ear, News},
     known::{Context, Mark, Schedules, named},
+    runs::Runs,
     subject::{Column, Subject, whole},
     withdraw::{self, pending, withdraw},
 };
 use crate::{
     clock::Timestamp,
-    db::{Change, Db, Kind, ReadTx, Row, Value, WriteTx},
+    db::{Change, Db, Kind, ReadTx, Row, WriteTx},
     error::{Error, Kind as ErrorKind, Result},
     jobs::Alarm,
     notify::{
@@ -29,10 +30,7 @@ use crate::{
     },
     records::{Bulk, Records, State, Story},
     rules::{Request, Verdict},
-    schema::{
-        Catalog, Collection,
-        field::value::{moment, scalar},
-    },
+    schema::{Catalog, Collection, field::value::moment},
 };
 
 /// Changes that are read at once.
@@ -480,32 +478,6 @@ impl Step {
             Self::Withdraw { notification, reason } => withdraw(bulk, records, notification, reason).map(|()| None),
             Self::Mark(mark) => mark.write(bulk).map(|()| None),
         }
-    }
-}
-
-/// How often each schedule (id) has run in one transaction.
-#[derive(Default)]
-struct Runs<'a>(BTreeMap<&'a str, u32>);
-
-impl<'a> Extend<&'a str> for Runs<'a> {
-    fn extend<I: IntoIterator<Item = &'a str>>(&mut self, schedules: I) {
-        for schedule in schedules {
-            *self.0.entry(schedule).or_default() += 1;
-        }
-    }
-}
-
-impl Runs<'_> {
-    /// One update of each row, however often it was.
-    fn write(&self, bulk: &mut Bulk<'_, '_>) -> Result<()> {
-        let now = bulk.tx().now().to_string();
-        for (schedule, times) in &self.0 {
-            let Some(row) = bulk.load(SCHEDULES, schedule)? else { continue };
-            let runs = row.get("runs").map_or(0.0, scalar::stored_float) + f64::from(*times);
-            let values = [("last", Value::Text(now.clone())), ("runs", scalar::float_value(runs))];
-            bulk.update(SCHEDULES, schedule, &values)?;
-        }
-        Ok(())
     }
 }
 

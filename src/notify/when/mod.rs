@@ -13,6 +13,7 @@
 //! | `ear`, `follower` | the reader of the log: what it hears, what it decides |
 //! | `subject`, `withdraw` | a notification about a record, made and called off |
 //! | `recurring` | what recurs |
+//! | `runs` | how often schedules that follow changes have run |
 //! | `engine` | the two tasks |
 
 mod definition;
@@ -22,6 +23,7 @@ mod follower;
 mod known;
 pub mod quiet;
 mod recurring;
+mod runs;
 pub mod span;
 mod subject;
 pub mod wall;
