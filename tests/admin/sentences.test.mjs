@@ -21,7 +21,7 @@ const PARTLY = ["rules/", "schema/view/", "console/guard.rs", "backups/zip/", "b
 const ELSEWHERE = [
     [/^cli\//, "the command line"],
     [/^http\/tls\//, "the start, and the log"],
-    [/^(?:db\/|backups\/(?:swap|upgrade|archive)|schema\/bootstrap\/|settings\/cipher|logs\/table|identity\/hashes)/, "the start of the server"],
+    [/^(?:db\/|backups\/(?:swap|upgrade|archive|lost)|schema\/bootstrap\/|settings\/cipher|logs\/table|identity\/hashes)/, "the start of the server"],
     [/^http\/openapi\//, "the description of the API"],
     [/^http\/health\/(?:metrics|process|mod)/, "monitoring"],
     [/^http\/health\/(?:warnings|ready)/, "said in the UI's own words, by its code"],
