@@ -1,1 +1,0 @@
-import{B as e,Et as t,Yt as n,at as r,b as i,q as a,rt as o,xt as s}from"./theme.svelte-Clnkt6ia.js";var c=r(`<span><!></span>`);function l(r,l){let u=i(l,`kind`,3,`plain`);var d=c(),f=t(d);a(f,()=>l.children),n(d),s(()=>e(d,1,`badge ${u()??``}`,`svelte-1m0dk8d`)),o(r,d)}export{l as t};

@@ -1,1 +1,0 @@
-import{Et as e,N as t,Yt as n,at as r,q as i,rt as a,xt as o}from"./theme.svelte-Clnkt6ia.js";var s=r(`<div class="card scrolls svelte-s5iz40" role="region" tabindex="0"><!></div>`);function c(r,c){var l=s(),u=e(l);i(u,()=>c.children),n(l),o(()=>t(l,`aria-label`,c.label)),a(r,l)}export{c as t};

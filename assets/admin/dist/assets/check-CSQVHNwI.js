@@ -1,1 +1,0 @@
-import{S as e,x as t}from"./theme.svelte-Clnkt6ia.js";import{t as n}from"./Icon-CMQIf-Ub.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`check`,size:24,node:[[`path`,{d:`M20 6 9 17l-5-5`}]]};n(i,e(()=>o,{get icon(){return s}}))}export{i as t};
