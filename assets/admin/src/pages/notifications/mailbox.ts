@@ -11,7 +11,7 @@ export type Line = Pick<Captured, "id" | "created" | "channel" | "to" | "subject
 export const mailbox = {
     /** The newest 500, each in a line; texts are cut by the server's excerpt. */
     list: (channel: string) => send<{ items: Line[]; total: number }>("/api/mailbox", {
-        query: { limit: 500, channel: channel || undefined, fields: "items.id,items.created,items.channel,items.to,items.subject,items.template,items.text:excerpt(400),total" },
+        query: { limit: 500, channel: channel || undefined, fields: "id,created,channel,to,subject,template,text:excerpt(400)" },
     }),
     one: (id: string) => send<Captured>(`/api/mailbox/${encodeURIComponent(id)}`),
     clear: () => send("/api/mailbox", { method: "DELETE" }),

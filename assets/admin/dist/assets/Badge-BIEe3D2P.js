@@ -1,0 +1,1 @@
+import{Dt as e,J as t,St as n,V as r,Xt as i,it as a,ot as o,x as s}from"./theme.svelte-Cd4CYbTS.js";var c=o(`<span><!></span>`);function l(o,l){let u=s(l,`kind`,3,`plain`);var d=c(),f=e(d);t(f,()=>l.children),i(d),n(()=>r(d,1,`badge ${u()??``}`,`svelte-1m0dk8d`)),a(o,d)}export{l as t};

@@ -1,0 +1,1 @@
+import{Dt as e,J as t,P as n,St as r,Xt as i,it as a,ot as o}from"./theme.svelte-Cd4CYbTS.js";var s=o(`<div class="card scrolls svelte-s5iz40" role="region" tabindex="0"><!></div>`);function c(o,c){var l=s(),u=e(l);t(u,()=>c.children),i(l),r(()=>n(l,`aria-label`,c.label)),a(o,l)}export{c as t};

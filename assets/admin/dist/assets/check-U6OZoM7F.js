@@ -1,1 +1,0 @@
-import{C as e,S as t}from"./theme.svelte-CaGjX29t.js";import{t as n}from"./Icon-B16ZAeok.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`check`,size:24,node:[[`path`,{d:`M20 6 9 17l-5-5`}]]};n(i,e(()=>o,{get icon(){return s}}))}export{i as t};
