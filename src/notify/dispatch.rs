@@ -8,11 +8,10 @@
 //! | --- | --- |
 //! | `lane` | the loop of a channel that leads out of the house |
 //! | `inbox` | the loop of the one that does not |
-//! | `prepare`, `compose` | facts, judgement and text of a batch |
+//! | `prepare` | facts, judgement and text of a batch |
 //! | `conclude` | what becomes of a delivery, from what became of its pieces |
 //! | `hosts`, `pace` | who may start next: fair shares, circuits, rates |
 
-mod compose;
 mod conclude;
 mod hosts;
 mod inbox;

@@ -25,6 +25,7 @@ pub mod explain;
 pub mod how;
 pub mod inbox;
 pub mod intent;
+mod letter;
 pub mod plan;
 mod preferences;
 mod preview;

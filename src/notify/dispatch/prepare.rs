@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Map;
 use tokio::task;
 
-use super::{Desk, compose, conclude::failed_here};
+use super::{Desk, conclude::failed_here};
 use crate::{
     clock::Timestamp,
     db::ReadTx,
@@ -14,6 +14,7 @@ use crate::{
         Channel, State,
         deliveries::{self, Delivery},
         how::{Letter, Target, Ticket},
+        letter,
         settle::{Ending, Settlement, reached_any},
         token::Signer,
         whether::{
@@ -124,7 +125,7 @@ fn render(
     mut settlement: Settlement,
 ) -> Prepared {
     let Some(intent) = facts.intent() else { return Prepared::Decided(settlement) };
-    let mut letter = match compose::letter(&desk.rooms.records, settings, now, facts, items) {
+    let mut letter = match letter::compose(&desk.rooms.records, settings, now, facts, items) {
         Ok(letter) => letter,
         Err(broken) => {
             let reason = Reason::from(&broken).to_string();

@@ -3,29 +3,14 @@
 //! What a template says may differ from recipient to recipient, and so may whether it can be rendered at all. The first
 //! of them are tried; rendering costs more than judging, so neither all of a large audience nor for long.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use serde_json::{Value as Json, json};
 use tokio::task;
 
 use super::{Item, Part};
 use crate::{
-    clock::Timestamp,
     error::{Error, Result},
-    notify::{
-        Notify, State,
-        what::{Broken, Scene},
-        when::zone,
-        whether::{
-            Reason,
-            facts::{Facts, Record},
-        },
-    },
-    records::Records,
-    settings::Settings,
+    notify::{Notify, State, letter, what::Broken, whether::Reason},
 };
 
 /// Recipients that are tried.
@@ -58,7 +43,7 @@ impl Notify {
             for (_, item, facts) in &mut part.items {
                 let Some(facts) = facts.take().filter(|_| !tried.is_enough()) else { continue };
                 let began = Instant::now();
-                let rendered = render(&records, &settings, now, &facts);
+                let rendered = letter::compose(&records, &settings, now, &facts, &[]);
                 tried = Tried { recipients: tried.recipients + 1, spent: tried.spent + began.elapsed() };
                 if let Err(broken) = rendered {
                     fail(item, &broken);
@@ -76,29 +61,4 @@ fn fail(item: &mut Item, broken: &Broken) {
         (would.verdict, would.state, would.until) = ("drop", Some(State::Failed.as_str()), None);
         would.reason = Reason::from(broken).to_string();
     }
-}
-
-/// Renders as dispatch does, for one that is alone in its digest.
-fn render(records: &Records, settings: &Settings, now: Timestamp, facts: &Facts) -> Result<(), Broken> {
-    let (Some(intent), Some(variants)) = (facts.intent(), &facts.template) else { return Ok(()) };
-    let locale: Arc<str> = match intent.locale.is_empty() {
-        true => facts.profile.locale.clone(),
-        false => intent.locale.as_str().into(),
-    };
-    let template = variants.for_locale(&locale);
-    let data = Json::Object(template.with_defaults(&intent.data));
-    let shown = |record: &Arc<Record>| Scene::rendered(&records.visible(&record.collection, &record.row));
-    let scene = Scene {
-        count: 1,
-        items: Scene::value(&Json::Array(vec![data.clone()])),
-        data: Scene::value(&data),
-        user: facts.account.as_ref().map(shown).unwrap_or_default(),
-        app: Scene::value(&json!({"name": settings.meta.app_name, "url": settings.meta.app_url})),
-        category: facts.delivery.category.as_str().into(),
-        now,
-        zone: zone::find(&facts.zone).ok(),
-        locale,
-        ..Scene::default()
-    };
-    template.compiled()?.render(&scene).map(drop)
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Renders it. `items` is the rest of a digest.
-pub(super) fn letter(
+pub(super) fn compose(
     records: &Records,
     settings: &Settings,
     now: Timestamp,
