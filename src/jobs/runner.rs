@@ -274,6 +274,8 @@ struct Room {
     handler: Arc<Handler>,
     /// So many.
     free: u32,
+    /// Its pace lets no more begin.
+    is_paced: bool,
     /// When the last run of its series ended.
     ended: Timestamp,
     /// Of its times.
@@ -287,6 +289,8 @@ struct Room {
 struct Found {
     runs: Vec<(Arc<Handler>, store::Run)>,
     next: Option<Timestamp>,
+    /// Kinds of which as many begin as may: there may be more.
+    full: Vec<&'static str>,
 }
 
 impl Shift {
@@ -347,19 +351,26 @@ impl Shift {
     /// Claims what is due of every kind that has room for another run, and starts it.
     async fn claim(&mut self) {
         self.jobs.alarm.clear();
-        let back = self.was_set_back();
-        if back {
+        if self.was_set_back() {
             tracing::warn!("the clock was set back: what recurs goes on from what it shows now");
+            self.versions.clear();
         }
-        let rooms: Vec<_> = self.handlers.values().cloned().collect();
-        let rooms: Vec<_> = rooms.into_iter().filter_map(|handler| self.room(handler, back)).collect();
+        // As of before the look: whatever the clock is set to meanwhile is seen at the next.
+        let seen = self.jobs.db.clock().now();
+        let handlers: Vec<_> = self.handlers.values().cloned().collect();
+        let rooms: Vec<_> = handlers.into_iter().map(|handler| self.room(handler)).collect();
+        let (rooms, shut): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|room| room.free > 0);
+        let paced: Vec<_> = rooms.iter().filter(|room| room.is_paced).map(|room| room.handler.kind).collect();
         let held = store::Held::of(self.held.values().map(|held| held.id));
         let versions: Vec<_> = rooms.iter().map(|room| (room.handler.kind, room.version)).collect();
         let jobs = self.jobs.clone();
+        // Those that have to be looked at again when their pace lets them.
+        let mut waiting: Vec<_> = shut.iter().filter(|room| room.is_paced).map(|room| room.handler.kind).collect();
         match self.jobs.db.write(move |tx| look(&jobs, tx, &rooms, &held)).await {
             Ok(found) => {
-                self.seen = self.jobs.db.clock().now();
+                self.seen = seen;
                 self.versions.extend(versions);
+                waiting.extend(found.full.into_iter().filter(|kind| paced.contains(kind)));
                 for (handler, run) in found.runs {
                     self.begin(handler, run);
                 }
@@ -372,8 +383,10 @@ impl Shift {
                 self.jobs.alarm.set(self.jobs.db.clock().now().plus(LOOK_AGAIN));
             }
         }
+        // The look takes its time, in which permits may have come: then at once.
         let now = Instant::now();
-        self.resume = self.paces.values_mut().filter_map(|pace| pace.next(now)).min();
+        let paces = waiting.into_iter().filter_map(|kind| Some(self.paces.get_mut(kind)?.next(now).unwrap_or(now)));
+        self.resume = paces.min();
     }
 
     /// Whether the clock shows much less than at the last look. The next runs of series would be those after a future
@@ -382,15 +395,16 @@ impl Shift {
         self.jobs.db.clock().now().plus(STEP_BACK) < self.seen
     }
 
-    /// How many runs of a kind may begin, if any; `back`: the times of its series are not to be relied on.
-    fn room(&mut self, handler: Arc<Handler>, back: bool) -> Option<Room> {
+    /// How many runs of a kind may begin.
+    fn room(&mut self, handler: Arc<Handler>) -> Room {
         let kind = handler.kind;
-        let free = handler.policy.concurrency.max(1).saturating_sub(self.running_of(kind));
-        let free = self.paces.get_mut(kind).map_or(free, |pace| free.min(pace.permits(Instant::now())));
+        let room = handler.policy.concurrency.max(1).saturating_sub(self.running_of(kind));
+        let permits = self.paces.get_mut(kind).map(|pace| pace.permits(Instant::now()));
+        let free = permits.map_or(room, |permits| room.min(permits));
         let ended = self.ended.get(kind).copied().unwrap_or_default();
         let version = handler.series.as_ref().map_or(0, |series| series.version());
-        let renewed = back || self.versions.get(kind).copied().unwrap_or_default() != version;
-        (free > 0).then_some(Room { handler, free, ended, version, renewed })
+        let renewed = self.versions.get(kind) != Some(&version);
+        Room { handler, free, is_paced: permits.is_some_and(|permits| permits <= room), ended, version, renewed }
     }
 
     fn begin(&mut self, handler: Arc<Handler>, run: store::Run) {
@@ -450,7 +464,7 @@ fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -
         if store::bury_endless(tx, kind, handler.policy.attempts, held)? > 0 {
             tracing::error!(kind, "jobs whose runs never end were buried");
         }
-        if *renewed {
+        if *renewed && handler.series.is_some() {
             renew(tx, handler)?;
         }
         if let Some(recurring) = handler.recurring() {
@@ -464,9 +478,9 @@ fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -
             }
         }
         // A kind that is at its limit now is looked at again when one of its runs has ended; what was left out takes no room.
-        if found.runs.len() - before < *free as usize
-            && let Some(next) = store::next(tx, kind, held)?
-        {
+        if found.runs.len() - before >= *free as usize {
+            found.full.push(kind);
+        } else if let Some(next) = store::next(tx, kind, held)? {
             found.next = Some(found.next.map_or(next, |earlier| earlier.min(next)));
         }
     }

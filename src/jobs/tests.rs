@@ -468,6 +468,31 @@ async fn a_kind_runs_no_faster_than_it_may_even_while_the_clock_stands() {
     runner.stop().await;
 }
 
+/// Permits that come while the queue is looked at are none that anybody was told of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_with_a_rate_goes_on_however_long_a_look_takes() {
+    let (jobs, _, _dir) = queue();
+    let rate = Some(Rate { runs: 1, per: Duration::from_millis(20) });
+    let (runner, seen) = runner(&jobs, Policy { rate, ..Policy::default() }, |_| Ok(()));
+    for n in 0..5 {
+        jobs.enqueue(job(n)).await.unwrap();
+    }
+    let db = jobs.db.clone();
+    let busy = tokio::spawn(async move {
+        loop {
+            let slow = |_: &mut WriteTx<'_>| {
+                std::thread::sleep(Duration::from_millis(60));
+                Ok(())
+            };
+            db.write(slow).await.unwrap();
+        }
+    });
+    runner.start();
+    eventually("all run", || seen.lock().len() == 5).await;
+    busy.abort();
+    runner.stop().await;
+}
+
 #[tokio::test]
 async fn superusers_see_the_queue_and_set_it_right() {
     let (jobs, clock, _dir) = queue();
