@@ -289,8 +289,8 @@ struct Room {
 struct Found {
     runs: Vec<(Arc<Handler>, store::Run)>,
     next: Option<Timestamp>,
-    /// Kinds of which as many begin as may: there may be more.
-    full: Vec<&'static str>,
+    /// Kinds of which as many begin as their pace lets: there may be more.
+    paced: Vec<&'static str>,
 }
 
 impl Shift {
@@ -360,7 +360,6 @@ impl Shift {
         let handlers: Vec<_> = self.handlers.values().cloned().collect();
         let rooms: Vec<_> = handlers.into_iter().map(|handler| self.room(handler)).collect();
         let (rooms, shut): (Vec<_>, Vec<_>) = rooms.into_iter().partition(|room| room.free > 0);
-        let paced: Vec<_> = rooms.iter().filter(|room| room.is_paced).map(|room| room.handler.kind).collect();
         let held = store::Held::of(self.held.values().map(|held| held.id));
         let versions: Vec<_> = rooms.iter().map(|room| (room.handler.kind, room.version)).collect();
         let jobs = self.jobs.clone();
@@ -370,7 +369,7 @@ impl Shift {
             Ok(found) => {
                 self.seen = seen;
                 self.versions.extend(versions);
-                waiting.extend(found.full.into_iter().filter(|kind| paced.contains(kind)));
+                waiting.extend(found.paced);
                 for (handler, run) in found.runs {
                     self.begin(handler, run);
                 }
@@ -459,7 +458,7 @@ impl Shift {
 
 fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -> Result<Found> {
     let mut found = Found::default();
-    for Room { handler, free, ended, renewed, .. } in rooms {
+    for Room { handler, free, is_paced, ended, renewed, .. } in rooms {
         let kind = handler.kind;
         if store::bury_endless(tx, kind, handler.policy.attempts, held)? > 0 {
             tracing::error!(kind, "jobs whose runs never end were buried");
@@ -479,7 +478,7 @@ fn look(jobs: &Jobs, tx: &mut WriteTx<'_>, rooms: &[Room], held: &store::Held) -
         }
         // A kind that is at its limit now is looked at again when one of its runs has ended; what was left out takes no room.
         if found.runs.len() - before >= *free as usize {
-            found.full.push(kind);
+            found.paced.extend(is_paced.then_some(kind));
         } else if let Some(next) = store::next(tx, kind, held)? {
             found.next = Some(found.next.map_or(next, |earlier| earlier.min(next)));
         }

@@ -18,15 +18,13 @@ use crate::{
     clock::Timestamp,
     db::{Commit, ReadTx, Value},
     error::{Error, Issues, Leaf, Result},
-    schema::field::value::moment,
+    schema::{bootstrap::notify::LONGEST_SNOOZE, field::value::moment},
 };
 
 /// Items that one request names.
 const MAX_IDS: usize = 500;
 /// Items that one transaction writes.
 const AT_ONCE: usize = 200;
-/// The longest that an item can be put off.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 /// After a failure nothing is woken for a while.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -101,7 +99,7 @@ impl Act {
             let field = if body.contains_key("for") { "for" } else { "until" };
             if time <= now {
                 issues.insert(field, Leaf::new("validation_invalid_value", "Must lie in the future."));
-            } else if now.until(time) > LONGEST {
+            } else if now.until(time) > LONGEST_SNOOZE {
                 issues.insert(field, Leaf::new("validation_invalid_value", "Must lie within a year."));
             }
         }

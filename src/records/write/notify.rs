@@ -1,8 +1,6 @@
 //! What clients write into the collections of notifications (`docs/notifications.md`), superusers as well. The house writes
 //! these rows in bulk, past all of this.
 
-use std::time::Duration;
-
 use super::{
     draft::Draft,
     plan::{Plan, text},
@@ -11,7 +9,11 @@ use crate::{
     clock::Timestamp,
     db::Value,
     error::{Issues, Leaf},
-    schema::{Catalog, bootstrap::notify::OF_ACCOUNTS, field::value::moment},
+    schema::{
+        Catalog,
+        bootstrap::notify::{LONGEST_SNOOZE, OF_ACCOUNTS},
+        field::value::moment,
+    },
 };
 
 const NOTIFICATIONS: &str = "_notifications";
@@ -24,8 +26,6 @@ const OF_ENGINE: [&str; 4] = ["state", "reason", "cursor", "recipients"];
 const DECIDED: [&str; 7] = ["to", "when", "channels", "category", "priority", "collapse", "digest"];
 /// Where a notification stands that nobody has looked at.
 const NEW: [&str; 2] = ["", "new"];
-/// The longest that an item of an inbox can be put off.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// Brings what was said into the form in which it is kept, before rules are asked and values are checked.
 pub(super) fn settle(catalog: &Catalog, plan: &Plan, draft: &mut Draft<'_>, is_new: bool) {
@@ -139,7 +139,7 @@ impl<'a> Row<'a> {
 
     fn check_snoozed(&self, now: Timestamp, issues: &mut Issues) {
         let until = moment::parse(self.value("snoozed")).filter(|_| self.changes("snoozed"));
-        if until.is_some_and(|until| now.until(until) > LONGEST) {
+        if until.is_some_and(|until| now.until(until) > LONGEST_SNOOZE) {
             issues.insert("snoozed", Leaf::new("validation_invalid_value", "Must lie within a year."));
         }
     }

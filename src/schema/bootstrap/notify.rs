@@ -5,7 +5,7 @@
 //! ([`Collection::rules_may_change`]). The names are fixed, so code asks by name; an id may have a number appended where
 //! a renamed collection of the owner's has kept it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::system::{OWNER, dates, index, required};
 use crate::{
@@ -36,6 +36,9 @@ pub const NAMES: [&str; 10] = [
 
 /// Those whose rows belong to an account, and go with it. What was sent stays until retention takes it.
 pub const OF_ACCOUNTS: [&str; 4] = ["_devices", "_subscriptions", "_preferences", "_inbox"];
+
+/// The longest that an item of an inbox can be put off.
+pub const LONGEST_SNOOZE: Duration = Duration::from_secs(366 * 86_400);
 
 /// Deliveries on their way change often, and nobody but the engine asks: the log keeps how they end, and what becomes
 /// of them then.
