@@ -23,7 +23,7 @@ pub fn is_rate_limit_label(text: &str) -> bool {
 
 /// A token (RFC 9110 §5.6.2), as names of headers are.
 pub fn is_header_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    ::http::HeaderName::from_bytes(text.as_bytes()).is_ok()
 }
 
 #[cfg(test)]
